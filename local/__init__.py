@@ -1,0 +1,1 @@
+"""A real one-node Kubernetes and the Pulumi toolchain, from package registries alone."""

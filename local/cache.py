@@ -1,0 +1,125 @@
+"""Things built once from pinned inputs, kept outside the clone and keyed by those inputs."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from local.errors import LocalError
+from local.paths import CACHE
+from local.progress import step
+
+
+def key(inputs: Iterable[Path | str]) -> str:
+    """Twelve hex digits of what goes into a build: texts as they are, files and folders by content."""
+    digest = hashlib.sha256()
+    for item in inputs:
+        for name, content in _contents(item):
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _contents(item: Path | str) -> Iterable[tuple[str, bytes]]:
+    if isinstance(item, str):
+        return [("", item.encode())]
+    if item.is_file():
+        return [(item.name, item.read_bytes())]
+    files = sorted(p for p in item.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return [(str(p.relative_to(item)), p.read_bytes()) for p in files]
+
+
+def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None]) -> Path:
+    """The folder `<name>-<key>` of the cache, made by `make(folder)` when it is not there yet.
+
+    A half-made folder is never seen: it is renamed into place once `make` has returned, and a lock
+    keeps two processes from making the same thing at once.
+    """
+    folder = CACHE / f"{name}-{key(inputs)}"
+    if folder.is_dir():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        with step(f"building {name} (once; kept in {CACHE})"):
+            half_made = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
+            half_made.chmod(0o755)
+            try:
+                make(half_made)
+                half_made.rename(folder)
+            finally:
+                shutil.rmtree(half_made, ignore_errors=True)
+    return folder
+
+
+def run(command: Sequence[str | Path], cwd: Path | None = None, **env: str) -> str:
+    """Run a build's command; its output, or a LocalError with the last lines of what it said."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = "\n".join(done.stdout.strip().splitlines()[-15:])
+        raise LocalError(f"`{' '.join(map(str, command))}` failed ({done.returncode}):\n{said}")
+    return done.stdout
+
+
+def go_build(
+    name: str,
+    module: Path,
+    packages: Sequence[str],
+    *,
+    defines: Mapping[str, str] | None = None,
+    also: Sequence[Path | str] = (),
+) -> Path:
+    """Build Go packages of `module`, a folder with go.mod and go.sum, as static programs.
+
+    `defines` are string variables set at link time, by their full names. Returns the folder that
+    holds one executable a package. `also` adds to what the cache is keyed by.
+    """
+    ldflags = " ".join(["-s -w", *(f"-X {k}={v}" for k, v in (defines or {}).items())])
+
+    def make(folder: Path) -> None:
+        command = ["go", "build", "-trimpath", "-ldflags", ldflags, "-o", f"{folder}/", *packages]
+        run(command, cwd=module, **go_env())
+
+    return built(name, [module, ldflags, *packages, *also], make)
+
+
+GO_NEEDED = (1, 25, 11)
+"""The oldest Go that builds the Pulumi engine; an older one (1.21 on) fetches what go.mod asks for."""
+
+GO_OLDEST = (1, 21)
+
+
+def go_env() -> dict[str, str]:
+    """The environment of every Go build here, or a LocalError where there is no usable Go."""
+    version = _go_version()
+    if version < GO_OLDEST:
+        raise LocalError(
+            f"Go {'.'.join(map(str, version))} is too old: install Go 1.21 or newer "
+            "(https://go.dev/doc/install) and put it on PATH"
+        )
+    toolchain = "local" if version >= GO_NEEDED else "auto"
+    return {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": toolchain}
+
+
+def _go_version() -> tuple[int, ...]:
+    if shutil.which("go") is None:
+        raise LocalError(
+            "no `go` on PATH: install Go 1.21 or newer (https://go.dev/doc/install, or Debian's "
+            "golang-go where that is new enough) and try again"
+        )
+    said = run(["go", "env", "GOVERSION"], GOTOOLCHAIN="local").strip()
+    digits = said.removeprefix("go").split("-")[0].split("rc")[0].split("beta")[0]
+    return tuple(int(part) for part in digits.split("."))
