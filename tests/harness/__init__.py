@@ -1,0 +1,1 @@
+"""What the tests start for themselves: real programs on loopback, ended by their process ids."""
