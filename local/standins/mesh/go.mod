@@ -1,0 +1,3 @@
+module linkerd-canary.local/mesh
+
+go 1.21

@@ -1,0 +1,325 @@
+package namerapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"linkerd-canary.local/mesh/internal/dtab"
+	"linkerd-canary.local/mesh/internal/live"
+	"linkerd-canary.local/mesh/internal/naming"
+	"linkerd-canary.local/mesh/internal/store"
+)
+
+// answerWithin bounds the wait for what namerd has to ask others for. (The real program has such a
+// bound, of 2 s, for delegations only, and otherwise waits as long as the caller does.)
+const answerWithin = 10 * time.Second
+
+const delegateWithin = 2 * time.Second
+
+// Handler serves the API below /api/1.
+type Handler struct {
+	Store       store.Store
+	Interpreter *naming.Interpreter
+	Stopping    context.Context // ends the streams
+}
+
+const apiPrefix = "/api/1"
+
+// ServeHTTP finds out what is asked for. Paths are matched as they are, not decoded.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header()["Content-Type"] = nil // nothing is guessed from the content
+	path := r.URL.EscapedPath()
+	if path == apiPrefix+"/dtabs" || strings.HasPrefix(path, apiPrefix+"/dtabs/") {
+		h.serveDtabs(w, r, strings.TrimPrefix(strings.TrimPrefix(path, apiPrefix+"/dtabs"), "/"))
+		return
+	}
+	if path == apiPrefix+"/bound-names" && r.Method == http.MethodGet {
+		answer(w, "application/json", []byte("[\"\"]\n")) // the k8s namer cannot enumerate
+		return
+	}
+	for kind, serve := range map[string]func(http.ResponseWriter, *http.Request, string, dtab.Path){
+		"/bind": h.serveBind, "/addr": h.serveAddr,
+		"/resolve": h.serveResolve, "/delegate": h.serveDelegate,
+	} {
+		namespace, found := strings.CutPrefix(path, apiPrefix+kind)
+		if !found {
+			continue
+		}
+		if name, ok := pathParam(w, r); ok {
+			serve(w, r, namespace, name)
+		}
+		return
+	}
+	w.WriteHeader(http.StatusNotFound)
+}
+
+// pathParam reads the parameter "path", or answers that it is wrong.
+func pathParam(w http.ResponseWriter, r *http.Request) (dtab.Path, bool) {
+	if !r.URL.Query().Has("path") {
+		w.WriteHeader(http.StatusInternalServerError)
+		return nil, false
+	}
+	text := r.URL.Query().Get("path")
+	path, err := dtab.ParsePath(text)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "Invalid path: "+text+" / "+err.Error())
+	}
+	return path, err == nil
+}
+
+// dtabParam reads the parameter "dtab", which holds more entries.
+func dtabParam(w http.ResponseWriter, r *http.Request) (dtab.Dtab, bool) {
+	table, err := dtab.Parse(r.URL.Query().Get("dtab"))
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	return table, err == nil
+}
+
+func watching(query url.Values) bool {
+	switch query.Get("watch") {
+	case "true", "t", "1":
+		return true
+	}
+	return false
+}
+
+func answer(w http.ResponseWriter, contentType string, body []byte) {
+	if contentType != "" {
+		w.Header().Set("Content-Type", contentType)
+	}
+	_, _ = w.Write(body)
+}
+
+func refuse(w http.ResponseWriter, status int, text string) {
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}
+
+// reply answers once with what `compute` gives, or streams each new document of it.
+func (h *Handler) reply(
+	w http.ResponseWriter, r *http.Request, contentType string, compute func(*live.Reads) document,
+) {
+	if watching(r.URL.Query()) {
+		h.stream(w, r, contentType, compute)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	found, err := live.First(ctx, func(reads *live.Reads) (document, bool, error) {
+		found := compute(reads)
+		return found, found.known, found.err
+	})
+	switch {
+	case err == context.DeadlineExceeded:
+		refuse(w, http.StatusServiceUnavailable, "Request timed out.")
+	case err != nil:
+		w.WriteHeader(http.StatusInternalServerError)
+	case found.missing:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		if found.etag != "" {
+			w.Header()["Etag"] = []string{found.etag}
+		}
+		answer(w, contentType, found.body)
+	}
+}
+
+// document is one answer, or the reason why there is none (yet).
+type document struct {
+	body    []byte
+	key     string // what makes it another document than the one before
+	etag    string
+	known   bool
+	missing bool
+	err     error
+}
+
+// stream writes a document a line, each time that it is another one.
+func (h *Handler) stream(
+	w http.ResponseWriter, r *http.Request, contentType string, compute func(*live.Reads) document,
+) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(h.Stopping, cancel)()
+	if contentType != "" {
+		w.Header().Set("Content-Type", contentType)
+	}
+	flusher := http.NewResponseController(w)
+	_ = flusher.Flush()
+	last, any := "", false
+	err := live.Follow(ctx, func(reads *live.Reads) (document, bool, error) {
+		found := compute(reads)
+		return found, found.known && !found.missing, found.err
+	}, func(found document) error {
+		if any && found.key == last {
+			return nil
+		}
+		last, any = found.key, true
+		if _, err := w.Write(found.body); err != nil {
+			return err
+		}
+		return flusher.Flush()
+	})
+	if err != nil && ctx.Err() == nil {
+		_, _ = io.WriteString(w, err.Error()+"\n")
+	}
+}
+
+// line is a document whose text is also what tells it from others.
+func line(body []byte) document {
+	body = append(body, '\n')
+	return document{body: body, key: string(body), known: true}
+}
+
+// tableOf gives a namespace's table followed by more entries; one that is not there is empty.
+func (h *Handler) tableOf(
+	reads *live.Reads, namespace string, more dtab.Dtab,
+) (dtab.Dtab, bool) {
+	saved, known := h.Store.Get(reads, namespace)
+	if saved == nil {
+		return more, known
+	}
+	return append(append(dtab.Dtab{}, saved.Dtab...), more...), known
+}
+
+func (h *Handler) bind(
+	reads *live.Reads, namespace string, more dtab.Dtab, path dtab.Path,
+) (dtab.Tree[naming.Bound], bool, error) {
+	table, known := h.tableOf(reads, namespace, more)
+	if !known {
+		return dtab.Tree[naming.Bound]{}, false, nil
+	}
+	return h.Interpreter.Bind(reads, table, path)
+}
+
+// inNamespace cuts the slash off a namespace, or answers that there is none.
+func inNamespace(w http.ResponseWriter, rest string) (string, bool) {
+	namespace, found := strings.CutPrefix(rest, "/")
+	if !found {
+		w.WriteHeader(http.StatusNotFound)
+	}
+	return namespace, found
+}
+
+func (h *Handler) serveBind(w http.ResponseWriter, r *http.Request, rest string, path dtab.Path) {
+	namespace, ok := inNamespace(w, rest)
+	if !ok {
+		return
+	}
+	more, ok := dtabParam(w, r)
+	if !ok {
+		return
+	}
+	h.reply(w, r, "", func(reads *live.Reads) document {
+		tree, known, err := h.bind(reads, namespace, more, path)
+		if err != nil || !known {
+			return document{err: err}
+		}
+		shape, known := shapeOfTree(reads, tree)
+		found := line(encode(shape))
+		found.key, found.known = skeleton(tree), known
+		return found
+	})
+}
+
+func (h *Handler) serveAddr(w http.ResponseWriter, r *http.Request, rest string, path dtab.Path) {
+	if _, ok := inNamespace(w, rest); !ok {
+		return
+	}
+	path = stripTransformer(path)
+	h.reply(w, r, "", func(reads *live.Reads) document {
+		return lineOfAddr(h.Interpreter.Addr(reads, path))
+	})
+}
+
+func lineOfAddr(addr naming.Addr, known bool, err error) document {
+	if err != nil || !known {
+		return document{err: err}
+	}
+	return line(encode(shapeOfAddr(addr)))
+}
+
+// stripTransformer cuts what a transformer has put before a bound name, "/%/<its name>", off.
+func stripTransformer(path dtab.Path) dtab.Path {
+	if len(path) > 0 && path[0] == "%" {
+		for i, elem := range path {
+			if elem == "#" || elem == "$" {
+				return path[i:]
+			}
+		}
+	}
+	return path
+}
+
+// serveResolve follows a path to the endpoints of one branch, drawn by weight.
+func (h *Handler) serveResolve(w http.ResponseWriter, r *http.Request, rest string, path dtab.Path) {
+	namespace, ok := inNamespace(w, rest)
+	if !ok {
+		return
+	}
+	more, ok := dtabParam(w, r)
+	if !ok {
+		return
+	}
+	h.reply(w, r, "application/json", func(reads *live.Reads) document {
+		tree, known, err := h.bind(reads, namespace, more, path)
+		if err != nil || !known {
+			return document{err: err}
+		}
+		bound := naming.Draw(tree)
+		if bound == nil {
+			return lineOfAddr(naming.Addr{}, true, nil)
+		}
+		return lineOfAddr(h.Interpreter.Addr(reads, bound.ID))
+	})
+}
+
+// serveDelegate shows all steps. Without a namespace, `dtab` is the whole table.
+func (h *Handler) serveDelegate(
+	w http.ResponseWriter, r *http.Request, rest string, path dtab.Path,
+) {
+	namespace, inNamespace := strings.CutPrefix(rest, "/")
+	if !inNamespace {
+		namespace = r.URL.Query().Get("namespace")
+	}
+	more, err := dtab.Parse(r.URL.Query().Get("dtab"))
+	if err != nil && inNamespace {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "Invalid dtab: "+err.Error())
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), delegateWithin)
+	defer cancel()
+	shape, err := live.First(ctx, func(reads *live.Reads) (*Tree, bool, error) {
+		table, known := more, true
+		if namespace != "" {
+			table, known = h.tableOf(reads, namespace, more)
+		}
+		if !known {
+			return nil, false, nil
+		}
+		tree, known, err := h.Interpreter.Delegate(reads, table, path)
+		if err != nil || !known {
+			return nil, false, err
+		}
+		shape, known := shapeOfDelegation(reads, tree)
+		return shape, known, nil
+	})
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		refuse(w, http.StatusServiceUnavailable, "Request timed out.")
+	case err != nil:
+		w.WriteHeader(http.StatusInternalServerError)
+	default:
+		answer(w, "application/json", encode(shape))
+	}
+}
