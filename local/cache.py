@@ -15,7 +15,7 @@ from local.progress import step
 
 
 def key(inputs: Iterable[Path | str]) -> str:
-    """Twelve hex digits of what goes into a build: texts as they are, files and folders by content."""
+    """Twelve hex digits of what goes into a build: texts, and files and folders by content."""
     digest = hashlib.sha256()
     for item in inputs:
         for name, content in _contents(item):
@@ -97,7 +97,7 @@ def go_build(
 
 
 GO_NEEDED = (1, 25, 11)
-"""The oldest Go that builds the Pulumi engine; an older one (1.21 on) fetches what go.mod asks for."""
+"""The oldest Go that builds the Pulumi engine; an older one fetches what go.mod asks for."""
 
 GO_OLDEST = (1, 21)
 

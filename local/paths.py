@@ -1,4 +1,4 @@
-"""Where things lie: the project, what it writes beside its sources, and what is built once a machine."""
+"""Where things lie: the project, what it writes beside its sources, what is built once."""
 
 import os
 from pathlib import Path

@@ -1,0 +1,76 @@
+"""A cluster, the linkerd mesh on it, hello and two versions of world, and the tables between them.
+
+The canary is one config value: `pulumi config set canaryWeight 10` and `pulumi up` move ten percent
+of world's traffic to world-v2.
+"""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import settings
+from apps.hello_world import HelloWorld
+from dynamic import Dtab
+from infra.existing import existing_cluster
+from infra.kubeconfig import KubeconfigError
+from mesh import routes
+from mesh.discovery import Discovery
+from mesh.linkerd import Linkerd
+from mesh.namerd import Namerd
+
+try:
+    config = settings.load()
+    cluster = existing_cluster(
+        config.cluster_identifier or pulumi.get_stack(), config.kubeconfig, config.kube_context
+    )
+except (settings.SettingsError, KubeconfigError) as error:
+    raise pulumi.RunError(str(error)) from None
+
+on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
+mesh_ns = k8s.core.v1.Namespace("mesh", metadata={"name": config.mesh_namespace}, opts=on_cluster)
+apps_ns = k8s.core.v1.Namespace("apps", metadata={"name": config.apps_namespace}, opts=on_cluster)
+in_mesh = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[mesh_ns])
+in_apps = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[apps_ns])
+
+discovery = Discovery(config.mesh_namespace, opts=in_mesh)
+namerd = Namerd(config.mesh_namespace, config.namerd_image, config.kubectl_image, opts=in_mesh)
+linkerd = Linkerd(
+    config.mesh_namespace,
+    config.linkerd_image,
+    config.kubectl_image,
+    config.exposure,
+    config.source_ranges,
+    opts=in_mesh,
+)
+apps = HelloWorld(config.apps_namespace, config.helloworld_image, config.replicas, opts=in_apps)
+
+reach_namerd = {
+    "cluster": cluster.identifier,
+    "service": f"{config.mesh_namespace}/namerd",
+    "kubeconfig": cluster.kubeconfig,
+}
+# A table leads to services that are there: namerd would drop a branch without pods in silence.
+served = pulumi.ResourceOptions(depends_on=[discovery, namerd, apps], deleted_with=namerd.service)
+Dtab(
+    "external",
+    namespace="external",
+    dentries=routes.external(config.apps_namespace),
+    splits={},
+    namerd=reach_namerd,
+    adopt=config.adopt_existing,
+    opts=served,
+)
+internal = Dtab(
+    "internal",
+    namespace="internal",
+    dentries=routes.internal(config.apps_namespace),
+    splits=routes.canary_split(config.canary_weight),
+    namerd=reach_namerd,
+    adopt=config.adopt_existing,
+    max_weight_step=config.max_weight_step,
+    opts=served,
+)
+
+pulumi.export("url", linkerd.url)
+pulumi.export("linkerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d 9990")
+pulumi.export("namerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/namerd 9991")
+pulumi.export("split", internal.splits)

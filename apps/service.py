@@ -1,0 +1,80 @@
+"""One HTTP service: its pods, and the headless service that linkerd finds them by."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from mesh import linkerd
+
+
+class HttpService(pulumi.ComponentResource):
+    """A Deployment and a headless Service of one name, with a port called `http`.
+
+    The port's name is part of the name that linkerd looks up:
+    `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
+    by their own node's linkerd.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        namespace: str,
+        image: str,
+        port: int,
+        replicas: int,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("linkerd-canary:apps:HttpService", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        labels = {"app": name}
+        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        k8s.core.v1.Service(
+            name,
+            metadata=metadata,
+            spec={
+                "clusterIP": "None",
+                "selector": labels,
+                "ports": [{"name": "http", "port": port}],
+            },
+            opts=child,
+        )
+        k8s.apps.v1.Deployment(
+            name,
+            metadata=metadata,
+            spec={
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [_container(image, port, args, env or {})]},
+                },
+            },
+            opts=child,
+        )
+        self.register_outputs({})
+
+
+def _container(
+    image: str, port: int, args: Sequence[str], env: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "name": "service",
+        "image": image,
+        "args": list(args),
+        "env": [
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            # The node's address, not its name: that needs no DNS record for nodes.
+            {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+            {"name": "http_proxy", "value": f"$(HOST_IP):{linkerd.OUTGOING}"},
+            *({"name": name, "value": value} for name, value in env.items()),
+        ],
+        "ports": [{"name": "http", "containerPort": port}],
+        "readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False},
+    }

@@ -1,0 +1,1 @@
+"""Where the mesh and the apps run: each module gives a `Cluster`."""

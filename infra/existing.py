@@ -1,0 +1,15 @@
+"""A cluster that exists already, reached by a kubeconfig."""
+
+import pulumi
+
+from infra import kubeconfig
+from infra.cluster import Cluster, provider
+
+
+def existing_cluster(identifier: str, config: str, context: str) -> Cluster:
+    """The cluster of a kubeconfig (its path, its content, or empty for the ambient one).
+
+    Raises KubeconfigError where there is no such file or context.
+    """
+    content = pulumi.Output.secret(kubeconfig.load(config, context))
+    return Cluster(identifier, content, provider(identifier, content))

@@ -1,0 +1,98 @@
+"""The node's container runtime and firewall tools: Debian packages, unpacked and never installed.
+
+Installing `containerd` would remove Docker's own `containerd.io` from a machine that has it. So
+the packages are only unpacked, into the cache, and the node sees them over its own /usr.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from local.cache import built, run
+from local.errors import LocalError
+from local.progress import say
+
+WANTED = ("containerd", "runc", "containernetworking-plugins", "iptables", "nftables")
+
+EVERYWHERE = ("bash", "coreutils", "dpkg", "libc6", "netbase", "util-linux")
+"""What every Debian and Ubuntu has: these packages and what they need are not fetched again."""
+
+LINKS = {
+    f"usr/sbin/{name}": "xtables-nft-multi"
+    for name in ("iptables", "iptables-save", "iptables-restore")
+}
+"""What the iptables package leaves to update-alternatives."""
+
+
+def unpacked() -> Path:
+    """The folder whose `usr` holds the packages and the libraries they need."""
+    for tool in ("apt-get", "apt-cache", "dpkg"):
+        if shutil.which(tool) is None:
+            raise LocalError(
+                f"no `{tool}` here: the local node's container runtime comes as Debian or Ubuntu "
+                "packages (any other cluster: platform `kubeconfig`, see README.md)"
+            )
+    release, architecture = _distribution(), run(["dpkg", "--print-architecture"]).strip()
+    return built(f"debs-{release}", [release, architecture, *WANTED, *sorted(LINKS)], _fetch)
+
+
+def _distribution() -> str:
+    """Such as debian-12 or ubuntu-24.04, by /etc/os-release."""
+    lines = Path("/etc/os-release").read_text().splitlines()
+    release = dict(line.split("=", 1) for line in lines if "=" in line)
+    return "-".join(release.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))
+
+
+def _fetch(folder: Path) -> None:
+    if not _known(WANTED):
+        _update()
+    with tempfile.TemporaryDirectory(dir=folder.parent) as downloads:
+        try:
+            _download(Path(downloads))
+        except LocalError:  # the lists may be older than what the mirror still has
+            _update()
+            _download(Path(downloads))
+        for package in sorted(Path(downloads).glob("*.deb")):
+            _unpack(package, folder)
+    for link, target in LINKS.items():
+        (folder / link).symlink_to(target)
+
+
+def _known(packages: tuple[str, ...]) -> bool:
+    shown = subprocess.run(["apt-cache", "show", *packages], capture_output=True, check=False)
+    return shown.returncode == 0
+
+
+def _update() -> None:
+    # A foreign source that fails need not matter: what is missing shows at the download.
+    updated = subprocess.run(["apt-get", "update", "-q"], capture_output=True, text=True, check=False)
+    if updated.returncode:
+        say(f"  `apt-get update` had errors: {updated.stderr.strip().splitlines()[-1:]}")
+
+
+def _download(folder: Path) -> None:
+    packages = sorted(_needed_by(WANTED) - _needed_by(EVERYWHERE))
+    run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages], cwd=folder)
+
+
+def _needed_by(packages: tuple[str, ...]) -> set[str]:
+    """The packages and all that they depend on, installed or not."""
+    leave_out = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+    options = ["--recurse", *(f"--no-{kind}" for kind in leave_out)]
+    listed = run(["apt-cache", "depends", *options, *packages], LC_ALL="C")
+    # A package stands at the line's start; " Depends: …" and <virtual packages> are its details.
+    return {line for line in listed.splitlines() if line and line[0] not in " |<"}
+
+
+def _unpack(package: Path, folder: Path) -> None:
+    """Unpack one package; what it has in /bin, /sbin and /lib goes to /usr, as on merged systems."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        run(["dpkg", "-x", package, scratch])
+        root = Path(scratch)
+        for part in (root / "usr", root):
+            for top in ("bin", "sbin", "lib", "lib64", "libexec", "share"):
+                if (part / top).is_dir():
+                    shutil.copytree(
+                        part / top, folder / "usr" / top, symlinks=True, dirs_exist_ok=True
+                    )

@@ -1,0 +1,143 @@
+"""Pulumi's CLI, its Python language host and its plugins, as they can be had on this machine."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from local import cache
+from local.errors import LocalError
+from local.paths import LOCAL, PYTHON, ROOT
+from local.progress import say
+
+ENGINE_VERSION = "v3.259.0"
+KUBERNETES_PLUGIN_VERSION = "v4.34.2"
+"""The plugin of the pulumi-kubernetes release in requirements.txt."""
+
+PULUMI_HOME = LOCAL / "pulumi"
+_MODULES = ROOT / "local" / "build"
+_SDK = "github.com/pulumi/pulumi/sdk/v3"
+
+
+def pulumi() -> Path:
+    """The folder of the `pulumi` program: from PATH if there is one, else built from its modules."""
+    found = shutil.which("pulumi")
+    return Path(found).resolve().parent if found else _built_pulumi()
+
+
+def is_own_pulumi() -> bool:
+    """Whether the CLI is the one built here, not the machine's own."""
+    return shutil.which("pulumi") is None
+
+
+def _built_pulumi() -> Path:
+    engine = cache.go_build(
+        "pulumi",
+        _MODULES / "pulumi",
+        ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
+        defines={f"{_SDK}/go/common/version.Version": ENGINE_VERSION},
+    )
+    host = cache.go_build(
+        "pulumi-language-python",
+        _MODULES / "language-python",
+        [f"{_SDK}/python/cmd/pulumi-language-python"],
+    )
+    wrapper = _MODULES / "pulumi-language-python"
+
+    def assemble(folder: Path) -> None:
+        # Hard links or copies: the engine warns about a `pulumi` that is a symbolic link.
+        shutil.copy2(engine / "pulumi", folder / "pulumi")
+        shutil.copy2(host / "pulumi-language-python", folder / "pulumi-language-python-host")
+        shutil.copy2(wrapper, folder / "pulumi-language-python")
+        for script in _python_scripts():
+            shutil.copyfile(script, folder / script.name)
+        for program in folder.iterdir():
+            program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+    return cache.built("pulumi-cli", [engine.name, host.name, wrapper], assemble)
+
+
+def _python_scripts() -> list[Path]:
+    """The small programs that the language host and the engine start Python by."""
+    where = cache.run(
+        ["go", "list", "-m", "-f", "{{.Dir}}", _SDK], cwd=_MODULES / "pulumi", **cache.go_env()
+    )
+    sdk = Path(where.strip())
+    return [
+        sdk / "python" / "cmd" / "pulumi-language-python-exec",
+        sdk / "python" / "dist" / "pulumi-resource-pulumi-python",
+    ]
+
+
+def environment() -> dict[str, str]:
+    """What a shell needs for plain `pulumi` commands on the local stack."""
+    return {
+        "PULUMI_HOME": str(PULUMI_HOME),
+        "PULUMI_BACKEND_URL": f"file://{LOCAL / 'stacks'}",
+        # The local stack guards nothing but the local node, whose key lies beside it.
+        "PULUMI_CONFIG_PASSPHRASE": "local",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # What there is has been installed; otherwise every command looks for more outside.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+    }
+
+
+def install_kubernetes_plugin() -> bool:
+    """Install the kubernetes plugin where it is missing; whether it is Pulumi's own."""
+    name = f"resource-kubernetes-{KUBERNETES_PLUGIN_VERSION}"
+    folder = PULUMI_HOME / "plugins" / name
+    if not folder.is_dir() and not _install_published_plugin():
+        say("  Pulumi's kubernetes plugin cannot be fetched: the stand-in takes its place")
+        _install(["--file", str(_standin_plugin())])
+    return not (folder / "STANDIN").exists()
+
+
+def _install_published_plugin() -> bool:
+    try:
+        _install([], timeout=60)
+    except (LocalError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+def _install(more: list[str], timeout: float | None = None) -> None:
+    command = ["pulumi", "plugin", "install", "resource", "kubernetes", KUBERNETES_PLUGIN_VERSION]
+    done = subprocess.run(
+        [*command, *more],
+        env=subprocess_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode:
+        raise LocalError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+
+
+def _standin_plugin() -> Path:
+    folder = LOCAL / "plugins" / "kubernetes"
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "pulumi-resource-kubernetes"
+    program.write_text(
+        "#!/bin/sh\n"
+        f"PYTHONPATH='{ROOT}' exec '{PYTHON}' -u -m local.standins.kubernetes \"$@\"\n"
+    )
+    program.chmod(0o755)
+    (folder / "STANDIN").write_text("A stand-in for Pulumi's kubernetes plugin.\n")
+    return folder
+
+
+def subprocess_environment() -> dict[str, str]:
+    """This process's environment with the local stack's added and its programs first on PATH."""
+    path = os.pathsep.join([*map(str, program_folders()), os.environ.get("PATH", "")])
+    return {**os.environ, **environment(), "PATH": path}
+
+
+def program_folders() -> list[Path]:
+    """Where the programs that the local stack is worked with lie, for PATH."""
+    from local import binaries  # noqa: PLC0415 - it builds Kubernetes at its first use
+
+    return [pulumi(), binaries.kube_clients()]

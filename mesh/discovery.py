@@ -1,0 +1,44 @@
+"""The right to look services up, which namerd and linkerd share."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+NAME = "linkerd-endpoints-reader"
+
+
+class Discovery(pulumi.ComponentResource):
+    """Lets the service accounts `namerd` and `l5d` of `namespace` read endpoints everywhere.
+
+    Cluster-wide, because a routing table may name a service of any namespace.
+    """
+
+    def __init__(self, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("linkerd-canary:mesh:Discovery", "discovery", {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        k8s.rbac.v1.ClusterRole(
+            NAME,
+            metadata={"name": NAME},
+            rules=[
+                {
+                    "apiGroups": [""],
+                    "resources": ["endpoints", "services", "pods"],
+                    "verbs": ["get", "list", "watch"],
+                }
+            ],
+            opts=child,
+        )
+        k8s.rbac.v1.ClusterRoleBinding(
+            NAME,
+            metadata={"name": NAME},
+            role_ref={
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": NAME,
+            },
+            subjects=[
+                {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+                for account in ("namerd", "l5d")
+            ],
+            opts=child,
+        )
+        self.register_outputs({})

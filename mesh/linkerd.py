@@ -1,0 +1,176 @@
+"""linkerd on every node: takes requests, and draws a version for each by the weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from mesh import kubectl_proxy, namerd, workload
+
+OUTGOING, INCOMING, EXTERNAL, ADMIN = 4140, 4141, 4142, 9990
+PORTS: Mapping[str, int] = {
+    "outgoing": OUTGOING,
+    "incoming": INCOMING,
+    "external": EXTERNAL,
+    "admin": ADMIN,
+}
+LABELS: Mapping[str, str] = {"app": "l5d"}
+
+
+def config(namespace: str) -> dict[str, Any]:
+    """linkerd's config file.
+
+    An app's request enters its own node's linkerd at `outgoing`, goes to the linkerd of the node
+    where the chosen pod is, enters there at `incoming`, and reaches the pod. What comes from
+    outside the cluster enters at `external`.
+    """
+    api = {"k8sHost": "localhost", "k8sPort": kubectl_proxy.PORT}
+    to_the_pods_node = {
+        "kind": "io.l5d.k8s.daemonset",
+        "namespace": namespace,
+        "port": "incoming",
+        "service": "l5d",
+        **api,
+    }
+    only_this_node = {"kind": "io.l5d.k8s.localnode"}
+    outgoing = _router("outgoing", namespace, "internal", OUTGOING, [to_the_pods_node])
+    outgoing["service"] = {"responseClassifier": {"kind": "io.l5d.http.retryableRead5XX"}}
+    incoming = _router("incoming", namespace, "internal", INCOMING, [only_this_node])
+    external = _router("external", namespace, "external", EXTERNAL, [])
+    # At the edge nobody may choose his own route: this drops `l5d-dtab` and its kin.
+    external["servers"][0]["clearContext"] = True
+    return {
+        "admin": {"ip": "0.0.0.0", "port": ADMIN},
+        "usage": {"enabled": False},
+        "telemetry": [
+            {"kind": "io.l5d.prometheus"},
+            {"kind": "io.l5d.recentRequests", "sampleRate": 0.25},
+        ],
+        "routers": [outgoing, incoming, external],
+    }
+
+
+def _router(
+    label: str, namespace: str, table: str, port: int, transformers: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    interpreter: dict[str, Any] = {
+        "kind": "io.l5d.namerd",
+        "dst": f"/$/inet/namerd.{namespace}.svc.cluster.local/{namerd.PORTS['thrift']}",
+        "namespace": table,
+    }
+    if transformers:
+        interpreter["transformers"] = list(transformers)
+    return {
+        "protocol": "http",
+        "label": label,
+        "interpreter": interpreter,
+        "servers": [{"ip": "0.0.0.0", "port": port}],
+    }
+
+
+class Linkerd(pulumi.ComponentResource):
+    """The DaemonSet `l5d`, its service inside the cluster, and `l5d-external` for the outside."""
+
+    url: pulumi.Output[str]
+    """Where hello answers; how far that reaches depends on `exposure`."""
+
+    def __init__(
+        self,
+        namespace: str,
+        image: str,
+        kubectl_image: str,
+        exposure: str,
+        source_ranges: Sequence[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        account = k8s.core.v1.ServiceAccount(
+            "l5d", metadata={"name": "l5d", "namespace": namespace}, opts=child
+        )
+        text = workload.config_text(config(namespace))
+        config_map = k8s.core.v1.ConfigMap(
+            "l5d-config",
+            metadata={"name": "l5d-config", "namespace": namespace},
+            data={workload.CONFIG_FILE: text},
+            opts=child,
+        )
+        # The services first: linkerd finds its peers on other nodes through `l5d`.
+        _internal_service(namespace, child)
+        daemons = k8s.apps.v1.DaemonSet(
+            "l5d",
+            metadata={"name": "l5d", "namespace": namespace},
+            spec={
+                "selector": {"matchLabels": dict(LABELS)},
+                "template": workload.pod_template(
+                    LABELS,
+                    "l5d",
+                    "l5d-config",
+                    text,
+                    [_container(image), kubectl_proxy.container(kubectl_image)],
+                ),
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, config_map]),
+        )
+        external = _external_service(
+            namespace,
+            exposure,
+            source_ranges,
+            pulumi.ResourceOptions(parent=self, depends_on=[daemons]),
+        )
+        self.url = pulumi.Output.all(external.spec, external.status).apply(
+            lambda parts: _url(namespace, *parts)
+        )
+        self.register_outputs({"url": self.url})
+
+
+def _container(image: str) -> dict[str, Any]:
+    container = workload.container("l5d", image, PORTS, ADMIN)
+    for port in container["ports"]:
+        if port["containerPort"] == OUTGOING:
+            # On every node's own address, so that an app reaches the linkerd beside it.
+            port["hostPort"] = OUTGOING
+    return container
+
+
+def _internal_service(namespace: str, opts: pulumi.ResourceOptions) -> k8s.core.v1.Service:
+    return k8s.core.v1.Service(
+        "l5d",
+        metadata={"name": "l5d", "namespace": namespace, "labels": dict(LABELS)},
+        spec={
+            "type": "ClusterIP",
+            "selector": dict(LABELS),
+            "ports": [
+                {"name": name, "port": PORTS[name]} for name in ("outgoing", "incoming", "admin")
+            ],
+        },
+        opts=opts,
+    )
+
+
+def _external_service(
+    namespace: str, exposure: str, source_ranges: Sequence[str], opts: pulumi.ResourceOptions
+) -> k8s.core.v1.Service:
+    spec: dict[str, Any] = {
+        "type": exposure,
+        "selector": dict(LABELS),
+        "ports": [{"name": "http", "port": 80, "targetPort": EXTERNAL}],
+    }
+    if source_ranges and exposure == "LoadBalancer":
+        spec["loadBalancerSourceRanges"] = list(source_ranges)
+    return k8s.core.v1.Service(
+        "l5d-external",
+        metadata={"name": "l5d-external", "namespace": namespace, "labels": dict(LABELS)},
+        spec=spec,
+        opts=opts,
+    )
+
+
+def _url(namespace: str, spec: Any, status: Any) -> str:
+    if spec.type == "LoadBalancer":
+        ingress = status.load_balancer.ingress[0]
+        return f"http://{ingress.ip or ingress.hostname}"
+    if spec.type == "NodePort":
+        return f"http://<any node's address>:{spec.ports[0].node_port}"
+    return f"http://l5d-external.{namespace}.svc.cluster.local"

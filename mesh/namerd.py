@@ -1,0 +1,148 @@
+"""namerd: keeps the routing tables, and tells each linkerd where a name leads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from mesh import kubectl_proxy, workload
+
+ADMIN_PORT = 9991
+PORTS: Mapping[str, int] = {"thrift": 4100, "http": 4180, "mesh": 4321, "admin": ADMIN_PORT}
+LABELS: Mapping[str, str] = {"app": "namerd"}
+
+
+def config(namespace: str) -> dict[str, Any]:
+    """namerd's config file: names from Kubernetes, tables in `dtabs` objects of `namespace`."""
+    api = {"host": "localhost", "port": kubectl_proxy.PORT}
+    return {
+        "admin": {"ip": "0.0.0.0", "port": ADMIN_PORT},
+        "namers": [{"kind": "io.l5d.k8s", **api}],
+        "storage": {"kind": "io.l5d.k8s", **api, "namespace": namespace},
+        "interfaces": [
+            {"kind": "io.l5d.thriftNameInterpreter", "ip": "0.0.0.0", "port": PORTS["thrift"]},
+            {"kind": "io.l5d.httpController", "ip": "0.0.0.0", "port": PORTS["http"]},
+            {"kind": "io.l5d.mesh", "ip": "0.0.0.0", "port": PORTS["mesh"]},
+        ],
+    }
+
+
+class Namerd(pulumi.ComponentResource):
+    """namerd in `namespace`: its storage, its rights, one pod, and a service inside the cluster.
+
+    It has no public port and no authentication of its own: who may change the tables is decided by
+    the API server, through whose service proxy it is reached.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        image: str,
+        kubectl_image: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("linkerd-canary:mesh:Namerd", "namerd", {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        crd = _dtab_definition(child)
+        account = k8s.core.v1.ServiceAccount(
+            "namerd", metadata={"name": "namerd", "namespace": namespace}, opts=child
+        )
+        rights = _storage_rights(namespace, child)
+        text = workload.config_text(config(namespace))
+        config_map = k8s.core.v1.ConfigMap(
+            "namerd-config",
+            metadata={"name": "namerd-config", "namespace": namespace},
+            data={workload.CONFIG_FILE: text},
+            opts=child,
+        )
+        deployment = k8s.apps.v1.Deployment(
+            "namerd",
+            metadata={"name": "namerd", "namespace": namespace},
+            spec={
+                "replicas": 1,
+                "selector": {"matchLabels": dict(LABELS)},
+                "template": workload.pod_template(
+                    LABELS,
+                    "namerd",
+                    "namerd-config",
+                    text,
+                    [
+                        workload.container("namerd", image, PORTS, ADMIN_PORT),
+                        kubectl_proxy.container(kubectl_image),
+                    ],
+                ),
+            },
+            # The CRD first: namerd's storage looks for it once, at its start.
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[crd, account, config_map, *rights]
+            ),
+        )
+        self.service = k8s.core.v1.Service(
+            "namerd",
+            metadata={"name": "namerd", "namespace": namespace, "labels": dict(LABELS)},
+            spec={
+                "type": "ClusterIP",
+                "selector": dict(LABELS),
+                "ports": [{"name": name, "port": port} for name, port in PORTS.items()],
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+        )
+        self.register_outputs({})
+
+
+def _dtab_definition(opts: pulumi.ResourceOptions) -> k8s.apiextensions.v1.CustomResourceDefinition:
+    text = {"type": "string"}
+    dentry = {"type": "object", "properties": {"prefix": text, "dst": text}}
+    return k8s.apiextensions.v1.CustomResourceDefinition(
+        "dtabs",
+        metadata={"name": "dtabs.l5d.io"},
+        spec={
+            "group": "l5d.io",
+            "scope": "Namespaced",
+            "names": {"kind": "DTab", "plural": "dtabs", "singular": "dtab"},
+            "versions": [
+                {
+                    "name": "v1alpha1",
+                    "served": True,
+                    "storage": True,
+                    # `dentries` lies at the top of the object; what is not declared is pruned.
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "properties": {"dentries": {"type": "array", "items": dentry}},
+                        }
+                    },
+                }
+            ],
+        },
+        opts=opts,
+    )
+
+
+def _storage_rights(namespace: str, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    metadata = {"name": "namerd-dtab-storage", "namespace": namespace}
+    role = k8s.rbac.v1.Role(
+        "namerd-dtab-storage",
+        metadata=metadata,
+        rules=[
+            {
+                "apiGroups": ["l5d.io"],
+                "resources": ["dtabs"],
+                "verbs": ["get", "list", "watch", "create", "update", "delete"],
+            }
+        ],
+        opts=opts,
+    )
+    binding = k8s.rbac.v1.RoleBinding(
+        "namerd-dtab-storage",
+        metadata=metadata,
+        role_ref={
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Role",
+            "name": "namerd-dtab-storage",
+        },
+        subjects=[{"kind": "ServiceAccount", "name": "namerd", "namespace": namespace}],
+        opts=opts,
+    )
+    return [role, binding]
