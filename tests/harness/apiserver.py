@@ -20,7 +20,7 @@ from typing import Any
 import requests
 import yaml
 
-from local import binaries
+from local.binaries import kube
 from tests.harness.certificates import ADVERTISED, SERVICES, Authority
 from tests.harness.egress import egress_to_loopback
 from tests.harness.processes import EndedTooSoonError, Process, free_port, running
@@ -190,7 +190,7 @@ def _request(event: dict[str, Any]) -> Request:
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
     """Start etcd, kube-apiserver and the controllers of deletes; all of it is gone afterwards."""
-    programs = binaries.kube()
+    programs = kube()
     with ExitStack() as stack:
         server = _started_on_a_free_port(programs, stack)
         _start_controllers(programs, server, stack)
