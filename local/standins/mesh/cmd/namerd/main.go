@@ -26,12 +26,8 @@ func run(file string) error {
 		return err
 	}
 	group := serve.New("namerd", "namerd 1.7.5")
-	tables, err := settings.makeStore(group.Context())
-	if err != nil {
-		return err
-	}
 	api := &namerapi.Handler{
-		Store:       tables,
+		Store:       settings.makeStore(group.Context()),
 		Interpreter: &naming.Interpreter{Namers: settings.namers},
 		Stopping:    group.Context(),
 	}

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"linkerd-canary.local/mesh/internal/config"
 	"linkerd-canary.local/mesh/internal/dtab"
+	"linkerd-canary.local/mesh/internal/k8snamer"
+	"linkerd-canary.local/mesh/internal/kube"
 	"linkerd-canary.local/mesh/internal/naming"
 	"linkerd-canary.local/mesh/internal/store"
 )
@@ -19,7 +22,7 @@ const (
 // settings is a configuration file of namerd's.
 type settings struct {
 	admin      config.Admin
-	makeStore  func(context.Context) (store.Store, error)
+	makeStore  func(context.Context) store.Store
 	namers     []naming.Mounted
 	interfaces []iface
 }
@@ -63,8 +66,18 @@ func (s *settings) takeStorage(top *config.Object) {
 	o.Ignore("experimental")
 	if o.Kind("io.l5d.inMemory", "io.l5d.k8s") == "io.l5d.inMemory" {
 		tables := takeTables(o)
-		s.makeStore = func(context.Context) (store.Store, error) { return store.NewMemory(tables), nil }
+		s.makeStore = func(context.Context) store.Store { return store.NewMemory(tables) }
+		return
 	}
+	client, namespace := takeKube(o), o.String("namespace", "default")
+	s.makeStore = func(ctx context.Context) store.Store {
+		return store.NewKubernetes(ctx, client, namespace)
+	}
+}
+
+// takeKube reads where the Kubernetes API is.
+func takeKube(o *config.Object) *kube.Client {
+	return kube.New(o.String("host", "localhost"), o.Port("port", 8001))
 }
 
 func takeTables(o *config.Object) map[string]dtab.Dtab {
@@ -82,6 +95,17 @@ func takeTables(o *config.Object) map[string]dtab.Dtab {
 func (s *settings) takeNamer(o *config.Object) {
 	o.Kind("io.l5d.k8s")
 	o.Ignore("experimental")
+	o.NotDone("labelSelector", "transformers")
+	prefix, err := dtab.ParsePath("/#/" + strings.TrimPrefix(o.String("prefix", "io.l5d.k8s"), "/"))
+	if err != nil {
+		o.Fail("prefix: %v", err)
+	}
+	for _, other := range s.namers {
+		if other.Prefix.HasPrefix(prefix) || prefix.HasPrefix(other.Prefix) {
+			o.Fail("Namers must not have overlapping prefixes: %s & %s", other.Prefix, prefix)
+		}
+	}
+	s.namers = append(s.namers, naming.Mounted{Prefix: prefix, Namer: k8snamer.New(prefix, takeKube(o))})
 }
 
 func (s *settings) takeInterface(o *config.Object) {

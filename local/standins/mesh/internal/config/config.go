@@ -191,6 +191,15 @@ func (o *Object) Ignore(keys ...string) {
 	}
 }
 
+// NotDone refuses keys that the real program knows and the stand-in does not.
+func (o *Object) NotDone(keys ...string) {
+	for _, key := range keys {
+		if o.Has(key) {
+			o.Fail("the stand-in does not know %q", key)
+		}
+	}
+}
+
 // Admin is the address of the administrative interface.
 type Admin struct {
 	IP   string
