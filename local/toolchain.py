@@ -6,7 +6,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from local import cache
+from local import binaries, cache
 from local.errors import LocalError
 from local.paths import LOCAL, PYTHON, ROOT
 from local.progress import say
@@ -16,12 +16,14 @@ KUBERNETES_PLUGIN_VERSION = "v4.34.2"
 """The plugin of the pulumi-kubernetes release in requirements.txt."""
 
 PULUMI_HOME = LOCAL / "pulumi"
+STACKS = LOCAL / "stacks"
+"""The folder that is the local stacks' backend."""
 _MODULES = ROOT / "local" / "build"
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 
 
 def pulumi() -> Path:
-    """The folder of the `pulumi` program: from PATH if there is one, else built from its modules."""
+    """The folder of the `pulumi` program: from PATH if there is one, else built from modules."""
     found = shutil.which("pulumi")
     return Path(found).resolve().parent if found else _built_pulumi()
 
@@ -74,7 +76,7 @@ def environment() -> dict[str, str]:
     """What a shell needs for plain `pulumi` commands on the local stack."""
     return {
         "PULUMI_HOME": str(PULUMI_HOME),
-        "PULUMI_BACKEND_URL": f"file://{LOCAL / 'stacks'}",
+        "PULUMI_BACKEND_URL": f"file://{STACKS}",
         # The local stack guards nothing but the local node, whose key lies beside it.
         "PULUMI_CONFIG_PASSPHRASE": "local",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -122,8 +124,7 @@ def _standin_plugin() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "pulumi-resource-kubernetes"
     program.write_text(
-        "#!/bin/sh\n"
-        f"PYTHONPATH='{ROOT}' exec '{PYTHON}' -u -m local.standins.kubernetes \"$@\"\n"
+        f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{PYTHON}' -u -m local.standins.kubernetes \"$@\"\n"
     )
     program.chmod(0o755)
     (folder / "STANDIN").write_text("A stand-in for Pulumi's kubernetes plugin.\n")
@@ -138,6 +139,15 @@ def subprocess_environment() -> dict[str, str]:
 
 def program_folders() -> list[Path]:
     """Where the programs that the local stack is worked with lie, for PATH."""
-    from local import binaries  # noqa: PLC0415 - it builds Kubernetes at its first use
+    return [pulumi(), _kubectl()]
 
-    return [pulumi(), binaries.kube_clients()]
+
+def _kubectl() -> Path:
+    """A folder with nothing in it but kubectl, so that no shell gets the node's own programs."""
+    link = LOCAL / "bin" / "kubectl"
+    program = binaries.kube() / "kubectl"
+    if not link.exists() or link.resolve() != program:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(program)
+    return link.parent

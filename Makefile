@@ -1,0 +1,46 @@
+# The project's commands. Those that need the local node run as root; see README.md.
+.DEFAULT_GOAL := help
+.PHONY: help up down env status test check format bench clean lock venv
+PYTHON := .venv/bin/python
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
+
+up: venv ## from a fresh machine to a running canary; safe to repeat
+	@$(PYTHON) -m local up
+
+down: venv ## end the local node, leaving nothing behind; its data stays for the next `make up`
+	@$(PYTHON) -m local down
+
+status: venv ## what runs on the local node
+	@$(PYTHON) -m local status
+
+env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
+	@$(PYTHON) -m local env
+
+test: venv ## every test, on the local node
+	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+check: venv ## format, lint, types
+	@local/check.sh
+
+format: venv ## put the sources into the form that `make check` asks for
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix --quiet .
+	@gofmt -w $$(git ls-files '*.go')
+
+bench: venv ## speed and memory, each against a floor or a peer in the same run
+	@$(PYTHON) -m bench
+
+clean: ## `make down`, and remove everything that is not the sources
+	@[ ! -d .local ] || $(PYTHON) -m local down
+	rm -rf .local .venv Pulumi.local.yaml
+
+lock: venv ## write the lock files anew from pyproject.toml
+	@for lock in requirements.txt "requirements-dev.txt --group dev"; do \
+		env -u PIP_FIND_LINKS .venv/bin/uv pip compile --quiet pyproject.toml --universal \
+			--generate-hashes --no-emit-index-url --no-emit-find-links -o $$lock || exit 1; \
+	done
+
+venv:
+	@local/venv.sh

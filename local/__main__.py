@@ -1,0 +1,50 @@
+"""The local commands: `python -m local up|down|env|status`, which `make` runs."""
+
+import argparse
+import shlex
+import sys
+
+from local import node, toolchain, tour, whole
+from local.errors import LocalError
+from local.paths import KUBECONFIG
+
+
+def main() -> int:
+    """Run one command; its exit status."""
+    commands = {"up": _up, "down": _down, "env": _env, "status": _status}
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=commands)
+    command = commands[parser.parse_args().command]
+    try:
+        command()
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run it again to go on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _up() -> None:
+    tour.show(whole.up())
+
+
+def _down() -> None:
+    node.down()
+
+
+def _status() -> None:
+    node.status()
+
+
+def _env() -> None:
+    """Print what a shell needs: `eval "$(make -s env)"`."""
+    for name, value in {**toolchain.environment(), "KUBECONFIG": str(KUBECONFIG)}.items():
+        print(f"export {name}={shlex.quote(value)}")
+    folders = ":".join(map(str, toolchain.program_folders()))
+    print(f'export PATH={shlex.quote(folders)}:"$PATH"')
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""What `make up` shows at its end: the canary at work, and how to go on."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import requests
+
+from local import stack
+from local.errors import LocalError
+from local.progress import say
+from local.whole import Part
+
+WEIGHT = 10
+"""Percent of the traffic that the tour gives to world-v2."""
+
+SAMPLE = 500
+"""Requests that a split is measured by: its standard error at 10 % is then 1.3 percents."""
+
+_ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
+
+
+def show(parts: Sequence[Part]) -> None:
+    """Ask hello ten times, move the canary's weight, measure the split, say how to go on."""
+    url = str(stack.outputs()["url"])
+    say(f"\nTen requests to {url}:")
+    for answer in answers(url, 10):
+        print(answer)
+    if stack.config().get("canaryWeight", stack.default("canaryWeight")) == 0:
+        _move_the_canary()
+    _measure(url)
+    _how_to_go_on(url, parts)
+
+
+def answers(url: str, count: int) -> list[str]:
+    """`count` answers of hello, one after another; a LocalError for one that is no answer."""
+    with requests.Session() as session:
+        session.trust_env = False  # the node is on this machine, whatever proxy the shell has
+        return [_answer(session, url) for _ in range(count)]
+
+
+def _answer(session: requests.Session, url: str) -> str:
+    try:
+        response = session.get(url, timeout=30)
+    except requests.RequestException as error:
+        raise LocalError(f"{url} does not answer: {error}") from None
+    text = response.text.strip()
+    if response.status_code != requests.codes.ok or not _ANSWER.fullmatch(text):
+        raise LocalError(
+            f"{url} answered {response.status_code} and not as hello does: {text[:200]}"
+        )
+    return text
+
+
+def _move_the_canary() -> None:
+    say(f"\n$ pulumi config set canaryWeight {WEIGHT}")
+    stack.pulumi("config", "set", "canaryWeight", str(WEIGHT))
+    say("$ pulumi preview --diff")
+    stack.pulumi("preview", "--diff")
+    say("$ pulumi up")
+    stack.pulumi("up", "--yes", "--skip-preview")
+
+
+def _measure(url: str) -> None:
+    worlds = Counter(_world(answer) for answer in answers(url, SAMPLE))
+    share = 100 * worlds["worldv2"] / SAMPLE
+    weight = stack.outputs()["split"]["/host/world"]["/srv/world-v2"]
+    print(
+        f"\nOf {SAMPLE} requests {worlds['world']} went to world-v1 and {worlds['worldv2']} to "
+        f"world-v2: {share:.1f} %, by a weight of {weight:g} %."
+    )
+
+
+def _world(answer: str) -> str:
+    found = _ANSWER.fullmatch(answer)
+    return found[2] if found else ""
+
+
+def _how_to_go_on(url: str, parts: Sequence[Part]) -> None:
+    outputs = stack.outputs()
+    width = max(len(part.name) for part in parts)
+    print("\nWhat ran here:")
+    for part in parts:
+        print(f"  {part.name:<{width}}  {'real' if part.real else 'STAND-IN':<8}  {part.what}")
+    print(
+        f"""
+hello answers at   {url}
+linkerd's admin    {outputs["linkerdAdmin"]}
+namerd's admin     {outputs["namerdAdmin"]}
+
+To go on:
+  eval "$(make -s env)"                  this shell's pulumi and kubectl are the local stack's
+  pulumi config set canaryWeight 30
+  pulumi up                              the preview shows the two lines of the split
+  curl {url}
+  make down                              ends the node; `make up` brings it back as it was
+"""
+    )

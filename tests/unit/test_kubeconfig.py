@@ -1,0 +1,114 @@
+"""infra/kubeconfig.py: finding a kubeconfig and cutting it down to one context."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.kubeconfig import KubeconfigError, load
+
+TWO_CONTEXTS: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "one",
+    "contexts": [
+        {"name": "one", "context": {"cluster": "c1", "user": "u1"}},
+        {"name": "two", "context": {"cluster": "c2", "user": "u2", "namespace": "n"}},
+    ],
+    "clusters": [
+        {"name": "c1", "cluster": {"server": "https://one.example", "insecure-skip-tls-verify": True}},
+        {"name": "c2", "cluster": {"server": "https://two.example", "certificate-authority": "ca"}},
+    ],
+    "users": [
+        {"name": "u1", "user": {"token": "token-one"}},
+        {"name": "u2", "user": {"client-certificate": "crt", "client-key": "/abs/key"}},
+    ],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(TWO_CONTEXTS))
+    return file
+
+
+def test_only_the_current_context_is_kept(path: Path) -> None:
+    kept = yaml.safe_load(load(str(path), ""))
+    assert kept["current-context"] == "one"
+    assert [cluster["name"] for cluster in kept["clusters"]] == ["c1"]
+    assert "two" not in load(str(path), "")
+
+
+def test_another_context_can_be_chosen(path: Path) -> None:
+    kept = yaml.safe_load(load(str(path), "two"))
+    assert kept["current-context"] == "two"
+    assert kept["contexts"][0]["context"]["namespace"] == "n"
+    assert "token-one" not in str(kept)
+
+
+def test_relative_files_are_made_absolute(path: Path) -> None:
+    kept = yaml.safe_load(load(str(path), "two"))
+    assert kept["clusters"][0]["cluster"]["certificate-authority"] == str(path.parent / "ca")
+    assert kept["users"][0]["user"]["client-certificate"] == str(path.parent / "crt")
+    assert kept["users"][0]["user"]["client-key"] == "/abs/key"
+
+
+def test_content_is_as_good_as_a_path(path: Path) -> None:
+    assert load(path.read_text(), "") == load(str(path), "")
+
+
+def test_empty_means_the_ambient_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    assert load("", "") == load(str(path), "")
+
+
+def test_the_home_folder_is_the_last_resort(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(path.parent))
+    with pytest.raises(KubeconfigError, match=r"cannot read the kubeconfig .*/\.kube/config: No such"):
+        load("", "")
+
+
+def test_several_ambient_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/a:/b")
+    with pytest.raises(KubeconfigError, match="names several files: choose one"):
+        load("", "")
+
+
+def test_a_context_that_is_not_there_is_named_beside_those_that_are(path: Path) -> None:
+    with pytest.raises(KubeconfigError, match="has no context 'three': it has one, two; choose"):
+        load(str(path), "three")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: [1\n", "not YAML, line 2"),
+        ("just a text\n", "it has no list `contexts`"),
+        ("contexts: []\n", "has no context ''"),
+        (
+            "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n",
+            "has no entry 'c' in 'clusters'",
+        ),
+    ],
+)
+def test_what_is_no_kubeconfig_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    with pytest.raises(KubeconfigError) as raised:
+        load(str(file), "")
+    assert reason in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KubeconfigError, match="Is a directory"):
+        load(str(tmp_path), "")
+
+
+def test_no_error_shows_content() -> None:
+    with pytest.raises(KubeconfigError) as raised:
+        load("contexts: []\nusers: [{name: u, user: {token: s3cret}}]\n", "")
+    assert "s3cret" not in str(raised.value)
