@@ -66,7 +66,9 @@ def _known(packages: tuple[str, ...]) -> bool:
 
 def _update() -> None:
     # A foreign source that fails need not matter: what is missing shows at the download.
-    updated = subprocess.run(["apt-get", "update", "-q"], capture_output=True, text=True, check=False)
+    updated = subprocess.run(
+        ["apt-get", "update", "-q"], capture_output=True, text=True, check=False
+    )
     if updated.returncode:
         say(f"  `apt-get update` had errors: {updated.stderr.strip().splitlines()[-1:]}")
 
@@ -86,13 +88,12 @@ def _needed_by(packages: tuple[str, ...]) -> set[str]:
 
 
 def _unpack(package: Path, folder: Path) -> None:
-    """Unpack one package; what it has in /bin, /sbin and /lib goes to /usr, as on merged systems."""
+    """Unpack one package; its /bin, /sbin and /lib go to /usr, as on merged systems."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         run(["dpkg", "-x", package, scratch])
         root = Path(scratch)
         for part in (root / "usr", root):
-            for top in ("bin", "sbin", "lib", "lib64", "libexec", "share"):
+            for top in ("bin", "sbin", "lib"):
                 if (part / top).is_dir():
-                    shutil.copytree(
-                        part / top, folder / "usr" / top, symlinks=True, dirs_exist_ok=True
-                    )
+                    target = folder / "usr" / top
+                    shutil.copytree(part / top, target, symlinks=True, dirs_exist_ok=True)

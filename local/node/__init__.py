@@ -1,0 +1,10 @@
+"""A real one-node Kubernetes in namespaces of its own.
+
+`up` starts it or does what is missing, `down` ends it without a trace; its data stays in
+.local/node. Everything raises LocalError with one clear line when it cannot go on.
+"""
+
+from local.node.contact import enter, image_names, load, running, status
+from local.node.lifecycle import down, up
+
+__all__ = ["down", "enter", "image_names", "load", "running", "status", "up"]

@@ -1,0 +1,52 @@
+"""The node's process 1: makes it a place of its own, then becomes supervisord.
+
+Run by `local.node.lifecycle` in fresh namespaces, as
+`python -m local.node.inside PACKAGES PROGRAMS NETWORK`. It says `ready` on standard output when it
+wants its network, and goes on when its standard input ends. What goes wrong is one line on standard
+error, the last of node.log.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from local.errors import LocalError
+from local.node import cgroups, mounts, network
+from local.node.identity import ENVIRONMENT, NODE_NAME, SUPERVISOR_CONFIG
+from local.paths import PYTHON
+
+SUPERVISORD = [str(PYTHON), "-m", "supervisor.supervisord", "-c", SUPERVISOR_CONFIG]
+
+
+def main(packages: str, programs: str, addresses: str) -> None:
+    """Set the node up and become supervisord."""
+    cgroups.join()
+    mounts.furnish(Path(packages), Path(programs))
+    socket.sethostname(NODE_NAME)
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
+    _try_firewall()
+    print("ready", flush=True)
+    sys.stdin.read()
+    network.furnish(network.Network.of(addresses))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(2):
+        os.dup2(nowhere, stream)
+    os.chdir("/")
+    os.execv(SUPERVISORD[0], SUPERVISORD)  # noqa: S606
+
+
+def _try_firewall() -> None:
+    """kube-proxy and hostPorts are nftables' work: does the kernel know them?"""
+    said = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
+    if said.returncode:
+        raise LocalError(f"this kernel has no nftables: {' '.join(said.stderr.split())}")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (LocalError, OSError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,95 @@
+"""What the node sees of the file system: this machine's, with its own data over it.
+
+Everything here is done in the node's private mount namespace, and gone with it.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from local.errors import LocalError
+from local.node.identity import SCRATCH, STATE
+
+COVERED = ("/etc", "/opt", "/usr", "/var")
+"""What the node writes under these, beside its data, goes to memory and never to this machine."""
+
+DATA = {
+    "containerd": "/var/lib/containerd",
+    "etcd": "/var/lib/etcd",
+    "kubelet": "/var/lib/kubelet",
+    "kubernetes": "/etc/kubernetes",
+    "log": "/var/log",
+}
+"""Folders of .local/node by where the node has them. Short paths: a unix socket's has 107 bytes."""
+
+
+def furnish(packages: Path, programs: Path) -> None:
+    """Mount everything; `packages` are the unpacked Debian ones, `programs` the kube folder."""
+    _mount("-t", "tmpfs", "-o", "mode=755", "node", "/run")
+    for name in ("lock", "tmp", "cni", "overlay"):
+        (Path("/run") / name).mkdir()
+    # By short paths without colons or commas, which mean something in an overlay's options.
+    bind(packages, SCRATCH / "packages")
+    bind(programs, SCRATCH / "programs")
+    bind(STATE, SCRATCH / "state")
+    _try_overlay(SCRATCH / "state")
+    for top in COVERED:
+        if Path(top).is_dir():
+            _cover(Path(top), [SCRATCH / "packages" / "usr"] if top == "/usr" else [])
+    for name, target in DATA.items():
+        bind(SCRATCH / "state" / name, Path(target))
+    # Which pod has which address: that of an earlier run means nothing.
+    bind(Path("/run/cni"), Path("/var/lib/cni"))
+    _mount("--make-rshared", "/")
+
+
+def _cover(top: Path, over: list[Path]) -> None:
+    """Lay an overlay on a folder: `over` on top of it, and writes into memory."""
+    inner = list(_mounts_below(top))
+    below = SCRATCH / "below" / top.name
+    bind(top, below, recursive=True)
+    layer = Path("/run/overlay") / top.name
+    (layer / "work").mkdir(parents=True)
+    (layer / "upper").mkdir()
+    lower = ":".join(str(folder) for folder in [*over, below])
+    options = f"lowerdir={lower},upperdir={layer}/upper,workdir={layer}/work"
+    _mount("-t", "overlay", "-o", options, "node", str(top))
+    for mount in inner:  # an overlay shows nothing of what is mounted below it
+        _mount("--rbind", str(below / mount.relative_to(top)), str(mount))
+
+
+def _mounts_below(top: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> Iterable[Path]:
+    """The outermost mount points below a folder."""
+    points = {Path(line.split()[4].encode().decode("unicode_escape")) for line in mountinfo.open()}
+    below = {point for point in points if top in point.parents}
+    return sorted(point for point in below if not below & set(point.parents))
+
+
+def _try_overlay(folder: Path) -> None:
+    """containerd lays containers' files out as overlays in the data folder: can it?"""
+    layers = {name: folder / ".overlay" / name for name in ("lower", "upper", "work", "merged")}
+    for layer in layers.values():
+        layer.mkdir(parents=True, exist_ok=True)
+    options = ",".join(f"{name}dir={layers[name]}" for name in ("lower", "upper", "work"))
+    try:
+        _mount("-t", "overlay", "-o", options, "node", str(layers["merged"]))
+    except LocalError as error:
+        raise LocalError(
+            f"{STATE} cannot hold overlay mounts, as containers need ({error}): "
+            "put the clone on an ordinary file system such as ext4 or xfs"
+        ) from None
+    subprocess.run(["umount", layers["merged"]], check=True)
+    shutil.rmtree(folder / ".overlay")
+
+
+def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
+    """Show a folder in a second place."""
+    target.mkdir(parents=True, exist_ok=True)
+    _mount("--rbind" if recursive else "--bind", str(source), str(target))
+
+
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LocalError(f"`mount {' '.join(arguments)}`: {' '.join(done.stderr.split())}")

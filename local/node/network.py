@@ -1,0 +1,184 @@
+"""The node's network: one /16 behind a bridge on this machine, with no way out of it."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from local.errors import LocalError
+from local.node.identity import ID
+from local.paths import ROOT
+
+VARIABLE = "LINKERD_CANARY_NET"
+DEFAULT = "198.18.0.0/16"
+"""Reserved for tests of network devices (RFC 2544), so hardly ever in use."""
+
+BRIDGE = f"canary-{ID}"
+PORT = f"canary-{ID}-p"
+ALIAS = "linkerd-canary node of "
+"""With the clone's folder after it, the bridge's alias: who holds the network."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A /16 and what lies where in it."""
+
+    all: IPv4Network
+
+    @classmethod
+    def of(cls, text: str) -> "Network":
+        """The network written as an IPv4 /16; raises ValueError."""
+        network = IPv4Network(text)
+        if network.prefixlen != 16:
+            raise ValueError(f"{text} is not a /16")
+        return cls(network)
+
+    @property
+    def host(self) -> IPv4Address:
+        """This machine's own address towards the node."""
+        return self.all[1]
+
+    @property
+    def node(self) -> IPv4Address:
+        """The node's address: API server on 6443, and every hostPort."""
+        return self.all[2]
+
+    @property
+    def pods(self) -> IPv4Network:
+        """One /24, as linkerd's transformers take for granted of a node."""
+        return self._part(1, 24)
+
+    @property
+    def load_balancers(self) -> IPv4Network:
+        """Addresses given to services of type LoadBalancer."""
+        return self._part(64, 24)
+
+    @property
+    def services(self) -> IPv4Network:
+        """Cluster IPs."""
+        return self._part(128, 20)
+
+    @property
+    def dns(self) -> IPv4Address:
+        """The cluster's DNS service."""
+        return self.services[10]
+
+    def _part(self, third: int, bits: int) -> IPv4Network:
+        return IPv4Network((int(self.all.network_address) + (third << 8), bits))
+
+
+def chosen() -> Network:
+    """The network that the environment asks for, or the usual one."""
+    text = os.environ.get(VARIABLE) or DEFAULT
+    try:
+        return Network.of(text)
+    except ValueError as error:
+        raise LocalError(f"{VARIABLE}: {error}; give an IPv4 /16 such as {DEFAULT}") from None
+
+
+def refuse_conflicts(network: Network) -> None:
+    """A LocalError if anything but this clone's own bridge uses a part of the network."""
+    links = _ip("link")
+    aliases = {link["ifname"]: link.get("ifalias", "") for link in links}
+    for device, used in [*_addresses(), *_routes()]:
+        if device == BRIDGE or not used.overlaps(network.all):
+            continue
+        alias = aliases.get(device, "")
+        if alias.startswith(ALIAS):
+            folder = alias.removeprefix(ALIAS)
+            raise LocalError(
+                f"{network.all} belongs to the local node of {folder}: `make down` there, "
+                f"or set {VARIABLE} to another /16"
+            )
+        raise LocalError(
+            f"{network.all} overlaps with {used}, in use here on {device or 'a route'}: "
+            f"set {VARIABLE} to a /16 that is free"
+        )
+
+
+def _addresses() -> list[tuple[str, IPv4Network]]:
+    return [
+        (link["ifname"], IPv4Network(address["local"]))
+        for link in _ip("address")
+        for address in link.get("addr_info", [])
+        if address["family"] == "inet"
+    ]
+
+
+def _routes() -> list[tuple[str, IPv4Network]]:
+    """All but default routes, also where they are written as two halves, as VPNs do."""
+    routes = [
+        (route.get("dev", ""), IPv4Network(route["dst"]))
+        for route in _ip("-4", "route", "show", "table", "all")
+        if route["dst"] != "default"
+    ]
+    return [(device, to) for device, to in routes if to.prefixlen > 1 and not to.is_loopback]
+
+
+def connect(network: Network, pid: int) -> None:
+    """Join this machine and the network namespace of a process; raises LocalError.
+
+    The bridge holds this machine's address and routes, so that they stay, and nothing meant for the
+    node goes anywhere else, when the node has died; deleting the bridge removes all of it.
+    """
+    disconnect()
+    steps = (
+        f"link add {BRIDGE} type bridge",
+        f"address add {network.host}/32 dev {BRIDGE}",
+        f"link set {BRIDGE} up",
+        f"route add {network.node}/32 dev {BRIDGE} src {network.host}",
+        f"route add {network.all} via {network.node} dev {BRIDGE} src {network.host}",
+        f"link add {PORT} type veth peer name eth0 netns {pid}",
+        f"link set {PORT} master {BRIDGE} up",
+    )
+    for step in steps:
+        ip(*step.split())
+    ip("link", "set", "dev", BRIDGE, "alias", f"{ALIAS}{ROOT}"[:255])
+
+
+def disconnect() -> None:
+    """Remove what `connect` made, where it is there."""
+    present = {link["ifname"] for link in _ip("link")}
+    for device in (PORT, BRIDGE):
+        if device in present:
+            # The kernel may be removing the pair at this moment, with the node's namespace.
+            subprocess.run(["ip", "link", "delete", device], capture_output=True, check=False)
+
+
+def furnish(network: Network) -> None:
+    """The node's own side of it; runs inside its network namespace."""
+    forwarding = ("ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0")
+    for setting in forwarding:
+        name, value = setting.split("=")
+        with open(f"/proc/sys/net/ipv4/{name.replace('.', '/')}", "w") as file:  # noqa: PTH123
+            file.write(value)
+    steps = (
+        "link set lo up",
+        f"address add {network.node}/32 dev eth0",
+        "link set eth0 up",
+        f"route add {network.host}/32 dev eth0 src {network.node}",
+        # The node's own traffic to a service must find a route before kube-proxy can turn it. Any
+        # device does; not every kernel has dummy ones, so it is a bridge without ports.
+        "link add services type bridge",
+        "link set services up",
+        f"route add {network.services} dev services src {network.node}",
+        f"route add {network.load_balancers} dev services src {network.node}",
+        "route add unreachable default metric 4096",
+    )
+    for step in steps:
+        ip(*step.split())
+
+
+def ip(*arguments: str) -> str:
+    """Run iproute2's `ip`; its output, or a LocalError with what it said."""
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LocalError(f"`ip {' '.join(arguments)}`: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _ip(*what: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(ip("-json", *what) or "[]")
+    return [entry for entry in listed if entry]

@@ -1,0 +1,84 @@
+"""Waiting for the node's parts, each for a bounded time and by what it really does."""
+
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from local.errors import LocalError
+from local.node import cgroups
+from local.node.identity import LOGS
+
+
+def until(what: str, ready: Callable[[], bool], *, log: str, seconds: float = 120.0) -> None:
+    """Wait for a condition; a LocalError names it and the log to read when it stays away."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if cgroups.first_process() is None:
+            raise LocalError(f"the node died while waiting for {what}: {last_words()}")
+        if time.monotonic() > deadline:
+            raise LocalError(f"waited {seconds:.0f} s for {what}; see {LOGS / log}")
+        time.sleep(0.1)
+
+
+def last_words() -> str:
+    """The last line that the node's set-up or supervisord wrote."""
+    for log in (LOGS / "node.log", LOGS / "supervisord.log"):
+        lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+        said = [line for line in lines if line.strip()]
+        if said:
+            return f"{said[-1]} ({log})"
+    return f"see {LOGS}"
+
+
+class Kubectl:
+    """kubectl with one kubeconfig, each call bounded in time."""
+
+    def __init__(self, program: Path, kubeconfig: Path) -> None:
+        self._command = [str(program), "--kubeconfig", str(kubeconfig), "--request-timeout=5s"]
+
+    def __call__(self, *arguments: str) -> str | None:
+        """What it printed, or none if it failed."""
+        try:
+            done = subprocess.run(
+                [*self._command, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    def api_ready(self) -> bool:
+        """Whether the API server takes requests."""
+        return self("get", "--raw", "/readyz") == "ok"
+
+    def node_ready(self, node: str, since: str) -> bool:
+        """Whether kubelet has called the node ready since a time (RFC 3339, UTC, whole seconds).
+
+        After a restart the API still tells what was true before it, until kubelet reports.
+        """
+        condition = "{.status.conditions[?(@.type=='Ready')]['status','lastHeartbeatTime']}"
+        told = (self("get", "node", node, "-o", f"jsonpath={condition}") or "").split()
+        return len(told) == 2 and told[0] == "True" and told[1] >= since
+
+
+def dns_answers(server: IPv4Address, name: str) -> bool:
+    """Whether a DNS server has an address (A) for a name. RFC 1035, section 4."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    header = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
+    question = labels + b"\0" + struct.pack(">2H", 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5)
+        try:
+            client.sendto(header + question, (str(server), 53))
+            answer = client.recv(512)
+        except OSError:
+            return False
+    _, flags, _, answers, _, _ = struct.unpack(">6H", answer[:12])
+    return bool(flags & 0xF == 0 and answers > 0)
