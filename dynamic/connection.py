@@ -1,0 +1,222 @@
+"""How namerd is reached: by a URL, or through a Kubernetes API server's service proxy.
+
+A connection lives for one operation and sends requests; what they mean is the client's business.
+"""
+
+import http.client
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from dynamic import kubeconfig
+from dynamic.errors import (
+    CutShortError,
+    TimedOutError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    UntrustedError,
+)
+
+CONNECT_SECONDS = 5.0
+REQUEST_SECONDS = 10.0
+"""How long one request may take, to the last byte of its answer."""
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Namerd:
+    """Which namerd, and how to reach it: the resource's input `namerd`.
+
+    Either `url`, or `service` ("namespace/name") with a kubeconfig, given as its path or content
+    (none: the ambient one), and a context in it (none: the current one).
+    """
+
+    cluster: str | None = None
+    service: str | None = None
+    url: str | None = None
+    kubeconfig: str | None = field(default=None, repr=False)
+    context: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What stays the same when the address or the credentials change."""
+        if self.cluster is None:
+            return str(self.url)
+        return f"{self.cluster}/{self.service}" if self.service else self.cluster
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer with its whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def content_type(self) -> str:
+        """Lower case, without parameters; "" where there is none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+class Connection:
+    """Sends requests to one namerd; closed with the operation it serves."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        base: str,
+        where: str,
+        kubernetes_namespace: str | None = None,
+    ) -> None:
+        self._session = session
+        self._base = base
+        self.where = where
+        """What a message calls the other side."""
+        self.kubernetes_namespace = kubernetes_namespace
+        """Where namerd's service is, if it is reached through a cluster."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
+        seconds: float = REQUEST_SECONDS,
+    ) -> Answer:
+        """One request, never repeated, and its answer, whatever its status.
+
+        `path` follows namerd's `/api/1/`; one that begins with `/` follows the server's root.
+
+        Raises UnreachableError, TimedOutError, UnexpectedAnswerError (a redirect, a cut body).
+        """
+        url = self._url(path)
+        deadline = time.monotonic() + seconds
+        try:
+            with self._session.request(
+                method,
+                url,
+                params=params,
+                headers=headers,
+                data=body.encode() if body is not None else None,
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = self._body(response, deadline, seconds)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            raise self._timed_out(seconds) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._broken(error) from None
+        if 300 <= response.status_code < 400:
+            to = response.headers.get("Location", "nowhere")
+            raise UnexpectedAnswerError(
+                f"{self.where} answered with a redirect to {_without_query(to)}, which namerd "
+                "never does: give the address of namerd itself"
+            )
+        return Answer(response.status_code, response.headers, content)
+
+    def _url(self, path: str) -> str:
+        if not path.startswith("/"):
+            return f"{self._base}/{path}"
+        parts = urlsplit(self._base)
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    def _body(self, response: requests.Response, deadline: float, seconds: float) -> bytes:
+        """All of the body; not by `response.content`, whose time limit starts anew each read."""
+        chunks = bytearray()
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            chunks += chunk
+            if time.monotonic() > deadline:
+                raise self._timed_out(seconds)
+            if len(chunks) > MAX_ANSWER_BYTES:
+                raise UnexpectedAnswerError(f"{self.where} sent more than {MAX_ANSWER_BYTES} bytes")
+        return bytes(chunks)
+
+    def _timed_out(self, seconds: float) -> TimedOutError:
+        return TimedOutError(f"{self.where} gave no whole answer within {seconds:g} s")
+
+    def _broken(self, error: Exception) -> Exception:
+        cause = _root(error)
+        if isinstance(cause, (urllib3.exceptions.IncompleteRead, http.client.IncompleteRead)):
+            return CutShortError(f"{self.where} cut its answer short")
+        if isinstance(error, requests.exceptions.SSLError):
+            return UntrustedError(
+                f"{self.where} cannot be trusted: {_said(cause)}; its certificate is not of the "
+                "authority, or for the name, that the kubeconfig gives"
+            )
+        what = "its proxy fails: " if isinstance(error, requests.exceptions.ProxyError) else ""
+        return UnreachableError(f"{self.where} cannot be reached: {what}{_said(cause)}")
+
+
+def _root(error: BaseException) -> BaseException:
+    """The exception at the bottom: requests and urllib3 wrap one another."""
+    seen = {id(error)}
+    while True:
+        inner: Any = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((a for a in error.args if isinstance(a, BaseException)), None)
+        inner = inner or error.__cause__ or error.__context__
+        if inner is None or id(inner) in seen:
+            return error
+        seen.add(id(inner))
+        error = inner
+
+
+def _said(cause: BaseException) -> str:
+    return getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or str(cause)
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]
+
+
+@contextmanager
+def connected(namerd: Namerd) -> Iterator[Connection]:
+    """A connection to namerd for one operation. Nothing is sent yet.
+
+    Raises KubeconfigError.
+    """
+    with requests.Session() as session:
+        # The environment may name a CA bundle, which requests puts before the session's own, or a
+        # .netrc, whose passwords are not for namerd.
+        session.trust_env = False
+        if namerd.url is not None:
+            session.proxies = environment_proxies(namerd.url)
+            yield Connection(session, f"{namerd.url}/api/1", f"namerd at {namerd.url}")
+            return
+        cluster = kubeconfig.load(namerd.kubeconfig, namerd.context)
+        session.mount("https://", kubeconfig.Adapter(cluster))
+        session.headers.update(cluster.headers)
+        proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
+        session.proxies = proxy or environment_proxies(cluster.server)
+        namespace, _, name = str(namerd.service).partition("/")
+        yield Connection(
+            session,
+            f"{cluster.server}/api/v1/namespaces/{namespace}/services/{name}:http/proxy/api/1",
+            f"namerd (service {namerd.service} of the cluster at {cluster.server})",
+            kubernetes_namespace=namespace,
+        )
+
+
+def environment_proxies(url: str) -> dict[str, str]:
+    """The environment's proxies for a URL; none for loopback, as Go's programs have it."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return {}
+    return dict(requests.utils.get_environ_proxies(url))

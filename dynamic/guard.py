@@ -1,0 +1,85 @@
+"""Whether branches lead to endpoints, asked of namerd itself.
+
+namerd drops a branch that has none, and the rest takes all: a canary without pods silently gets no
+traffic, and a baseline without pods leaves the canary everything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from dynamic.client import Client, Deadline
+from dynamic.errors import NoEndpointsError, NotServedError
+
+ENDPOINTS_SECONDS = 30.0
+"""How long a branch may take to get its first endpoint."""
+
+BOUND_SECONDS = 10.0
+"""How long namerd may take to bind the branches of a table that it serves."""
+
+
+def endpoints(client: Client, rising: Iterable[tuple[str, str]], table: str) -> dict[str, set[str]]:
+    """The bound names of the branches, by the prefix they are to serve.
+
+    `rising` are pairs of prefix and branch; `table` is the whole table that is to be written.
+    Raises NoEndpointsError, naming the branch, where one gets no endpoint in time.
+    """
+    deadline = Deadline(ENDPOINTS_SECONDS)
+    found: dict[str, set[str]] = {}
+    for prefix, branch in rising:
+        found.setdefault(prefix, set()).update(_endpoints_of(client, branch, table, deadline))
+    return found
+
+
+def _endpoints_of(client: Client, branch: str, table: str, deadline: Deadline) -> set[str]:
+    for _ in deadline.attempts(first=0.1):
+        names = set(_leaves_with_endpoints(client.delegate(branch, table)))
+        if names:
+            return names
+    raise NoEndpointsError(
+        f"{branch} has no endpoints, so it cannot take more traffic: no pod is ready behind it, or "
+        f"no such service or port; waited {deadline.seconds:g} s, nothing was changed"
+    )
+
+
+def _leaves_with_endpoints(tree: Mapping[str, Any]) -> Iterator[str]:
+    """The bound names at the ends of a delegation that have an address now."""
+    bound = tree.get("bound") or {}
+    if tree.get("type") == "leaf" and (bound.get("addr") or {}).get("addrs"):
+        yield str(bound.get("id"))
+    for below in _below(tree):
+        yield from _leaves_with_endpoints(below)
+
+
+def _below(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if isinstance(tree.get("delegate"), Mapping):
+        yield tree["delegate"]
+    yield from tree.get("alt") or ()
+    for weighted in tree.get("union") or ():
+        yield weighted["tree"]
+
+
+def bound(client: Client, namespace: str, expected: Mapping[str, set[str]]) -> None:
+    """Wait until namerd binds every prefix to all the names expected of it.
+
+    Raises NotServedError for one that stays incomplete.
+    """
+    deadline = Deadline(BOUND_SECONDS)
+    for prefix, names in expected.items():
+        if "*" in prefix.split("/"):
+            continue  # no path of its own to ask for
+        for _ in deadline.attempts():
+            missing = names - set(_names(client.bind(namespace, prefix)))
+            if not missing:
+                break
+        else:
+            raise NotServedError(
+                f"{client.where} serves the new table but does not bind {prefix} to "
+                f"{', '.join(sorted(missing))}, waited {deadline.seconds:g} s"
+            )
+
+
+def _names(tree: Mapping[str, Any]) -> Iterator[str]:
+    if tree.get("type") == "leaf":
+        yield str((tree.get("bound") or {}).get("id"))
+    for below in _below(tree):
+        yield from _names(below)

@@ -1,0 +1,272 @@
+"""The resource's inputs: checked one by one, and brought into one form.
+
+Values that are not known yet, in a preview, are left alone, whatever they are part of.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from dynamic import grammar, splits
+from dynamic.connection import Namerd
+from dynamic.grammar import Dtab
+
+IsUnknown = Callable[[object], bool]
+
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""A dtab namespace: in Kubernetes it is the name of an object."""
+
+NAMERD_KEYS = ("cluster", "service", "url", "kubeconfig", "context")
+
+
+class Failure(NamedTuple):
+    """What is wrong with one input."""
+
+    property: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All inputs, known and checked."""
+
+    namespace: str
+    base: Dtab
+    splits: splits.Splits
+    namerd: Namerd
+    adopt: bool
+
+    @classmethod
+    def of(cls, props: Mapping[str, Any]) -> "Inputs":
+        """From the properties that `checked` gave."""
+        return cls(
+            namespace=props["namespace"],
+            base=tuple(map(grammar.parse_dentry, props.get("dentries") or [])),
+            splits=weights_of(props),
+            namerd=namerd_of(props),
+            adopt=bool(props.get("adopt")),
+        )
+
+    @property
+    def table(self) -> Dtab:
+        """The table to write."""
+        return splits.table(self.base, self.splits)
+
+
+def weights_of(props: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """The splits of checked properties; numbers come as floats."""
+    given = props.get("splits") or {}
+    return {
+        prefix: {path: int(weight) for path, weight in weights.items()}
+        for prefix, weights in given.items()
+    }
+
+
+def namerd_of(props: Mapping[str, Any]) -> Namerd:
+    """How to reach namerd, from checked properties."""
+    given = props["namerd"]
+    return Namerd(**{key: given[key] for key in NAMERD_KEYS if given.get(key)})
+
+
+def checked(
+    olds: Mapping[str, Any], news: Mapping[str, Any], is_unknown: IsUnknown
+) -> tuple[dict[str, Any], list[Failure]]:
+    """The inputs in their one form, and what is wrong with them.
+
+    Paths, prefixes and dentries become canonical, so that only a change of meaning is a change.
+    """
+    check = _Check(olds, is_unknown)
+    return check.all(news), check.failures
+
+
+class _Check:
+    def __init__(self, olds: Mapping[str, Any], is_unknown: IsUnknown) -> None:
+        self._olds = olds
+        self._is_unknown = is_unknown
+        self.failures: list[Failure] = []
+
+    def all(self, news: Mapping[str, Any]) -> dict[str, Any]:
+        inputs = dict(news)
+        self._namespace(news.get("namespace"))
+        inputs["dentries"] = self._dentries(news.get("dentries", []))
+        inputs["splits"] = self._splits(news.get("splits", {}))
+        self._overlaps(inputs["splits"], inputs["dentries"])
+        inputs["namerd"] = self._namerd(news.get("namerd"))
+        self._boolean("adopt", news.get("adopt", False))
+        self._step(news.get("max_weight_step"), inputs["splits"])
+        return inputs
+
+    def _fail(self, where: str, reason: str) -> None:
+        self.failures.append(Failure(where.partition("[")[0], f"{where}: {reason}"))
+
+    def _namespace(self, given: object) -> None:
+        if self._is_unknown(given):
+            return
+        if not isinstance(given, str) or not NAMESPACE.fullmatch(given):
+            self._fail(
+                "namespace",
+                f"{_quote(given)} is no dtab namespace: lower-case letters, digits, '-' and '.'",
+            )
+
+    def _dentries(self, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        if not isinstance(given, list):
+            self._fail("dentries", f"a list of strings, one an entry, not {_quote(given)}")
+            return given
+        return [self._dentry(f"dentries[{i}]", each) for i, each in enumerate(given)]
+
+    def _dentry(self, where: str, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        if not isinstance(given, str):
+            self._fail(where, f"a string such as '/svc => /host', not {_quote(given)}")
+            return given
+        return self._parsed(where, given, lambda text: _shown(grammar.parse_dentry(text)))
+
+    def _parsed(self, where: str, given: str, parse: Callable[[str], str]) -> str:
+        try:
+            return parse(given)
+        except grammar.GrammarError as error:
+            self._fail(where, str(error))
+            return given
+
+    def _splits(self, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        if not isinstance(given, Mapping):
+            self._fail("splits", f"weights by branch by prefix, not {_quote(given)}")
+            return given
+        found: dict[str, Any] = {}
+        for prefix, weights in given.items():
+            where = f"splits[{prefix!r}]"
+            canonical = self._parsed(where, prefix, grammar.parse_prefix)
+            if canonical in found:
+                self._fail(where, "the same prefix is split twice")
+            found[canonical] = self._weights(where, weights)
+        return found
+
+    def _weights(self, where: str, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        if not isinstance(given, Mapping) or not given:
+            self._fail(where, f"percents by branch, not {_quote(given)}")
+            return given
+        found: dict[str, Any] = {}
+        for path, weight in given.items():
+            branch = f"{where}[{path!r}]"
+            canonical = self._parsed(branch, path, grammar.parse_path)
+            if canonical in found:
+                self._fail(branch, "the same branch stands twice")
+            found[canonical] = self._weight(branch, weight)
+        weights = list(found.values())
+        if all(isinstance(weight, int) for weight in weights) and sum(weights) != 100:
+            self._fail(where, f"the weights add up to {sum(weights)}, not to 100")
+        return found
+
+    def _weight(self, where: str, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        number = isinstance(given, (int, float)) and not isinstance(given, bool)
+        if not number or not 0 <= given <= 100 or given % 1:
+            self._fail(where, f"a whole percent from 0 to 100, not {_quote(given)}")
+            return None
+        return int(given)
+
+    def _overlaps(self, given: Any, dentries: Any) -> None:
+        if not isinstance(given, Mapping) or not isinstance(dentries, list):
+            return
+        prefixes = sorted(given)
+        base = {each.partition(" => ")[0] for each in dentries if isinstance(each, str)}
+        for i, prefix in enumerate(prefixes):
+            if prefix in base:
+                self._fail(f"splits[{prefix!r}]", "the base has an entry for this prefix too")
+            for other in prefixes[:i]:
+                if splits.overlapping(prefix, other):
+                    self._fail(f"splits[{prefix!r}]", f"overlaps the split of {other!r}")
+
+    def _namerd(self, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        if not isinstance(given, Mapping):
+            self._fail("namerd", "how to reach namerd: a url, or cluster, service and kubeconfig")
+            return given
+        for key, value in given.items():
+            if key not in NAMERD_KEYS:
+                self._fail("namerd", f"no such key {key!r}; there are {', '.join(NAMERD_KEYS)}")
+            elif not self._is_unknown(value) and not (isinstance(value, str) and value):
+                shown = "this" if key == "kubeconfig" else _quote(value)
+                self._fail("namerd", f"{key!r} takes a text, not {shown}")
+        for reason in _namerd_lacks(given, self._is_unknown):
+            self._fail("namerd", reason)
+        url = given.get("url")
+        return {**given, "url": url.rstrip("/")} if isinstance(url, str) else dict(given)
+
+    def _boolean(self, where: str, given: object) -> None:
+        if not self._is_unknown(given) and not isinstance(given, bool):
+            self._fail(where, f"true or false, not {_quote(given)}")
+
+    def _step(self, limit: Any, new: Any) -> None:
+        """No weight may rise by more than `max_weight_step` at once; falling is free."""
+        if limit is None or self._is_unknown(limit):
+            return
+        if isinstance(limit, bool) or limit not in range(1, 101):
+            self._fail("max_weight_step", f"a whole number from 1 to 100, not {_quote(limit)}")
+            return
+        if self.failures or not isinstance(new, Mapping) or not self._olds.get("splits"):
+            return
+        for where, before, after in _steps(self._olds["splits"], new):
+            if after - before > limit:
+                self._fail(
+                    where, f"from {before:g} to {after} is more than max_weight_step, {limit:g}"
+                )
+
+
+def _namerd_lacks(given: Mapping[str, Any], is_unknown: IsUnknown) -> Iterator[str]:
+    url, service = given.get("url"), given.get("service")
+    if url is None:
+        if service is None:
+            yield "takes a 'url', or a 'service' with its 'cluster'"
+        if given.get("cluster") is None:
+            yield "'cluster' is missing: a name of your choice that tells this cluster from others"
+        if isinstance(service, str) and not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", service):
+            yield f"'service' is a namespace and a name, 'linkerd/namerd', not {_quote(service)}"
+    elif not is_unknown(url):
+        if not isinstance(url, str) or not _is_plain_url(url):
+            yield "'url' is namerd's address, 'http://HOST:4180', without a path or password"
+        if given.get("kubeconfig") or given.get("context"):
+            yield "a 'url' needs no 'kubeconfig' or 'context'"
+
+
+def _is_plain_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    extra = parts.username or parts.password or parts.path.strip("/") or parts.query
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_right and not extra
+    )
+
+
+def _steps(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
+    """Where, before and after of each weight that is known in both."""
+    for prefix, weights in news.items():
+        before = olds.get(prefix)
+        if not isinstance(weights, Mapping) or not isinstance(before, Mapping):
+            continue
+        for path, weight in weights.items():
+            was = before.get(path, 0)
+            if isinstance(weight, int) and isinstance(was, (int, float)):
+                yield f"splits[{prefix!r}][{path!r}]", was, weight
+
+
+def _shown(dentry: grammar.Dentry) -> str:
+    return grammar.show_dentry(grammar.parse_dentry(grammar.show([dentry])))
+
+
+def _quote(given: object) -> str:
+    return f"{given:g}" if isinstance(given, float) else repr(given)[:100]
