@@ -4,7 +4,17 @@
 .local/node. Everything raises LocalError with one clear line when it cannot go on.
 """
 
+from local.binaries import KUBERNETES_VERSION
 from local.node.contact import enter, image_names, load, running, status
 from local.node.lifecycle import down, up
 
-__all__ = ["down", "enter", "image_names", "load", "running", "status", "up"]
+__all__ = [
+    "KUBERNETES_VERSION",
+    "down",
+    "enter",
+    "image_names",
+    "load",
+    "running",
+    "status",
+    "up",
+]

@@ -50,16 +50,14 @@ def containerd_ready() -> bool:
         return False
 
 
-def status() -> str:
-    """The node's processes, one a line, with their states and how long they have been up."""
-    if not running():
-        return "the local node does not run"
+def status() -> None:
+    """Print the node's processes with their states; a LocalError when it does not run."""
     control = [str(PYTHON), "-m", "supervisor.supervisorctl", "-c", SUPERVISOR_CONFIG, "status"]
     # supervisorctl's own status is not 0 when any process is not running.
     done = subprocess.run(
         _nsenter(control), capture_output=True, text=True, env=ENVIRONMENT, check=False
     )
-    return done.stdout.rstrip() or f"the local node is starting: {_last(done.stderr)}"
+    print(done.stdout.rstrip() or f"the local node is starting: {_last(done.stderr)}")
 
 
 def _ask(*command: str) -> str:

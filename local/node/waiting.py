@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.node import cgroups
-from local.node.identity import LOGS
+from local.node.identity import ENVIRONMENT, LOGS, STATE
 
 
 def until(what: str, ready: Callable[[], bool], *, log: str, seconds: float = 120.0) -> None:
@@ -38,7 +38,8 @@ class Kubectl:
     """kubectl with one kubeconfig, each call bounded in time."""
 
     def __init__(self, program: Path, kubeconfig: Path) -> None:
-        self._command = [str(program), "--kubeconfig", str(kubeconfig), "--request-timeout=5s"]
+        self._command = [str(program), "--kubeconfig", str(kubeconfig)]
+        self._command += ["--request-timeout=5s", f"--cache-dir={STATE / 'kubectl'}"]
 
     def __call__(self, *arguments: str) -> str | None:
         """What it printed, or none if it failed."""
@@ -48,6 +49,7 @@ class Kubectl:
                 capture_output=True,
                 text=True,
                 timeout=60,
+                env=ENVIRONMENT,  # without a proxy that may be set outside
                 check=False,
             )
         except subprocess.TimeoutExpired:
