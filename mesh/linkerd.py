@@ -167,10 +167,10 @@ def _external_service(
     )
 
 
-def _url(namespace: str, spec: Any, status: Any) -> str:
-    if spec.type == "LoadBalancer":
-        ingress = status.load_balancer.ingress[0]
-        return f"http://{ingress.ip or ingress.hostname}"
-    if spec.type == "NodePort":
-        return f"http://<any node's address>:{spec.ports[0].node_port}"
+def _url(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    if spec["type"] == "LoadBalancer":
+        ingress = status["load_balancer"]["ingress"][0]
+        return f"http://{ingress.get('ip') or ingress.get('hostname')}"
+    if spec["type"] == "NodePort":
+        return f"http://<any node's address>:{spec['ports'][0]['node_port']}"
     return f"http://l5d-external.{namespace}.svc.cluster.local"

@@ -17,7 +17,10 @@ TWO_CONTEXTS: dict[str, Any] = {
         {"name": "two", "context": {"cluster": "c2", "user": "u2", "namespace": "n"}},
     ],
     "clusters": [
-        {"name": "c1", "cluster": {"server": "https://one.example", "insecure-skip-tls-verify": True}},
+        {
+            "name": "c1",
+            "cluster": {"server": "https://one.example", "insecure-skip-tls-verify": True},
+        },
         {"name": "c2", "cluster": {"server": "https://two.example", "certificate-authority": "ca"}},
     ],
     "users": [
@@ -67,7 +70,9 @@ def test_empty_means_the_ambient_one(path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_home_folder_is_the_last_resort(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(path.parent))
-    with pytest.raises(KubeconfigError, match=r"cannot read the kubeconfig .*/\.kube/config: No such"):
+    with pytest.raises(
+        KubeconfigError, match=r"cannot read the kubeconfig .*/\.kube/config: No such"
+    ):
         load("", "")
 
 

@@ -1,0 +1,299 @@
+"""The program under Pulumi's mocks: every object of the 2018 walkthrough, as it is today."""
+
+import asyncio
+import json
+import runpy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime import mocks, rpc
+
+from mesh import routes
+from tests.unit.test_settings import ROOT, defaults
+
+KUBECONFIG = yaml.safe_dump(
+    {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://192.0.2.1:6443"}}],
+        "users": [{"name": "u", "user": {"token": "s3cret"}}],
+    }
+)
+
+
+@dataclass
+class Recorder(mocks.Mocks):
+    """Takes every resource for made, and remembers what was asked for."""
+
+    made: list[mocks.MockResourceArgs] = field(default_factory=list)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.made.append(args)
+        outputs = dict(args.inputs)
+        if args.typ == "kubernetes:core/v1:Service" and args.name == "l5d-external":
+            outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+        return f"{args.name}-id", outputs
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program called {args.token}")
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        (found,) = [one for one in self.made if one.typ.endswith(f":{kind}") and one.name == name]
+        inputs: dict[str, Any] = found.inputs
+        return inputs
+
+
+def run_program(config: dict[str, str]) -> Recorder:
+    """What `__main__.py` declares with the defaults and `config`."""
+    recorder = Recorder()
+    values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
+    pulumi.runtime.set_all_config({f"linkerd-canary:{key}": text for key, text in values.items()})
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(recorder, project="linkerd-canary", stack="test", preview=False)
+
+    # It waits until every resource that the program declared has been asked for.
+    waiting: Any = pulumi.runtime.test
+    waiting(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def program() -> Recorder:
+    return run_program({})
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return spec
+
+
+def container(workload: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [one for one in pod(workload)["containers"] if one["name"] == name]
+    return dict(found)
+
+
+def env(container: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one.get("value") or one["valueFrom"] for one in container["env"]}
+
+
+def config_file(program: Recorder, name: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(program.get("ConfigMap", name)["data"]["config.json"])
+    return parsed
+
+
+def test_both_namespaces_are_the_projects_own(program: Recorder) -> None:
+    assert program.get("Namespace", "mesh")["metadata"]["name"] == "linkerd"
+    assert program.get("Namespace", "apps")["metadata"]["name"] == "hello-world"
+
+
+def test_every_namespaced_object_says_where_it_lies(program: Recorder) -> None:
+    cluster_wide = {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    objects = [one for one in program.made if one.typ.startswith("kubernetes:")]
+    for one in objects:
+        if one.typ.rsplit(":", 1)[1] not in cluster_wide:
+            assert one.inputs["metadata"]["namespace"] in {"linkerd", "hello-world"}, one.name
+
+
+def test_discovery_may_only_read(program: Recorder) -> None:
+    (rule,) = program.get("ClusterRole", "linkerd-endpoints-reader")["rules"]
+    assert rule["resources"] == ["endpoints", "services", "pods"]
+    assert rule["verbs"] == ["get", "list", "watch"]
+    binding = program.get("ClusterRoleBinding", "linkerd-endpoints-reader")
+    assert [one["name"] for one in binding["subjects"]] == ["namerd", "l5d"]
+
+
+def test_dtab_storage_is_confined_to_the_mesh_and_may_delete(program: Recorder) -> None:
+    role = program.get("Role", "namerd-dtab-storage")
+    assert role["metadata"]["namespace"] == "linkerd"
+    (rule,) = role["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == (["l5d.io"], ["dtabs"])
+    assert set(rule["verbs"]) == {"get", "list", "watch", "create", "update", "delete"}
+
+
+def test_the_definition_declares_dentries_at_the_top(program: Recorder) -> None:
+    spec = program.get("CustomResourceDefinition", "dtabs")["spec"]
+    assert (spec["group"], spec["scope"]) == ("l5d.io", "Namespaced")
+    assert spec["names"] == {"kind": "DTab", "plural": "dtabs", "singular": "dtab"}
+    (version,) = spec["versions"]
+    assert version["name"] == "v1alpha1"
+    dentry = version["schema"]["openAPIV3Schema"]["properties"]["dentries"]["items"]
+    assert set(dentry["properties"]) == {"prefix", "dst"}
+
+
+def test_namerd_is_reached_only_from_inside(program: Recorder) -> None:
+    spec = program.get("Service", "namerd")["spec"]
+    assert spec["type"] == "ClusterIP"
+    assert {one["name"]: one["port"] for one in spec["ports"]} == {
+        "thrift": 4100,
+        "http": 4180,
+        "mesh": 4321,
+        "admin": 9991,
+    }
+
+
+def test_namerds_config(program: Recorder) -> None:
+    config = config_file(program, "namerd-config")
+    assert config["admin"]["port"] == 9991
+    assert config["namers"] == [{"kind": "io.l5d.k8s", "host": "localhost", "port": 8001}]
+    assert config["storage"]["namespace"] == "linkerd"
+    assert [(one["kind"], one["port"]) for one in config["interfaces"]] == [
+        ("io.l5d.thriftNameInterpreter", 4100),
+        ("io.l5d.httpController", 4180),
+        ("io.l5d.mesh", 4321),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Deployment", "namerd"), ("DaemonSet", "l5d")])
+def test_both_reach_the_api_through_a_proxy_of_their_own_account(
+    program: Recorder, kind: str, name: str
+) -> None:
+    workload = program.get(kind, name)
+    assert container(workload, "kubectl")["args"] == ["proxy", "--port=8001"]
+    assert pod(workload)["serviceAccountName"] == name
+    program.get("ServiceAccount", name)
+    assert container(workload, name)["readinessProbe"]["httpGet"]["path"] == "/admin/ping"
+
+
+def test_a_changed_config_file_rolls_the_pods_out_anew(program: Recorder) -> None:
+    def annotations(recorder: Recorder) -> dict[str, str]:
+        template = recorder.get("Deployment", "namerd")["spec"]["template"]
+        found: dict[str, str] = template["metadata"]["annotations"]
+        return found
+
+    other = run_program({"meshNamespace": "mesh"})
+    assert annotations(program) != annotations(other)
+    assert annotations(program) == annotations(run_program({"canaryWeight": "7"}))
+
+
+def test_linkerd_takes_outgoing_requests_on_each_nodes_own_address(program: Recorder) -> None:
+    l5d = container(program.get("DaemonSet", "l5d"), "l5d")
+    host_ports = {one["name"]: one.get("hostPort") for one in l5d["ports"]}
+    assert host_ports == {"outgoing": 4140, "incoming": None, "external": None, "admin": None}
+    assert env(l5d)["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert env(l5d)["NODE_NAME"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+
+
+def test_linkerds_config(program: Recorder) -> None:
+    config = config_file(program, "l5d-config")
+    assert config["usage"] == {"enabled": False}
+    assert {one["kind"] for one in config["telemetry"]} == {
+        "io.l5d.prometheus",
+        "io.l5d.recentRequests",
+    }
+    routers = {one["label"]: one for one in config["routers"]}
+    ports = {label: one["servers"][0]["port"] for label, one in routers.items()}
+    assert ports == {"outgoing": 4140, "incoming": 4141, "external": 4142}
+    tables = {label: one["interpreter"]["namespace"] for label, one in routers.items()}
+    assert tables == {"outgoing": "internal", "incoming": "internal", "external": "external"}
+    for router in routers.values():
+        assert router["interpreter"]["dst"] == "/$/inet/namerd.linkerd.svc.cluster.local/4100"
+
+
+def test_linkerds_routers_go_by_node(program: Recorder) -> None:
+    outgoing, incoming, external = config_file(program, "l5d-config")["routers"]
+    (by_daemonset,) = outgoing["interpreter"]["transformers"]
+    assert by_daemonset["kind"] == "io.l5d.k8s.daemonset"
+    assert (by_daemonset["namespace"], by_daemonset["service"], by_daemonset["port"]) == (
+        "linkerd",
+        "l5d",
+        "incoming",
+    )
+    assert outgoing["service"]["responseClassifier"]["kind"] == "io.l5d.http.retryableRead5XX"
+    assert incoming["interpreter"]["transformers"] == [{"kind": "io.l5d.k8s.localnode"}]
+    assert "transformers" not in external["interpreter"]
+
+
+def test_nobody_outside_may_choose_his_own_route(program: Recorder) -> None:
+    routers = {one["label"]: one for one in config_file(program, "l5d-config")["routers"]}
+    cleared = {label: one["servers"][0].get("clearContext") for label, one in routers.items()}
+    assert cleared == {"outgoing": None, "incoming": None, "external": True}
+
+
+def test_only_the_external_router_is_public(program: Recorder) -> None:
+    inside = program.get("Service", "l5d")["spec"]
+    assert inside["type"] == "ClusterIP"
+    assert {one["name"]: one["port"] for one in inside["ports"]} == {
+        "outgoing": 4140,
+        "incoming": 4141,
+        "admin": 9990,
+    }
+    outside = program.get("Service", "l5d-external")["spec"]
+    assert outside["type"] == "LoadBalancer"
+    assert [(one["port"], one["targetPort"]) for one in outside["ports"]] == [(80, 4142)]
+
+
+def test_source_ranges_reach_the_load_balancer() -> None:
+    spec = run_program({"sourceRanges": '["203.0.113.0/24"]'}).get("Service", "l5d-external")[
+        "spec"
+    ]
+    assert spec["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("name", "port", "args", "world"),
+    [
+        ("hello", 7777, ["-addr=:7777", "-text=Hello", "-target=world"], None),
+        ("world-v1", 7778, ["-addr=:7778"], "world"),
+        ("world-v2", 7778, ["-addr=:7778"], "worldv2"),
+    ],
+)
+def test_the_apps(
+    program: Recorder, name: str, port: int, args: list[str], world: str | None
+) -> None:
+    deployment = program.get("Deployment", name)
+    assert deployment["spec"]["replicas"] == 3
+    service = container(deployment, "service")
+    assert service["args"] == args
+    assert env(service).get("TARGET_WORLD") == world
+    assert env(service)["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert env(service)["HOST_IP"] == {"fieldRef": {"fieldPath": "status.hostIP"}}
+    assert env(service)["http_proxy"] == "$(HOST_IP):4140"
+    spec = program.get("Service", name)["spec"]
+    assert spec["clusterIP"] == "None"
+    assert [(one["name"], one["port"]) for one in spec["ports"]] == [("http", port)]
+
+
+def test_the_base_tables() -> None:
+    assert routes.external("apps") == ["/host => /#/io.l5d.k8s/apps/http/hello", "/svc/* => /host"]
+    assert routes.internal("apps") == [
+        "/srv => /#/io.l5d.k8s/apps/http",
+        "/host => /srv",
+        "/tmp => /srv",
+        "/svc => /host",
+    ]
+
+
+@pytest.mark.parametrize("weight", [0, 10, 100])
+def test_the_canarys_weight_is_the_split(weight: int) -> None:
+    program = run_program({"canaryWeight": str(weight)})
+    split = program.get("Dtab", "internal")["splits"]
+    assert split == {"/host/world": {"/srv/world-v1": 100 - weight, "/srv/world-v2": weight}}
+
+
+def test_the_tables_are_reached_through_the_api_server(program: Recorder) -> None:
+    for table in ("external", "internal"):
+        secret = program.get("Dtab", table)["namerd"]
+        assert rpc._special_secret_sig in secret.values(), "the kubeconfig is a secret"
+        namerd = secret["value"]
+        assert namerd["service"] == "linkerd/namerd"
+        assert namerd["cluster"] == "test"
+
+
+def test_a_wrong_setting_stops_the_program_with_one_line() -> None:
+    with pytest.raises(pulumi.RunError, match="config canaryWeight is '101': it must be"):
+        run_program({"canaryWeight": "101"})
+
+
+def test_a_wrong_context_stops_the_program_with_one_line() -> None:
+    with pytest.raises(pulumi.RunError, match="has no context 'elsewhere': it has here"):
+        run_program({"kubeContext": "elsewhere"})
+
+
+def test_azure_is_not_imported_for_a_cluster_that_exists() -> None:
+    sources = [ROOT / "__main__.py", *Path(ROOT / "infra").glob("*.py")]
+    importing = [one.name for one in sources if "pulumi_azure_native" in one.read_text()]
+    assert importing in ([], ["aks.py"])
