@@ -9,4 +9,4 @@ MESH = Path(__file__).parent / "mesh"
 
 def mesh_binaries() -> Path:
     """The folder of the static programs `namerd`, `linkerd` and `helloworld`, built if need be."""
-    return go_build("mesh", MESH, ["./cmd/namerd"])
+    return go_build("mesh", MESH, ["./cmd/..."])

@@ -134,6 +134,9 @@ func (o *Object) Texts(key string) map[string]string {
 	return get(o, key, "an object of texts", map[string]string{})
 }
 
+// List gives a list of texts.
+func (o *Object) List(key string) []string { return get(o, key, "a list of texts", []string(nil)) }
+
 // Port gives a port number; 0 lets the system choose one.
 func (o *Object) Port(key string, fallback int) int {
 	port := o.Int(key, fallback)

@@ -3,6 +3,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,9 +38,20 @@ func (g *Group) Context() context.Context { return g.ctx }
 
 // Listen serves a handler at an address and prints "serving WHAT on IP:PORT".
 func (g *Group) Listen(what, ip string, port int, handler http.Handler) error {
+	return g.ListenTLS(what, ip, port, handler, nil)
+}
+
+// ListenTLS does what Listen does, over TLS if there are settings for it.
+func (g *Group) ListenTLS(
+	what, ip string, port int, handler http.Handler, settings *tls.Config,
+) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("cannot serve %s: %w", what, err)
+	}
+	address := listener.Addr()
+	if settings != nil {
+		listener = tls.NewListener(listener, settings)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	g.servers = append(g.servers, server)
@@ -48,7 +60,7 @@ func (g *Group) Listen(what, ip string, port int, handler http.Handler) error {
 			g.failed <- fmt.Errorf("%s: %w", what, err)
 		}
 	}()
-	fmt.Printf("serving %s on %s\n", what, listener.Addr())
+	fmt.Printf("serving %s on %s\n", what, address)
 	return nil
 }
 

@@ -1,0 +1,191 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// dispatcher sends requests to where their bindings lead. It is the transport of a router's reverse
+// proxy; the binding of a request is in its context.
+type dispatcher struct {
+	router    *Router
+	transport http.RoundTripper
+}
+
+type bindingKey struct{}
+
+// RoundTrip sends a request, again if that may help and is allowed.
+func (d *dispatcher) RoundTrip(request *http.Request) (*http.Response, error) {
+	it := request.Context().Value(bindingKey{}).(*binding)
+	body, err := keepBody(request)
+	if err != nil {
+		return nil, err
+	}
+	it.service.purse.deposit()
+	for {
+		body.rewind(request)
+		answer, err := d.once(request, it)
+		failed := err != nil || answer.StatusCode >= http.StatusInternalServerError
+		if !failed || !d.mayRetry(request, body, answer, err) {
+			return answer, err
+		}
+		if !it.service.purse.withdraw() {
+			it.service.noBudget.Add()
+			return answer, err
+		}
+		it.service.retries.Add()
+		if answer != nil {
+			_ = answer.Body.Close()
+		}
+	}
+}
+
+// mayRetry tells whether a failed request may be sent again: one that only reads, by the router's
+// classifier, or one that the next linkerd calls retryable. Requests whose body is gone may not.
+func (d *dispatcher) mayRetry(
+	request *http.Request, body *body, answer *http.Response, err error,
+) bool {
+	if body.streamed || request.Context().Err() != nil {
+		return false
+	}
+	if answer != nil && answer.Header.Get(retryable) == "true" {
+		return true
+	}
+	if known, ok := err.(*failure); ok && known.unroutable {
+		return false
+	}
+	return d.router.Retries[request.Method]
+}
+
+// once draws a client and sends the request to its endpoints until one takes the connection.
+func (d *dispatcher) once(request *http.Request, it *binding) (*http.Response, error) {
+	drawn := it.current.Load().draw()
+	if drawn.client == nil {
+		return nil, noBrokers(it, d.router.Dtab)
+	}
+	if err := d.await(request.Context(), drawn.client.ready, it); err != nil {
+		return nil, err
+	}
+	setDestination(request.Header, it, drawn)
+	tried := map[*endpoint]bool{}
+	for last := ""; ; {
+		to := drawn.client.pick(tried)
+		switch {
+		case to == nil && last == "":
+			return nil, noBrokers(it, d.router.Dtab)
+		case to == nil:
+			return nil, unreachable(it, drawn.client, last)
+		}
+		answer, err := d.send(request, it.service, drawn.client, to)
+		if err == nil || !neverSent(err) {
+			return answer, err
+		}
+		tried[to], last = true, to.address
+	}
+}
+
+func setDestination(header http.Header, it *binding, drawn *route) {
+	header.Set(dstService, it.service.path.String())
+	header.Set(dstClient, "/"+drawn.client.label)
+	header.Del(dstResidual)
+	if drawn.residual != "" {
+		header.Set(dstResidual, drawn.residual)
+	}
+}
+
+// await waits for something about a binding, for as long as binding may take.
+func (d *dispatcher) await(ctx context.Context, ready <-chan struct{}, it *binding) error {
+	select {
+	case <-ready:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(d.router.BindingTimeout)
+	defer timer.Stop()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return bindingTooSlow(it.service.path, d.router.BindingTimeout)
+	}
+}
+
+// send sends a request to one endpoint and counts it, unless it never left.
+func (d *dispatcher) send(
+	request *http.Request, asked *service, by *client, to *endpoint,
+) (*http.Response, error) {
+	request.URL.Scheme, request.URL.Host = d.router.scheme(), to.address
+	to.inFlight.Add(1)
+	started := time.Now()
+	answer, err := d.transport.RoundTrip(request)
+	took := time.Since(started)
+	switch {
+	case neverSent(err):
+		to.inFlight.Add(-1)
+		to.refused()
+		return nil, err
+	case err != nil:
+		to.inFlight.Add(-1)
+		if request.Context().Err() == nil {
+			count(by, asked, false, took)
+		}
+		return nil, broken(err, to.address)
+	}
+	to.answered()
+	count(by, asked, answer.StatusCode < http.StatusInternalServerError, took)
+	answer.Body = &onClose{ReadCloser: answer.Body, then: func() { to.inFlight.Add(-1) }}
+	return answer, nil
+}
+
+func count(by *client, asked *service, succeeded bool, took time.Duration) {
+	by.all.Done(succeeded, took)
+	by.service(asked.label).Done(succeeded, took)
+}
+
+// onClose does something once when a body is closed.
+type onClose struct {
+	io.ReadCloser
+	then func()
+}
+
+func (o *onClose) Close() error {
+	if o.then != nil {
+		o.then()
+		o.then = nil
+	}
+	return o.ReadCloser.Close()
+}
+
+// maxKept is how long a body may be to be kept for a retry (linkerd's default maxRequestKB).
+const maxKept = 5 << 20
+
+// body is a request's, kept where it may be sent again.
+type body struct {
+	kept     []byte
+	streamed bool // its length is not known, or too long
+}
+
+func keepBody(request *http.Request) (*body, error) {
+	switch {
+	case request.Body == nil || request.Body == http.NoBody:
+		return &body{}, nil
+	case request.ContentLength < 0 || request.ContentLength > maxKept:
+		return &body{streamed: true}, nil
+	}
+	kept, err := io.ReadAll(request.Body)
+	_ = request.Body.Close()
+	return &body{kept: kept}, err
+}
+
+func (b *body) rewind(request *http.Request) {
+	if b.kept != nil {
+		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.kept)), nil }
+		request.GetBody = open
+		request.Body, _ = open()
+	}
+}
