@@ -1,0 +1,165 @@
+"""The local stack: what `pulumi up` costs, and how soon the traffic follows a new weight.
+
+It needs the node that `make up` brings up, and leaves the stack's weight as it found it.
+"""
+
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from bench.report import Bound, Ratio, median
+from dynamic.client import Client
+from dynamic.connection import connected, Namerd
+from local import node, stack, toolchain, tour, whole
+from local.paths import KUBECONFIG, ROOT, VENV
+
+ROUNDS = 5
+"""Times that each command runs; the two of a pair take turns."""
+
+FLIPS = 10
+"""Changes of the weight by a bare PUT."""
+
+
+def main() -> None:
+    """Measure, and print each figure against its peer or bound."""
+    whole.up()
+    weight = int(stack.config().get("canaryWeight", 0))
+    url = str(stack.outputs()["url"])
+    try:
+        for line in (*_commands(url), *_first_up(), *_node()):
+            print(line, flush=True)
+    finally:
+        _set_weight(weight)
+        _up()
+
+
+def _commands(url: str) -> list[Ratio]:
+    """A no-change `up` against an empty program's, and a new weight's against a no-change one's."""
+    unchanged, empty, until_answered = [], [], []
+    with _empty_program() as run_empty:
+        for _ in range(ROUNDS):
+            _set_weight(0)
+            _up()
+            unchanged.append(_seconds(_up))
+            empty.append(_seconds(run_empty))
+            _set_weight(100)
+            until_answered.append(_seconds_to_answer(url, "worldv2", _up))
+    puts = _bare_puts(url)
+    return [
+        Ratio("no-change up / an empty program's", median(unchanged), median(empty), 3),
+        Ratio(
+            "up with a new weight, to its first answer / no-change up",
+            median(until_answered),
+            median(unchanged),
+            1.25,
+        ),
+        Ratio(
+            "bare PUT of the table, to its first answer / no-change up",
+            median(puts),
+            median(unchanged),
+        ),
+    ]
+
+
+def _first_up() -> list[Bound]:
+    """Everything on a node that has the images and nothing else."""
+    stack.ask("destroy", "--yes", "--skip-preview")
+    return [Bound("first up of everything", _seconds(_up), 60)]
+
+
+def _node() -> list[Bound]:
+    """Ending the node and bringing it up again, with everything built."""
+    down = _seconds(node.down)
+    node_up = _seconds(node.up)
+    node.down()
+    return [
+        Bound("make down", down, 3),
+        Bound("the node up again", node_up, 15),
+        Bound("make up with everything built and the node down", _seconds(whole.up), 90),
+    ]
+
+
+def _set_weight(weight: int) -> None:
+    stack.ask("config", "set", "canaryWeight", str(weight))
+
+
+def _up() -> None:
+    stack.ask("up", "--yes", "--skip-preview")
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _seconds_to_answer(url: str, world: str, run: Callable[[], object]) -> float:
+    """From the start of `run`, which goes on beside, to hello's first answer that names `world`."""
+    started = time.perf_counter()
+    running = threading.Thread(target=run)
+    running.start()
+    deadline = started + 120
+    with requests.Session() as session:
+        session.trust_env = False
+        while f" {world} (" not in session.get(url, timeout=30).text:
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"no answer of {world} within 120 s")
+    seconds = time.perf_counter() - started
+    running.join()
+    return seconds
+
+
+def _bare_puts(url: str) -> list[float]:
+    """The same change by namerd's API alone, through the same service proxy."""
+    namerd = Namerd(
+        cluster="bench", service="linkerd/namerd", kubeconfig=KUBECONFIG.read_text(), url=None
+    )
+    found = []
+    with connected(namerd) as connection:
+        client = Client(connection)
+        table = client.read("internal")
+        assert table is not None
+        for flip in range(FLIPS):
+            world, branch = (("world", "world-v1"), ("worldv2", "world-v2"))[flip % 2]
+            text = "".join(
+                f"{line};" for line in table.text.split(";") if line and "/host/world" not in line
+            )
+            text += f"/host/world=>/srv/{branch};"
+            found.append(
+                _seconds_to_answer(url, world, lambda text=text: client.put("internal", text))
+            )
+    return found
+
+
+@contextmanager
+def _empty_program() -> Iterator[Callable[[], None]]:
+    """A program without resources, on the same backend, by the same Python."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "Pulumi.yaml").write_text(
+            "name: empty\nruntime:\n  name: python\n  options:\n"
+            f"    toolchain: pip\n    virtualenv: {VENV}\n"
+        )
+        (folder / "__main__.py").write_text("import pulumi\n")
+
+        def run(*arguments: str) -> None:
+            subprocess.run(
+                [toolchain.pulumi() / "pulumi", *arguments, "--stack", "bench"],
+                cwd=folder,
+                env=toolchain.subprocess_environment(),
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+
+        run("stack", "init")
+        try:
+            yield lambda: run("up", "--yes", "--skip-preview")
+        finally:
+            run("stack", "rm", "--yes", "--force")
+

@@ -1,0 +1,150 @@
+"""The stack `local` as tests see it: its commands, its answers, and what its traffic does."""
+
+import math
+import os
+import re
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import requests
+
+from local import stack, toolchain
+from local.paths import KUBECONFIG, PYTHON, ROOT
+
+ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
+
+
+def command(*arguments: str, status: int = 0, **env: str) -> str:
+    """What a command prints, errors included, in a shell that has taken `make env`."""
+    done = subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG), **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == status, f"{arguments} ended with {done.returncode}: {done.stdout}"
+    return done.stdout
+
+
+def local(what: str, status: int = 0, **env: str) -> str:
+    """What `make WHAT` prints."""
+    return command(str(PYTHON), "-m", "local", what, status=status, **env)
+
+
+def set_weight(weight: int) -> None:
+    """Set the canary's weight and bring the stack to it."""
+    command("pulumi", "config", "set", "canaryWeight", str(weight))
+    command("pulumi", "up", "--yes", "--skip-preview")
+
+
+def ask(url: str, **headers: str) -> str:
+    """One answer of hello."""
+    with session() as http:
+        response = http.get(url, headers=headers, timeout=30)
+    assert response.status_code == requests.codes.ok, response.text
+    return response.text.strip()
+
+
+def session() -> requests.Session:
+    """A session that asks no proxy of the machine's for an address that is on the machine."""
+    http = requests.Session()
+    http.trust_env = False
+    return http
+
+
+def world_of(answer: str) -> str:
+    """Which world an answer of hello names: `world` or `worldv2`."""
+    found = ANSWER.fullmatch(answer)
+    assert found, f"not as hello answers: {answer!r}"
+    return found[2]
+
+
+@dataclass
+class Traffic:
+    """What a load has seen so far."""
+
+    worlds: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def count(self) -> int:
+        """Requests answered or failed."""
+        with self.lock:
+            return self.worlds.total() + len(self.failures)
+
+    def add(self, world: str | None, failure: str = "") -> None:
+        """Count one request."""
+        with self.lock:
+            if world:
+                self.worlds[world] += 1
+            else:
+                self.failures.append(failure)
+
+
+@contextmanager
+def load(url: str, connections: int = 4, most: int = 200_000) -> Iterator[Traffic]:
+    """Ask `url` without a pause over some connections, until the block ends or `most` requests."""
+    traffic, stop = Traffic(), threading.Event()
+
+    def ask_on() -> None:
+        with session() as http:
+            while not stop.is_set() and traffic.count < most:
+                try:
+                    response = http.get(url, timeout=60)
+                    found = ANSWER.fullmatch(response.text.strip())
+                    said = f"{response.status_code} {response.text[:200]}"
+                    traffic.add(found[2] if found and response.ok else None, said)
+                except requests.RequestException as error:
+                    traffic.add(None, str(error))
+
+    threads = [threading.Thread(target=ask_on) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield traffic
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def split_of(url: str, count: int) -> Counter[str]:
+    """How many of `count` requests went to each world."""
+    with load(url, most=count) as traffic:
+        while traffic.count < count:
+            threading.Event().wait(0.05)
+    assert not traffic.failures, traffic.failures[:3]
+    return traffic.worlds
+
+
+def within_binomial_bounds(hits: int, count: int, share: float) -> bool:
+    """Whether `hits` of `count` fit a share, within five standard deviations."""
+    return abs(hits - count * share) <= 5 * math.sqrt(count * share * (1 - share))
+
+
+def outputs() -> dict[str, object]:
+    """The stack's outputs."""
+    return stack.outputs()
+
+
+def changed_files() -> str:
+    """What git says is not as committed, as long as the tree was clean before."""
+    done = subprocess.run(
+        ["git", "status", "--porcelain"],
+        cwd=ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout

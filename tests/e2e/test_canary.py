@@ -1,0 +1,214 @@
+"""`make up` and what it leaves: a canary that takes its share, and commands that move it."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from local import stack
+from tests.e2e import local_stack
+from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.local_stack import ANSWER, command, local, set_weight
+
+
+@pytest.fixture(scope="module")
+def tour(cluster: Cluster) -> Iterator[str]:
+    """What `make up` prints on a stack whose weight is 0; the weight is put back at the end."""
+    found = stack.config().get("canaryWeight") if stack.SETTINGS.exists() else None
+    tree = local_stack.changed_files()
+    if found:
+        local("up")
+        set_weight(0)
+    yield local("up")
+    assert local_stack.changed_files() == tree, "make up changes no tracked file"
+    set_weight(int(found or 0))
+
+
+@pytest.fixture
+def url(tour: str) -> str:
+    return str(local_stack.outputs()["url"])
+
+
+def test_make_up_shows_ten_answers_in_the_walkthroughs_form(tour: str) -> None:
+    answers = [line for line in tour.splitlines() if ANSWER.fullmatch(line)]
+    assert len(answers) == 10
+    assert {local_stack.world_of(answer) for answer in answers} == {"world"}
+
+
+def test_make_up_shows_the_preview_of_the_weight_and_nothing_else(tour: str) -> None:
+    preview = tour[tour.index("$ pulumi preview --diff") : tour.index("$ pulumi up")]
+    changed = [line.strip() for line in preview.splitlines() if re.match(r"\s+[-+~] [^ ]", line)]
+    assert [line for line in changed if "=>" in line and "pulumi" not in line] == [
+        "~ /srv/world-v1: 100 => 90",
+        "~ /srv/world-v2: 0 => 10",
+    ], preview
+    assert "~ 1 to update" in preview
+
+
+def test_make_up_measures_the_split(tour: str) -> None:
+    found = re.search(r"Of 500 requests (\d+) went to world-v1 and (\d+) to world-v2", tour)
+    assert found
+    assert int(found[1]) + int(found[2]) == 500
+    assert local_stack.within_binomial_bounds(int(found[2]), 500, 0.1)
+
+
+def test_make_up_says_which_parts_are_real(tour: str) -> None:
+    parts = {
+        line.split()[0]: line
+        for line in tour.splitlines()
+        if " real " in line or "STAND-IN" in line
+    }
+    assert " real " in parts["kubectl"]
+    assert {"pulumi", "kubernetes", "linkerd", "namerd", "helloworld"} <= set(parts)
+    for part in ("linkerd", "namerd", "helloworld"):
+        assert ("STAND-IN" in parts[part]) == ("standin" in parts[part]), parts[part]
+
+
+def test_outputs(url: str) -> None:
+    outputs = local_stack.outputs()
+    assert re.fullmatch(r"http://[0-9.]+", url)
+    assert outputs["split"] == {"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
+    assert outputs["linkerdAdmin"] == "kubectl -n linkerd port-forward svc/l5d 9990"
+    assert outputs["namerdAdmin"] == "kubectl -n linkerd port-forward svc/namerd 9991"
+
+
+def test_an_up_without_a_change_finds_nothing_to_do(url: str) -> None:
+    command("pulumi", "up", "--yes", "--expect-no-changes")
+    command("pulumi", "preview", "--refresh", "--expect-no-changes")
+
+
+@pytest.mark.parametrize("weight", [30, 100, 0])
+def test_the_traffic_follows_the_weight(url: str, weight: int) -> None:
+    set_weight(weight)
+    worlds = local_stack.split_of(url, 2000)
+    assert local_stack.within_binomial_bounds(worlds["worldv2"], 2000, weight / 100), worlds
+
+
+def test_the_tables_in_namerd_are_the_walkthroughs(cluster: Cluster, url: str) -> None:
+    set_weight(30)
+    tables = {
+        one["metadata"]["name"]: one for one in cluster.get("dtabs", "-n", "linkerd")["items"]
+    }
+    assert set(tables) == {"external", "internal"}
+    entries = [(one["prefix"], one["dst"]) for one in tables["internal"]["dentries"]]
+    assert entries == [
+        ("/srv", "/#/io.l5d.k8s/hello-world/http"),
+        ("/host", "/srv"),
+        ("/tmp", "/srv"),
+        ("/svc", "/host"),
+        ("/host/world", "70.00*/srv/world-v1 & 30.00*/srv/world-v2"),
+    ]
+
+
+def test_a_route_of_ones_own_is_refused_at_the_edge(url: str) -> None:
+    set_weight(0)
+    answer = local_stack.ask(url, **{"l5d-dtab": "/host/world => /srv/world-v2"})
+    assert local_stack.world_of(answer) == "world"
+
+
+def test_a_request_inside_may_choose_its_version(cluster: Cluster, url: str) -> None:
+    node = cluster.get("nodes")["items"][0]["status"]["addresses"]
+    (address,) = [one["address"] for one in node if one["type"] == "InternalIP"]
+    said = local_stack.ask(
+        f"http://{address}:4140",
+        Host="world",
+        **{"l5d-dtab": "/host/world => /srv/world-v2"},
+    )
+    assert said.startswith("worldv2 (")
+
+
+def test_linkerd_counts_the_canarys_requests_by_version(cluster: Cluster, url: str) -> None:
+    set_weight(30)
+    local_stack.split_of(url, 200)
+    pod = cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"][0]["metadata"]["name"]
+    path = f"/api/v1/namespaces/linkerd/pods/{pod}:9990/proxy/admin/metrics/prometheus"
+    metrics = cluster.kubectl("get", "--raw", path)
+    for version in ("world-v1", "world-v2"):
+        client = (
+            f"%/io.l5d.k8s.daemonset/linkerd/incoming/l5d/#/io.l5d.k8s/hello-world/http/{version}"
+        )
+        line = (
+            f'rt:client:service:requests{{rt="outgoing", client="{client}", service="svc/world"}} '
+        )
+        assert line in metrics, metrics
+
+
+def test_no_request_fails_while_the_weight_changes_twenty_times(url: str) -> None:
+    with local_stack.load(url) as traffic:
+        for change in range(20):
+            set_weight(100 if change % 2 == 0 else 0)
+        eventually(lambda: traffic.count >= 10_000, seconds=300)
+    assert not traffic.failures, (len(traffic.failures), traffic.failures[:3])
+    assert min(traffic.worlds["world"], traffic.worlds["worldv2"]) > 100, traffic.worlds
+
+
+def test_drift_shows_as_lines_and_is_mended(cluster: Cluster, url: str) -> None:
+    set_weight(10)
+    dentry = {"prefix": "/host/world", "dst": "50.00*/srv/world-v1 & 50.00*/srv/world-v2"}
+    patch = [{"op": "replace", "path": "/dentries/4", "value": dentry}]
+    cluster.kubectl(
+        "patch", "dtab", "internal", "-n", "linkerd", "--type=json", f"-p={json.dumps(patch)}"
+    )
+    preview = eventually(
+        lambda: _with("50 => 90", command("pulumi", "preview", "--refresh", "--diff"))
+    )
+    assert "~ /srv/world-v2: 50 => 10" in preview
+    command("pulumi", "up", "--yes", "--refresh", "--skip-preview")
+    assert local_stack.outputs()["split"] == {
+        "/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}
+    }
+    command("pulumi", "preview", "--refresh", "--expect-no-changes")
+
+
+def _with(wanted: str, text: str) -> str | None:
+    return text if wanted in text else None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("canaryWeight", "101", "config canaryWeight is '101': it must be a whole number"),
+        ("canaryWeight", "ten", "must be of type 'integer'"),
+        ("kubeconfig", "no/such/file", "cannot read the kubeconfig no/such/file"),
+        ("kubeContext", "elsewhere", "has no context 'elsewhere': it has local"),
+        ("nonsense", "1", "config key 'nonsense' is not one of this project's"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line(url: str, key: str, value: str, said: str) -> None:
+    found = stack.SETTINGS.read_text()
+    try:
+        command("pulumi", "config", "set", key, value)
+        output = command("pulumi", "preview", status=255)
+    finally:
+        stack.SETTINGS.write_text(found)
+    assert len([line for line in output.splitlines() if said in line]) == 1, output
+    assert "Traceback" not in output
+
+
+def test_an_unreachable_cluster_is_one_clear_line(url: str, cluster: Cluster) -> None:
+    found = stack.SETTINGS.read_text()
+    elsewhere = cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json")
+    content = re.sub(r"https://[0-9.]+:6443", "https://127.0.0.1:1", elsewhere)
+    try:
+        command("pulumi", "config", "set", "--secret", "kubeconfig", content)
+        output = command("pulumi", "up", "--yes", "--refresh", "--skip-preview", status=255)
+    finally:
+        stack.SETTINGS.write_text(found)
+    assert "https://127.0.0.1:1" in output
+    assert "Traceback" not in output
+    command("pulumi", "up", "--yes", "--skip-preview")
+
+
+def test_make_env_gives_a_shell_plain_commands(url: str) -> None:
+    script = 'eval "$(make -s env)" && pulumi stack output url && kubectl get nodes -o name'
+    lines = command("bash", "-c", script).splitlines()
+    assert lines[-2:] == [url, "node/local-node"]
+
+
+def test_make_up_again_changes_nothing(tour: str) -> None:
+    set_weight(10)
+    again = local("up")
+    assert "unchanged" in again
+    assert "pulumi config set" not in again.split("To go on:")[0]
+    assert not re.search(r"[-+~] \d+ (created|updated|deleted|replaced)", again)
