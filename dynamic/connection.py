@@ -7,7 +7,7 @@ import http.client
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from dynamic.errors import (
     UnreachableError,
     UntrustedError,
 )
+from dynamic.inputs import Target
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 10.0
@@ -29,28 +30,6 @@ REQUEST_SECONDS = 10.0
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Namerd:
-    """Which namerd, and how to reach it: the resource's input `namerd`.
-
-    Either `url`, or `service` ("namespace/name") with a kubeconfig, given as its path or content
-    (none: the ambient one), and a context in it (none: the current one).
-    """
-
-    cluster: str | None = None
-    service: str | None = None
-    url: str | None = None
-    kubeconfig: str | None = field(default=None, repr=False)
-    context: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """What stays the same when the address or the credentials change."""
-        if self.cluster is None:
-            return str(self.url)
-        return f"{self.cluster}/{self.service}" if self.service else self.cluster
 
 
 @dataclass(frozen=True)
@@ -80,12 +59,15 @@ class Connection:
         session: requests.Session,
         base: str,
         where: str,
+        server: str | None = None,
         kubernetes_namespace: str | None = None,
     ) -> None:
         self._session = session
         self._base = base
         self.where = where
         """What a message calls the other side."""
+        self.server = server
+        """The URL of the API server, if namerd is reached through a cluster."""
         self.kubernetes_namespace = kubernetes_namespace
         """Where namerd's service is, if it is reached through a cluster."""
 
@@ -187,7 +169,7 @@ def _without_query(url: str) -> str:
 
 
 @contextmanager
-def connected(namerd: Namerd) -> Iterator[Connection]:
+def connected(target: Target) -> Iterator[Connection]:
     """A connection to namerd for one operation. Nothing is sent yet.
 
     Raises KubeconfigError.
@@ -196,20 +178,21 @@ def connected(namerd: Namerd) -> Iterator[Connection]:
         # The environment may name a CA bundle, which requests puts before the session's own, or a
         # .netrc, whose passwords are not for namerd.
         session.trust_env = False
-        if namerd.url is not None:
-            session.proxies = environment_proxies(namerd.url)
-            yield Connection(session, f"{namerd.url}/api/1", f"namerd at {namerd.url}")
+        if target.url is not None:
+            session.proxies = environment_proxies(target.url)
+            yield Connection(session, f"{target.url}/api/1", f"namerd at {target.url}")
             return
-        cluster = kubeconfig.load(namerd.kubeconfig, namerd.context)
+        cluster = kubeconfig.load(target.kubeconfig, target.context)
         session.mount("https://", kubeconfig.Adapter(cluster))
         session.headers.update(cluster.headers)
         proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
         session.proxies = proxy or environment_proxies(cluster.server)
-        namespace, _, name = str(namerd.service).partition("/")
+        namespace, _, name = str(target.service).partition("/")
         yield Connection(
             session,
             f"{cluster.server}/api/v1/namespaces/{namespace}/services/{name}:http/proxy/api/1",
-            f"namerd (service {namerd.service} of the cluster at {cluster.server})",
+            f"namerd (service {target.service} of the cluster at {cluster.server})",
+            server=cluster.server,
             kubernetes_namespace=namespace,
         )
 

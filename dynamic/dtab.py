@@ -5,8 +5,8 @@ provider's class, the resource's type `pulumi-python:dynamic/namerd:Dtab` and th
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
@@ -22,23 +22,18 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from dynamic import grammar, inputs, splits, writing
-from dynamic.client import Client, Table
-from dynamic.connection import Namerd, connected
-from dynamic.errors import ConflictError, DtabError, ExistsError, ServiceMissingError
+from dynamic import grammar, inputs, splits
+from dynamic.errors import DtabError
 from dynamic.inputs import Inputs
+from dynamic.journal import Journal
 
-T = TypeVar("T")
 Props = dict[str, Any]
-
-ABSENT_SECONDS = 5.0
-"""How long reading and deleting wait for a namerd that does not answer."""
 
 
 class DtabProvider(ResourceProvider):
     """Creates, reads, updates and deletes dtab namespaces. It holds nothing between two calls."""
 
-    # The pickled provider is a module's and a class's name: nothing secret to encrypt or to hide.
+    # Pickled, the provider is a module's and a class's name: nothing to encrypt or to hide.
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
@@ -48,128 +43,61 @@ class DtabProvider(ResourceProvider):
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Check every input, and bring it into its one form."""
         found, failures = inputs.checked(_olds, news, lambda value: isinstance(value, Unknown))
-        return CheckResult(found, [CheckFailure(*failure) for failure in failures])
+        # With the property's name, the engine would print its value too: the kubeconfig's, say.
+        return CheckResult(found, [CheckFailure("", failure) for failure in failures])
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         """Compare what the tables mean. Only another namespace or namerd replaces."""
         if _has_unknowns(_news):
             return DiffResult(changes=True)
-        new, old = Inputs.of(_news), inputs.namerd_of(_olds)
+        new, old = Inputs.of(_news), inputs.target_of(_olds)
         replaces = []
         if new.namespace != _olds["namespace"]:
             replaces.append("namespace")
-        if new.namerd.identity != old.identity:
+        if new.target.identity != old.identity:
             replaces.append("namerd")
-        seen = grammar.parse(_olds["dtab"])
-        changed = (
-            new.namerd != old
-            or not _wanted(new, {}).is_met_by(seen)
-            or inputs.weights_of(_olds) != new.splits
-        )
-        return DiffResult(
-            changes=bool(replaces) or changed,
-            replaces=replaces,
-            # Under another name it may be the same namerd: then creating first would adopt the
-            # table, and deleting the old one would take it away.
-            delete_before_replace=replaces == ["namerd"],
-        )
+        changes = bool(replaces) or new.target != old or _says_something_else(new, _olds)
+        # Under another name it may be the same namerd: then creating first would adopt the table,
+        # and deleting the old one would take it away.
+        return DiffResult(changes, replaces, delete_before_replace=replaces == ["namerd"])
 
     def create(self, props: Props) -> CreateResult:
         """Write a table where none is; take over one that says the same, or any by `adopt`."""
-        new = Inputs.of(props)
-
-        def refuse(live: Table) -> DtabError:
-            return ExistsError(
-                f"the table {new.namespace!r} exists already, with other content: "
-                f"{writing.difference(live.entries, new.table)}; to replace it, set `adopt` to "
-                "true (in this project: `pulumi config set adoptExisting true`)"
-            )
-
-        def may_replace(live: Table) -> bool:
-            if new.adopt:
-                lines = writing.difference(live.entries, new.table)
-                print(f"dtab {new.namespace}: adopting the table that is there; {lines}")
-            return new.adopt
-
-        with connected(new.namerd) as connection:
-            table = writing.write(Client(connection), _wanted(new, {}), may_replace, refuse)
-        return CreateResult(f"{new.namerd.identity}/{new.namespace}", _outputs(props, table))
+        return CreateResult(*_operations().create(props))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Write the table if it says something else, over what the state has seen and no more."""
-        new = Inputs.of(_news)
-        seen = grammar.parse(_olds["dtab"])
-
-        def refuse(live: Table) -> DtabError:
-            return ConflictError(
-                f"the table {new.namespace!r} was changed by somebody else: "
-                f"{writing.difference(live.entries, seen)}; nothing was written: "
-                "run `pulumi up --refresh` to see the change and decide"
-            )
-
-        with connected(new.namerd) as connection:
-            client = Client(connection)
-            wanted = _wanted(new, inputs.weights_of(_olds))
-            if wanted.is_met_by(seen):
-                # Another address or credential of the same table: nothing to write.
-                return UpdateResult(
-                    {**_inputs(_news), "dtab": _olds["dtab"], "version": _olds["version"]}
-                )
-            table = writing.write(
-                client, wanted, lambda live: grammar.same(live.entries, seen), refuse
-            )
-        return UpdateResult(_outputs(_news, table))
+        return UpdateResult(_operations().update(_olds, _news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """The table as it is, as inputs too, so that drift shows as lines."""
-        namespace = props["namespace"]
-
-        def read(client: Client) -> Table | None:
-            try:
-                return client.read(namespace)
-            except ServiceMissingError:
-                if client.object_is_gone(namespace):
-                    return None
-                raise
-
-        table = _with_state_credentials(inputs.namerd_of(props), read)
-        if table is None:
+        found = _operations().read(props)
+        if found is None:
             return ReadResult("", {})
-        base, weights = splits.recognise(table.entries, inputs.weights_of(props))
-        found = {
-            **_inputs(props),
-            "dentries": list(map(grammar.show_dentry, base)),
-            "splits": weights,
-        }
-        return ReadResult(id_, _outputs(found, table), found)
+        live_inputs, state = found
+        return ReadResult(id_, state, live_inputs)
 
     def delete(self, _id: str, _props: Props) -> None:
         """Delete the table, unless its content is not what the state has seen."""
-        namespace, seen = _props["namespace"], grammar.parse(_props["dtab"])
-
-        def delete(client: Client) -> None:
-            try:
-                writing.delete(client, namespace, seen)
-            except ServiceMissingError:
-                if not client.object_is_gone(namespace):
-                    raise
-
-        _with_state_credentials(inputs.namerd_of(_props), delete)
+        _operations().delete(_props)
 
 
-def _wanted(new: Inputs, before: splits.Splits) -> writing.Wanted:
-    return writing.Wanted(new.namespace, new.table, new.splits, before)
+def _operations() -> Any:
+    """The part that talks to namerd: only what needs it pays for its imports."""
+    from dynamic import operations  # noqa: PLC0415
+
+    return operations
 
 
-def _inputs(props: Props) -> Props:
-    """The inputs among the properties, which the state holds together with the outputs."""
-    return {
-        key: value for key, value in props.items() if key not in ("__provider", "dtab", "version")
-    }
-
-
-def _outputs(props: Props, table: Table) -> Props:
-    return {**_inputs(props), "dtab": table.text, "version": table.version}
+def _says_something_else(new: Inputs, olds: Props) -> bool:
+    """Whether the state's table is another, or may have been left by an interrupted write."""
+    known = inputs.weights_of(olds)
+    if known != new.splits:
+        return True
+    if splits.recognise(grammar.parse(olds["dtab"]), known) != (new.base, known):
+        return True
+    journal = Journal(new.target.identity, new.namespace)
+    return journal.unrecorded(olds["dtab"], olds["version"]) is not None
 
 
 def _has_unknowns(value: object) -> bool:
@@ -180,21 +108,14 @@ def _has_unknowns(value: object) -> bool:
     return isinstance(value, Unknown)
 
 
-def _with_state_credentials(namerd: Namerd, operation: Callable[[Client], T]) -> T:
-    """Run with the credentials that the state holds, which may be out of date."""
-    with connected(namerd) as connection:
-        return operation(Client(connection, ABSENT_SECONDS))
-
-
 def _show_errors_in_one_line(host: Any) -> None:
     """Replace the traceback that the host sends for an error of ours by the error's own line.
 
-    The host puts `traceback.format_exc()` in its answers, which is all that a person sees.
+    The host answers with `traceback.format_exc()`, which is all that a person gets to see.
     """
     shown = getattr(host, "traceback", None)
-    if not hasattr(shown, "format_exc") or isinstance(shown, _OneLine):
-        return
-    host.traceback = _OneLine(shown)
+    if hasattr(shown, "format_exc") and not isinstance(shown, _OneLine):
+        host.traceback = _OneLine(shown)
 
 
 class _OneLine:
@@ -208,9 +129,7 @@ class _OneLine:
 
     def format_exc(self) -> str:
         error = sys.exc_info()[1]
-        if isinstance(error, DtabError):
-            return str(error)
-        return str(self._module.format_exc())
+        return str(error) if isinstance(error, DtabError) else str(self._module.format_exc())
 
 
 class Dtab(Resource, module="namerd", name="Dtab"):
@@ -247,7 +166,8 @@ class Dtab(Resource, module="namerd", name="Dtab"):
         :param namerd: `url`, or `service` ("namespace/name") with `cluster` (a name that stays),
             `kubeconfig` (a path or the content; kept secret) and `context`.
         :param adopt: replace a table that exists already with other content.
-        :param max_weight_step: how many percent a weight may rise at once.
+        :param max_weight_step: how many percent a weight may rise at once. The branch that sorts
+            first is the baseline, whose weight may rise at any step: that is the way back.
         """
         reached = {key: value for key, value in namerd.items() if value is not None}
         if "kubeconfig" in reached:

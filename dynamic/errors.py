@@ -70,3 +70,7 @@ class NoEndpointsError(DtabError):
 
 class NotServedError(DtabError):
     """namerd took the table and does not serve it, or does not bind its branches."""
+
+
+class AbandonedError(DtabError):
+    """The engine that asked for the write ended before it could take note of it."""

@@ -5,12 +5,11 @@ Values that are not known yet, in a preview, are left alone, whatever they are p
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from dynamic import grammar, splits
-from dynamic.connection import Namerd
 from dynamic.grammar import Dtab
 
 IsUnknown = Callable[[object], bool]
@@ -21,11 +20,26 @@ NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 NAMERD_KEYS = ("cluster", "service", "url", "kubeconfig", "context")
 
 
-class Failure(NamedTuple):
-    """What is wrong with one input."""
+@dataclass(frozen=True)
+class Target:
+    """Which namerd, and how to reach it: the input `namerd`.
 
-    property: str
-    reason: str
+    Either `url`, or `service` ("namespace/name") with a kubeconfig, given as its path or content
+    (none: the ambient one), and a context in it (none: the current one).
+    """
+
+    cluster: str | None = None
+    service: str | None = None
+    url: str | None = None
+    kubeconfig: str | None = field(default=None, repr=False)
+    context: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What stays the same when the address or the credentials change."""
+        if self.cluster is None:
+            return str(self.url)
+        return f"{self.cluster}/{self.service}" if self.service else self.cluster
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,7 @@ class Inputs:
     namespace: str
     base: Dtab
     splits: splits.Splits
-    namerd: Namerd
+    target: Target
     adopt: bool
 
     @classmethod
@@ -45,7 +59,7 @@ class Inputs:
             namespace=props["namespace"],
             base=tuple(map(grammar.parse_dentry, props.get("dentries") or [])),
             splits=weights_of(props),
-            namerd=namerd_of(props),
+            target=target_of(props),
             adopt=bool(props.get("adopt")),
         )
 
@@ -64,16 +78,16 @@ def weights_of(props: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     }
 
 
-def namerd_of(props: Mapping[str, Any]) -> Namerd:
+def target_of(props: Mapping[str, Any]) -> Target:
     """How to reach namerd, from checked properties."""
     given = props["namerd"]
-    return Namerd(**{key: given[key] for key in NAMERD_KEYS if given.get(key)})
+    return Target(**{key: given[key] for key in NAMERD_KEYS if given.get(key)})
 
 
 def checked(
     olds: Mapping[str, Any], news: Mapping[str, Any], is_unknown: IsUnknown
-) -> tuple[dict[str, Any], list[Failure]]:
-    """The inputs in their one form, and what is wrong with them.
+) -> tuple[dict[str, Any], list[str]]:
+    """The inputs in their one form, and a line for each thing that is wrong with them.
 
     Paths, prefixes and dentries become canonical, so that only a change of meaning is a change.
     """
@@ -85,7 +99,7 @@ class _Check:
     def __init__(self, olds: Mapping[str, Any], is_unknown: IsUnknown) -> None:
         self._olds = olds
         self._is_unknown = is_unknown
-        self.failures: list[Failure] = []
+        self.failures: list[str] = []
 
     def all(self, news: Mapping[str, Any]) -> dict[str, Any]:
         inputs = dict(news)
@@ -99,7 +113,7 @@ class _Check:
         return inputs
 
     def _fail(self, where: str, reason: str) -> None:
-        self.failures.append(Failure(where.partition("[")[0], f"{where}: {reason}"))
+        self.failures.append(f"{where}: {reason}")
 
     def _namespace(self, given: object) -> None:
         if self._is_unknown(given):
@@ -140,7 +154,7 @@ class _Check:
             self._fail("splits", f"weights by branch by prefix, not {_quote(given)}")
             return given
         found: dict[str, Any] = {}
-        for prefix, weights in given.items():
+        for prefix, weights in sorted(given.items()):
             where = f"splits[{prefix!r}]"
             canonical = self._parsed(where, prefix, grammar.parse_prefix)
             if canonical in found:
@@ -155,7 +169,7 @@ class _Check:
             self._fail(where, f"percents by branch, not {_quote(given)}")
             return given
         found: dict[str, Any] = {}
-        for path, weight in given.items():
+        for path, weight in sorted(given.items()):
             branch = f"{where}[{path!r}]"
             canonical = self._parsed(branch, path, grammar.parse_path)
             if canonical in found:
@@ -209,7 +223,7 @@ class _Check:
             self._fail(where, f"true or false, not {_quote(given)}")
 
     def _step(self, limit: Any, new: Any) -> None:
-        """No weight may rise by more than `max_weight_step` at once; falling is free."""
+        """No weight may rise by more than `max_weight_step` at once, but the baseline's."""
         if limit is None or self._is_unknown(limit):
             return
         if isinstance(limit, bool) or limit not in range(1, 101):
@@ -253,12 +267,12 @@ def _is_plain_url(url: str) -> bool:
 
 
 def _steps(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
-    """Where, before and after of each weight that is known in both."""
+    """Where, before and after of each weight but the first branch's, which is the way back."""
     for prefix, weights in news.items():
         before = olds.get(prefix)
         if not isinstance(weights, Mapping) or not isinstance(before, Mapping):
             continue
-        for path, weight in weights.items():
+        for path, weight in sorted(weights.items())[1:]:
             was = before.get(path, 0)
             if isinstance(weight, int) and isinstance(was, (int, float)):
                 yield f"splits[{prefix!r}][{path!r}]", was, weight

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from dynamic import grammar, guard, splits
 from dynamic.client import Client, Deadline, Table
+from dynamic.engine import Engine
 from dynamic.errors import (
+    AbandonedError,
     ConflictError,
     CutShortError,
     DtabError,
@@ -21,16 +23,19 @@ from dynamic.errors import (
     UnreachableError,
 )
 from dynamic.grammar import Dtab
+from dynamic.journal import Entry, Journal
 from dynamic.splits import Splits
 
-LAG_SECONDS = 10.0
-"""How far namerd's reads may be behind its writes; with Kubernetes storage they come by a watch."""
+LAG_SECONDS = 8.0
+"""How far namerd's reads may be behind its writes: with Kubernetes storage they come by a watch."""
 
 WRITE_SECONDS = 30.0
 """How long a write is tried again whose answer never came."""
 
 _UNANSWERED = (UnreachableError, TimedOutError, CutShortError, UnavailableError)
 """After these nobody knows whether the write was applied; reading tells."""
+
+_UNKNOWN = "which table is in force is not known, run `pulumi up --refresh`"
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,6 @@ class Wanted:
     splits: Splits
     before: Splits
     """The weights until now: what rises from them must have endpoints."""
-    restoring: bool = False
-    """A way back to what was served before, which no missing endpoint may block."""
 
     def is_met_by(self, live: Dtab) -> bool:
         """Whether a table reads back as the very same inputs."""
@@ -57,156 +60,195 @@ Refuse = Callable[[Table], DtabError]
 """What to say where it may not."""
 
 
-def write(client: Client, wanted: Wanted, may_replace: MayReplace, refuse: Refuse) -> Table:
+def write(
+    client: Client, wanted: Wanted, journal: Journal, may_replace: MayReplace, refuse: Refuse
+) -> Table:
     """Bring the table about, and return it as namerd serves it.
 
     A table that says the same is left as it is. One that may not be replaced is refused, after the
     time that reads may lag behind. An error after the write puts the former table back first.
     """
-    written = _Write(client, wanted)
-    return written.run(may_replace, refuse)
+    return _Write(client, wanted, journal).run(may_replace, refuse)
 
 
 class _Write:
-    def __init__(self, client: Client, wanted: Wanted) -> None:
+    def __init__(self, client: Client, wanted: Wanted, journal: Journal) -> None:
         self._client = client
         self._wanted = wanted
+        self._journal = journal
+        self._engine = Engine()
         self._text = grammar.show(wanted.table)
         self._bound_names: dict[str, set[str]] | None = None
-        self._former: Table | None = None
         self._sent = False
+        self._former: Table | None = None
+        self._unanswered: DtabError | None = None
 
     def run(self, may_replace: MayReplace, refuse: Refuse) -> Table:
         try:
-            return self._converge(may_replace, refuse)
+            live = self._converge(may_replace, refuse)
         except DtabError as error:
-            if not self._sent:
-                raise
-            raise type(error)(f"{error}; {self._put_back()}") from None
+            if self._sent:
+                raise type(error)(f"{error}; {_UNKNOWN}") from None
+            self._journal.forget()
+            raise
+        return self._settled(live)
 
-    def _converge(self, may_replace: MayReplace, refuse: Refuse) -> Table:
-        lag = Deadline(LAG_SECONDS)
-        unanswered: DtabError | None = None
-        for _ in Deadline(WRITE_SECONDS).attempts():
+    def _converge(self, may_replace: MayReplace, refuse: Refuse) -> Table | None:
+        """Read and write until the table is there, which is returned, or was just written."""
+        lag, tries = Deadline(LAG_SECONDS), Deadline(WRITE_SECONDS)
+        for _ in tries.attempts():
             live = self._client.read(self._wanted.namespace)
-            if live is not None and self._is_served(live):
-                return self._settled(live) if self._sent else live
+            if live is not None and self._wanted.is_met_by(live.entries):
+                return live
             if live is not None and not may_replace(live):
                 if lag.over:
                     raise refuse(live)
                 continue
             self._guard()
-            try:
-                self._send(live)
-            except (StaleError, ExistsError):
-                continue  # somebody else was first, or the read lags: look again
-            except _UNANSWERED as error:
-                unanswered = error
-                continue
-            return self._settled(self._served())
-        raise unanswered or NotServedError(
+            if self._written_over(live):
+                return None
+        raise self._unanswered or NotServedError(
             f"{self._client.where} keeps refusing the table {self._wanted.namespace!r} as out of "
-            f"date, tried for {Deadline(WRITE_SECONDS).seconds:g} s"
+            f"date, tried for {tries.seconds:g} s"
         )
-
-    def _is_served(self, live: Table) -> bool:
-        if self._sent:
-            return grammar.same(live.entries, self._wanted.table)
-        return self._wanted.is_met_by(live.entries)
 
     def _guard(self) -> None:
         """Ask for the endpoints of what rises; once, however often the write is tried."""
-        if self._bound_names is not None:
-            return
-        rising = splits.rising(self._wanted.before, self._wanted.splits)
-        if self._wanted.restoring:
-            rising = []
-        self._bound_names = guard.endpoints(self._client, rising, self._text)
+        if self._bound_names is None:
+            rising = splits.rising(self._wanted.before, self._wanted.splits)
+            self._bound_names = guard.endpoints(self._client, rising, self._text)
 
-    def _send(self, live: Table | None) -> None:
-        self._former = live
-        self._sent = True
+    def _written_over(self, live: Table | None) -> bool:
+        """Write once; False where that has to be looked at again."""
+        if self._engine.is_gone:
+            raise AbandonedError("the pulumi that asked for this has ended")
+        if not self._sent:
+            self._former = live
+            self._note()
         try:
             if live is None:
                 self._client.create(self._wanted.namespace, self._text)
             else:
                 self._client.replace(self._wanted.namespace, self._text, live.version)
-        except _UNANSWERED:
-            raise
-        except DtabError:
-            self._sent = False  # a definite no
-            raise
+        except (StaleError, ExistsError):
+            return False  # somebody else was first, or the read lags, or this is the second time
+        except _UNANSWERED as error:
+            self._sent, self._unanswered = True, error
+            return False
+        self._sent = True
+        return True
+
+    def _settled(self, live: Table | None) -> Table:
+        """The table once namerd serves it with all its branches."""
+        if live is not None and not self._sent:
+            self._journal.forget()
+            return live
+        try:
+            live = live or self._served()
+            guard.bound(self._client, self._wanted.namespace, self._bound_names or {})
+            if self._engine.is_gone:
+                raise AbandonedError("the pulumi that asked for this has ended")
+        except DtabError as error:
+            raise type(error)(f"{error}; {self._put_back()}") from None
+        self._note(finished=True)
+        return live
+
+    def _note(self, finished: bool = False) -> None:
+        text, version = (self._former.text, self._former.version) if self._former else (None, None)
+        self._journal.note(Entry(text, version, self._text, finished))
 
     def _served(self) -> Table:
-        """The table once namerd serves it."""
         deadline = Deadline(LAG_SECONDS)
         live: Table | None = None
         for _ in deadline.attempts():
             live = self._client.read(self._wanted.namespace)
-            if live is not None and self._is_served(live):
+            if live is not None and self._wanted.is_met_by(live.entries):
                 return live
         raise NotServedError(
-            f"{self._client.where} took the table {self._wanted.namespace!r} but does not serve "
-            f"it after {deadline.seconds:g} s: written {self._text!r}, "
-            f"served {live.text if live else None!r}"
+            f"{self._client.where} took the table {self._wanted.namespace!r} but does not serve it "
+            f"after {deadline.seconds:g} s: written '{self._text}', "
+            f"served {_quoted(live)}"
         )
-
-    def _settled(self, live: Table) -> Table:
-        guard.bound(self._client, self._wanted.namespace, self._bound_names or {})
-        return live
 
     def _put_back(self) -> str:
         """Put the former table back, if what is there is still ours; how that went."""
-        unknown = "it is not known which table is in force: run `pulumi up --refresh`"
         try:
             live = self._client.read(self._wanted.namespace)
             if live is None or not grammar.same(live.entries, self._wanted.table):
-                return unknown
+                return _UNKNOWN
             if self._former is None:
                 self._client.delete(self._wanted.namespace)
-                return "the new table was deleted again"
-            self._client.replace(self._wanted.namespace, self._former.text, live.version)
+            else:
+                self._client.replace(self._wanted.namespace, self._former.text, live.version)
         except DtabError as error:
-            return f"putting the former table back failed too ({error}), {unknown}"
-        return "the former table was put back"
+            return f"putting the former table back failed too ({error}), {_UNKNOWN}"
+        self._journal.forget()
+        return "the former table was put back" if self._former else "the table was deleted again"
 
 
-def delete(client: Client, namespace: str, seen: Dtab | None) -> None:
+def delete(
+    client: Client, namespace: str, seen: str, version: str | None, journal: Journal
+) -> None:
     """Delete the table, if its content is what was last seen; one that is gone already is fine.
 
     Raises ConflictError for other content.
     """
-    lag = Deadline(LAG_SECONDS)
+    entries = grammar.parse(seen)
+    interrupted = journal.interrupted(seen, version)
+    mine = [
+        entries,
+        *([grammar.parse(interrupted.table)] if interrupted and interrupted.table else []),
+    ]
+    lag, tries = Deadline(LAG_SECONDS), Deadline(WRITE_SECONDS)
     unanswered: DtabError | None = None
-    for _ in Deadline(WRITE_SECONDS).attempts():
+    for _ in tries.attempts():
         live = client.read(namespace)
         if live is None:
-            return
-        if seen is not None and not grammar.same(live.entries, seen):
+            break
+        if not any(grammar.same(live.entries, each) for each in mine):
             if lag.over:
                 raise ConflictError(
                     f"the table {namespace!r} was changed by somebody else, and is not deleted: "
-                    f"{difference(live.entries, seen)}; run `pulumi refresh` to take note of it"
+                    f"{difference(live.entries, entries)}; run `pulumi refresh` to take note of it"
                 )
             continue
+        journal.note(Entry(seen, version, None))
         try:
             client.delete(namespace)
         except _UNANSWERED as error:
             unanswered = error
             continue
-        return
-    if unanswered is not None:
-        raise unanswered
+        _wait_until_gone(client, namespace, live)
+        break
+    else:
+        raise unanswered or ConflictError(f"the table {namespace!r} comes back again and again")
+    journal.forget()
+
+
+def _wait_until_gone(client: Client, namespace: str, deleted: Table) -> None:
+    """Or whoever makes the table next would take a read that lags for the table itself."""
+    deadline = Deadline(LAG_SECONDS)
+    for _ in deadline.attempts():
+        live = client.read(namespace)
+        if live is None or live.version != deleted.version:
+            return
+    raise NotServedError(
+        f"{client.where} took the deletion of {namespace!r} but serves it after "
+        f"{deadline.seconds:g} s: '{deleted.text}'"
+    )
 
 
 def difference(theirs: Dtab, ours: Dtab) -> str:
     """Their lines and the ones they replaced, in one line."""
     mine = list(map(grammar.show_dentry, ours))
     other = list(map(grammar.show_dentry, theirs))
-    added = [line for line in other if line not in mine]
-    gone = [line for line in mine if line not in other]
-    parts = [
-        f"theirs {'; '.join(added)}" if added else "",
-        f"gone {'; '.join(gone)}" if gone else "",
-    ]
-    return ", ".join(filter(None, parts)) or "the same lines in another order"
+    parts = {
+        "theirs": [line for line in other if line not in mine],
+        "gone": [line for line in mine if line not in other],
+    }
+    said = [f"{what} '{'; '.join(lines)}'" for what, lines in parts.items() if lines]
+    return ", ".join(said) or "the same lines in another order"
+
+
+def _quoted(live: Table | None) -> str:
+    return "none" if live is None else f"'{live.text}'"

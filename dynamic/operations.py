@@ -1,0 +1,169 @@
+"""What the resource's provider does, on plain properties and without Pulumi.
+
+Properties of the state are the inputs with `dtab`, the canonical table last seen, and `version`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from dynamic import grammar, inputs, kubeconfig, splits, writing
+from dynamic.client import Client, Table
+from dynamic.connection import connected
+from dynamic.errors import ConflictError, DeniedError, DtabError, ExistsError, ServiceMissingError
+from dynamic.inputs import Inputs, Target
+from dynamic.journal import Entry, Journal
+
+T = TypeVar("T")
+Properties = Mapping[str, Any]
+
+ABSENT_SECONDS = 5.0
+"""How long reading and deleting wait for a namerd that does not answer."""
+
+
+def create(props: Properties) -> tuple[str, dict[str, Any]]:
+    """Write a table where none is; take over one that says the same, or any by `adopt`.
+
+    Returns the id and the properties of the state. Raises DtabError.
+    """
+    new = Inputs.of(props)
+    replaced: list[Table] = []
+
+    def refuse(live: Table) -> DtabError:
+        return ExistsError(
+            f"the table {new.namespace!r} exists already with other content: "
+            f"{writing.difference(live.entries, new.table)}; to replace that, set the resource's "
+            "`adopt` (here: `pulumi config set adoptExisting true`)"
+        )
+
+    with Journal(new.target.identity, new.namespace).held() as journal:
+        interrupted = journal.interrupted(None, None)
+
+        def may_replace(live: Table) -> bool:
+            replaced[:] = [live]
+            return new.adopt or _is_of(interrupted, live)
+
+        wanted = writing.Wanted(new.namespace, new.table, new.splits, before={})
+        with connected(new.target) as connection:
+            table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
+    for former in replaced:
+        lines = writing.difference(former.entries, new.table)
+        print(f"the table {new.namespace!r} was there and is adopted; replaced: {lines}")
+    return f"{new.target.identity}/{new.namespace}", _state(props, table)
+
+
+def update(olds: Properties, news: Properties) -> dict[str, Any]:
+    """Write the table if it says something else, over what the state has seen and no more.
+
+    Returns the properties of the state. Raises DtabError.
+    """
+    new, seen = Inputs.of(news), grammar.parse(olds["dtab"])
+    before = inputs.weights_of(olds)
+    wanted = writing.Wanted(new.namespace, new.table, new.splits, before)
+
+    def refuse(live: Table) -> DtabError:
+        return ConflictError(
+            f"the table {new.namespace!r} was changed by somebody else: "
+            f"{writing.difference(live.entries, seen)}; nothing was written, run "
+            "`pulumi up --refresh` to see the change and decide"
+        )
+
+    with Journal(new.target.identity, new.namespace).held() as journal:
+        if wanted.is_met_by(seen) and not journal.unrecorded(olds["dtab"], olds["version"]):
+            # Only the address or the credential is another: nothing to write.
+            return _inputs(news) | {"dtab": olds["dtab"], "version": olds["version"]}
+        interrupted = journal.interrupted(olds["dtab"], olds["version"])
+
+        def may_replace(live: Table) -> bool:
+            same = splits.recognise(live.entries, before) == splits.recognise(seen, before)
+            return same or _is_of(interrupted, live)
+
+        with connected(new.target) as connection:
+            table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
+    return _state(news, table)
+
+
+def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The inputs that the table as it is amounts to, and the properties of the state.
+
+    None where there is no such table. Raises DtabError.
+    """
+    namespace = props["namespace"]
+
+    def ask(client: Client) -> Table | None:
+        try:
+            return client.read(namespace)
+        except ServiceMissingError:
+            if client.object_is_gone(namespace):
+                return None
+            raise
+
+    table = _with_state_credentials(inputs.target_of(props), ask)
+    if table is None:
+        return None
+    base, weights = splits.recognise(table.entries, inputs.weights_of(props))
+    found = _inputs(props) | {
+        "dentries": list(map(grammar.show_dentry, base)),
+        "splits": weights,
+    }
+    return found, _state(found, table)
+
+
+def delete(props: Properties) -> None:
+    """Delete the table, unless its content is not what the state has seen. Raises DtabError."""
+    namespace, target = props["namespace"], inputs.target_of(props)
+
+    def ask(client: Client) -> None:
+        try:
+            writing.delete(client, namespace, props["dtab"], props["version"], journal)
+        except ServiceMissingError:
+            if not client.object_is_gone(namespace):
+                raise
+
+    with Journal(target.identity, namespace).held() as journal:
+        _with_state_credentials(target, ask)
+
+
+def _is_of(interrupted: Entry | None, live: Table) -> bool:
+    """Whether a table is what an interrupted write of one's own has left."""
+    if interrupted is None or interrupted.table is None:
+        return False
+    return grammar.same(live.entries, grammar.parse(interrupted.table))
+
+
+def _inputs(props: Properties) -> dict[str, Any]:
+    """The inputs among the properties of the state."""
+    return {
+        key: value for key, value in props.items() if key not in ("__provider", "dtab", "version")
+    }
+
+
+def _state(props: Properties, table: Table) -> dict[str, Any]:
+    return _inputs(props) | {"dtab": table.text, "version": table.version}
+
+
+def _with_state_credentials(target: Target, ask: Callable[[Client], T]) -> T:
+    """Ask with the credentials that the state holds; where they are refused, the ambient ones.
+
+    Refresh and destroy do not run the program, so that a renewed kubeconfig does not reach them.
+    """
+    with connected(target) as connection:
+        server = connection.server
+        try:
+            return ask(Client(connection, ABSENT_SECONDS))
+        except DeniedError as error:
+            denied = error
+    context = kubeconfig.ambient_context(server) if server else None
+    if server is None:
+        raise denied
+    advice = "run `pulumi up` with a kubeconfig that is valid, which renews it in the state"
+    if context is None:
+        raise DeniedError(f"with the state's kubeconfig, {denied}; {advice}")
+    ambient = Target(target.cluster, target.service, kubeconfig=None, context=context)
+    with connected(ambient) as connection:
+        try:
+            return ask(Client(connection, ABSENT_SECONDS))
+        except DeniedError:
+            raise DeniedError(
+                f"with the state's kubeconfig and with context {context!r} of the ambient one, "
+                f"{denied}; {advice}"
+            ) from None
