@@ -18,7 +18,6 @@ import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import (
-    engine_pb2,
     engine_pb2_grpc,
     plugin_pb2,
     provider_pb2,
@@ -280,6 +279,12 @@ def _half_made(error: Any, urn: str) -> tuple[Managed | None, list[str]]:
     return None, []
 
 
+def _port(log: Path) -> int | None:
+    """The port that a plugin has printed as its first line."""
+    line, ended, _ = log.read_text().partition("\n")
+    return int(line) if ended and line.isdecimal() else None
+
+
 @contextmanager
 def plugin(command: Sequence[str | Path], env: dict[str, str] | None = None) -> Iterator[Plugin]:
     """Run a plugin by its command, with an engine to talk to."""
@@ -292,11 +297,8 @@ def plugin(command: Sequence[str | Path], env: dict[str, str] | None = None) -> 
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "plugin.log"
             with running([*command, address], log, env=env) as process:
-                process.wait_until(
-                    lambda: log.read_text().partition("\n")[0].isdecimal(), "its port is printed"
-                )
-                port = log.read_text().partition("\n")[0]
-                with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                process.wait_until(lambda: _port(log) is not None, "its port is printed")
+                with grpc.insecure_channel(f"127.0.0.1:{_port(log)}") as channel:
                     yield Plugin(process, channel, engine)
     finally:
         server.stop(grace=None).wait()

@@ -202,8 +202,16 @@ def _projected(inputs: Object, tried: Object) -> Object:
     unknown = dict.fromkeys(_SERVER_CHOSEN, UNKNOWN)
     metadata = {**objects.metadata(inputs), **objects.metadata(tried), **unknown}
     projected = {**inputs, **tried, "metadata": metadata, "status": UNKNOWN}
-    given = inputs.get("spec")
-    if inputs.get("kind") == "Service" and isinstance(given, dict):
-        chosen = {"clusterIP": UNKNOWN, "clusterIPs": UNKNOWN, "healthCheckNodePort": UNKNOWN}
-        projected["spec"] = {**(tried.get("spec") or {}), **chosen, **given}
+    if objects.group_kind(inputs) == ("", "Service") and isinstance(inputs.get("spec"), dict):
+        projected["spec"] = _service_spec(inputs["spec"], tried.get("spec") or {})
     return projected
+
+
+def _service_spec(given: Object, tried: Object) -> Object:
+    """A Service's spec before it exists: its addresses and node ports are not known."""
+    chosen = {"clusterIP": UNKNOWN, "clusterIPs": UNKNOWN, "healthCheckNodePort": UNKNOWN}
+    spec = {**tried, **chosen, **given}
+    on_nodes = given.get("type") in ("NodePort", "LoadBalancer")
+    if on_nodes and isinstance(given.get("ports"), list):
+        spec["ports"] = [{"nodePort": UNKNOWN, **port} for port in given["ports"]]
+    return spec
