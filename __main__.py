@@ -43,7 +43,7 @@ linkerd = Linkerd(
 )
 apps = HelloWorld(config.apps_namespace, config.helloworld_image, config.replicas, opts=in_apps)
 
-reach_namerd = {
+reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,
     "service": f"{config.mesh_namespace}/namerd",
     "kubeconfig": cluster.kubeconfig,

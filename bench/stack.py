@@ -9,18 +9,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import requests
 
 from bench.report import Bound, Ratio, median
+from dynamic import grammar
 from dynamic.client import Client
-from dynamic.connection import connected, Namerd
-from local import node, stack, toolchain, tour, whole
-from local.paths import KUBECONFIG, ROOT, VENV
+from dynamic.connection import Connection, connected
+from dynamic.inputs import Target
+from local import node, stack, toolchain, whole
+from local.errors import LocalError
+from local.paths import KUBECONFIG, VENV
 
 ROUNDS = 5
 """Times that each command runs; the two of a pair take turns."""
+
+_SPLIT = "/host/world"
 
 FLIPS = 10
 """Changes of the weight by a bare PUT."""
@@ -117,24 +123,25 @@ def _seconds_to_answer(url: str, world: str, run: Callable[[], object]) -> float
 
 def _bare_puts(url: str) -> list[float]:
     """The same change by namerd's API alone, through the same service proxy."""
-    namerd = Namerd(
-        cluster="bench", service="linkerd/namerd", kubeconfig=KUBECONFIG.read_text(), url=None
-    )
+    target = Target(service="linkerd/namerd", kubeconfig=KUBECONFIG.read_text())
     found = []
-    with connected(namerd) as connection:
-        client = Client(connection)
-        table = client.read("internal")
-        assert table is not None
+    with connected(target) as connection:
+        table = Client(connection).read("internal")
+        if table is None:
+            raise LocalError("the stack has no table `internal`: run `make up`")
+        base = [entry for entry in table.entries if entry.prefix != _SPLIT]
         for flip in range(FLIPS):
             world, branch = (("world", "world-v1"), ("worldv2", "world-v2"))[flip % 2]
-            text = "".join(
-                f"{line};" for line in table.text.split(";") if line and "/host/world" not in line
-            )
-            text += f"/host/world=>/srv/{branch};"
-            found.append(
-                _seconds_to_answer(url, world, lambda text=text: client.put("internal", text))
-            )
+            text = f"{grammar.show(base)};{_SPLIT}=>/srv/{branch}"
+            found.append(_seconds_to_answer(url, world, partial(_put, connection, text)))
     return found
+
+
+def _put(connection: Connection, table: str) -> None:
+    headers = {"Content-Type": "application/dtab"}
+    answer = connection.send("PUT", "dtabs/internal", headers=headers, body=table)
+    if answer.status != requests.codes.no_content:
+        raise LocalError(f"PUT of the table: {answer.status} {answer.text}")
 
 
 @contextmanager
@@ -162,4 +169,3 @@ def _empty_program() -> Iterator[Callable[[], None]]:
             yield lambda: run("up", "--yes", "--skip-preview")
         finally:
             run("stack", "rm", "--yes", "--force")
-

@@ -1,0 +1,28 @@
+"""`python -m bench [stack|grammar|provider …]`: all of them by default; `make bench` runs it."""
+
+import importlib
+import sys
+
+from local.errors import LocalError
+
+BENCHMARKS = ("grammar", "provider", "stack")
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all; the exit status."""
+    unknown = sorted(set(names) - set(BENCHMARKS))
+    if unknown:
+        print(f"error: no benchmark {unknown[0]!r}: there are {', '.join(BENCHMARKS)}")
+        return 2
+    try:
+        for name in names or BENCHMARKS:
+            print(f"\n{name}", flush=True)
+            importlib.import_module(f"bench.{name}").main()
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
