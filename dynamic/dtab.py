@@ -51,15 +51,11 @@ class DtabProvider(ResourceProvider):
         if _has_unknowns(_news):
             return DiffResult(changes=True)
         new, old = Inputs.of(_news), inputs.target_of(_olds)
-        replaces = []
         if new.namespace != _olds["namespace"]:
-            replaces.append("namespace")
-        if new.target.identity != old.identity:
-            replaces.append("namerd")
-        changes = bool(replaces) or new.target != old or _says_something_else(new, _olds)
-        # Under another name it may be the same namerd: then creating first would adopt the table,
-        # and deleting the old one would take it away.
-        return DiffResult(changes, replaces, delete_before_replace=replaces == ["namerd"])
+            return DiffResult(changes=True, replaces=["namespace"])
+        if new.target.identity != old.identity and not _operations().is_same_table(new, _olds):
+            return DiffResult(changes=True, replaces=["namerd"])
+        return DiffResult(changes=new.target != old or _says_something_else(new, _olds))
 
     def create(self, props: Props) -> CreateResult:
         """Write a table where none is; take over one that says the same, or any by `adopt`."""

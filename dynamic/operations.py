@@ -108,6 +108,19 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return found, _state(found, table)
 
 
+def is_same_table(new: Inputs, olds: Properties) -> bool:
+    """Whether the very table of the state is what a namerd by another name serves.
+
+    Replacing it would adopt it under the new name and then delete it under the old one.
+    """
+    try:
+        with connected(new.target) as connection:
+            live = Client(connection, up_seconds=0).read(new.namespace)
+    except DtabError:
+        return False
+    return live is not None and (live.text, live.version) == (olds["dtab"], olds["version"])
+
+
 def delete(props: Properties) -> None:
     """Delete the table, unless its content is not what the state has seen. Raises DtabError."""
     namespace, target = props["namespace"], inputs.target_of(props)

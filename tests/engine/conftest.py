@@ -1,0 +1,59 @@
+"""What the tests of the Dtab resource run on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dynamic.dtab import DtabProvider
+from tests.harness.faults import FaultProxy, fault_proxy
+from tests.harness.namerd import Namerd, namerd
+from tests.provider_host import ProviderHost, Stack, provider_host
+
+PATIENCE = "0.25"
+"""The waits of the resource, so that what must fail fails soon: 2 s of lag, 7.5 s for endpoints."""
+
+
+@pytest.fixture(scope="session")
+def shared_namerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namerd]:
+    with namerd(tmp_path_factory.mktemp("namerd")) as found:
+        yield found
+
+
+@pytest.fixture
+def a_namerd(shared_namerd: Namerd) -> Namerd:
+    """A namerd without the table `internal`."""
+    if shared_namerd.get("internal") is not None:
+        shared_namerd.delete("internal")
+    return shared_namerd
+
+
+@pytest.fixture
+def proxy(a_namerd: Namerd) -> Iterator[FaultProxy]:
+    """A way to that namerd on which faults can happen."""
+    with fault_proxy(a_namerd.url) as found:
+        yield found
+
+
+@pytest.fixture
+def new_host(tmp_path: Path) -> Iterator[Callable[[], ProviderHost]]:
+    """Starts hosts of the provider that share a home, one after the other or together."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            provider_host(PULUMI_HOME=str(tmp_path), LINKERD_CANARY_PATIENCE=PATIENCE)
+        )
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderHost]:
+    """One host of the provider for all tests that leave it alive."""
+    home = str(tmp_path_factory.mktemp("pulumi-home"))
+    with provider_host(PULUMI_HOME=home, LINKERD_CANARY_PATIENCE=PATIENCE) as found:
+        yield found
+
+
+@pytest.fixture
+def stack(host: ProviderHost) -> Stack:
+    """A stack of one Dtab, not created yet."""
+    return Stack(host, DtabProvider())

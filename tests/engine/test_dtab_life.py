@@ -1,0 +1,289 @@
+"""The Dtab resource from create to delete, drift and adoption included."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.tables import BASE, BASE_TEXT, V1, V2, WORLD, dtab, text
+from tests.harness.faults import FaultProxy
+from tests.harness.namerd import Namerd, namerd, started
+from tests.provider_host import CallError, Stack
+
+
+def test_created_and_read_equal_nothing_is_left_to_do(stack: Stack, a_namerd: Namerd) -> None:
+    assert stack.up(dtab(a_namerd.url, 10)) == "create"
+    assert a_namerd.get("internal") == text(10)
+    state = stack.state
+    assert state is not None
+    assert state.outputs["dtab"] == text(10)
+    assert state.outputs["version"] == a_namerd.version("internal")
+    for _ in range(2):
+        assert stack.up(dtab(a_namerd.url, 10)) == "same"
+        assert stack.refresh() == "read"
+        assert stack.state == state
+
+
+@pytest.mark.parametrize("weight", [1, 50, 99, 100, 0])
+def test_a_weight_is_written_and_a_second_up_is_empty(
+    stack: Stack, a_namerd: Namerd, weight: int
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    assert stack.up(dtab(a_namerd.url, weight)) == "update"
+    assert a_namerd.get("internal") == text(weight)
+    assert stack.up(dtab(a_namerd.url, weight)) == "same"
+
+
+def test_only_the_form_of_an_input_changes_nothing(stack: Stack, a_namerd: Namerd) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    spaced = [f"  {entry.replace('=>', ' =>  ')} ; # the same" for entry in BASE]
+    assert stack.up(dtab(a_namerd.url + "/", 10, dentries=spaced, adopt=True)) == "same"
+
+
+def test_a_table_of_nothing_but_splits_or_of_none(stack: Stack, a_namerd: Namerd) -> None:
+    inet = "/$/inet/127.0.0.1"
+    stack.up(dtab(a_namerd.url, dentries=[], splits={"/a": {f"{inet}/1": 50, f"{inet}/2": 50}}))
+    assert a_namerd.get("internal") == f"/a=>50.00*{inet}/1 & 50.00*{inet}/2"
+    assert stack.up(dtab(a_namerd.url, dentries=["/b => /c"], splits={})) == "update"
+    assert a_namerd.get("internal") == "/b=>/c"
+    assert stack.up(dtab(a_namerd.url, dentries=[], splits={})) == "update"
+    assert a_namerd.get("internal") == ""
+    assert stack.refresh() == "read"
+    assert stack.up(dtab(a_namerd.url, dentries=[], splits={})) == "same"
+
+
+def test_several_splits_are_sorted(stack: Stack, a_namerd: Namerd) -> None:
+    splits = {"/host/z": {V2: 30, V1: 70}, "/host/a": {V2: 100, V1: 0}}
+    stack.up(dtab(a_namerd.url, splits=splits))
+    shown = f"/host/a=>{V2};/host/z=>70.00*{V1} & 30.00*{V2}"
+    assert a_namerd.get("internal") == f"{BASE_TEXT};{shown}"
+    assert stack.up(dtab(a_namerd.url, splits=splits)) == "same"
+    stack.refresh()
+    assert stack.up(dtab(a_namerd.url, splits=splits)) == "same"
+
+
+def test_delete_and_delete_of_what_is_gone(stack: Stack, a_namerd: Namerd) -> None:
+    stack.up(dtab(a_namerd.url))
+    state = stack.state
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+    stack.state = state
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+def test_delete_never_removes_what_the_state_has_not_seen(stack: Stack, a_namerd: Namerd) -> None:
+    stack.up(dtab(a_namerd.url))
+    a_namerd.put("internal", "/theirs=>/important")
+    with pytest.raises(CallError) as refused:
+        stack.destroy()
+    assert str(refused.value) == (
+        "the table 'internal' was changed by somebody else, and is not deleted: theirs "
+        f"'/theirs => /important', gone '{'; '.join(BASE)}; {WORLD} => {V1}'; "
+        "run `pulumi refresh` to take note of it"
+    )
+    assert a_namerd.get("internal") == "/theirs=>/important"
+    stack.refresh()
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+def test_refresh_without_drift_is_silent(stack: Stack, a_namerd: Namerd) -> None:
+    stack.up(dtab(a_namerd.url, 30))
+    before = stack.state
+    stack.refresh()
+    assert stack.state == before
+
+
+@pytest.mark.parametrize(
+    ("live", "dentries", "splits"),
+    [
+        (text(30), BASE, {WORLD: {V1: 70, V2: 30}}),
+        (f"{BASE_TEXT};{WORLD}=>7*{V1} & 3*{V2}", BASE, {WORLD: {V1: 70, V2: 30}}),
+        (f"{BASE_TEXT};{WORLD}=>{V2}", BASE, {WORLD: {V1: 0, V2: 100}}),
+        (
+            f"{BASE_TEXT};{WORLD}=>{V1} & {V2} & /srv/world-v3 & /srv/world-v4",
+            BASE,
+            {WORLD: {V1: 25, V2: 25, "/srv/world-v3": 25, "/srv/world-v4": 25}},
+        ),
+        (
+            f"{BASE_TEXT};{WORLD}=>2*{V1} & {V2}",
+            [*BASE, f"{WORLD} => 2.00*{V1} & {V2}"],
+            {},
+        ),
+        (
+            f"{BASE_TEXT};{WORLD}=>{V1} | {V2}",
+            [*BASE, f"{WORLD} => {V1} | {V2}"],
+            {},
+        ),
+        (
+            f"{BASE_TEXT};{WORLD}=>0*{V2} & 1*{V1}",
+            [*BASE, f"{WORLD} => 0.00*{V2} & {V1}"],
+            {},
+        ),
+        (f"{text(30)};/new=>/x", [*BASE, f"{WORLD} => 70.00*{V1} & 30.00*{V2}", "/new => /x"], {}),
+        (f"/new=>/x;{text(30)}", ["/new => /x", *BASE], {WORLD: {V1: 70, V2: 30}}),
+        ("", [], {}),
+    ],
+    ids=[
+        "another weight", "a ratio", "promoted", "more branches", "no whole percent", "no union",
+        "an explicit zero", "an entry after it", "an entry before it", "wiped",
+    ],
+)  # fmt: skip
+def test_drift_shows_as_lines_of_the_inputs_both_ways(
+    stack: Stack,
+    a_namerd: Namerd,
+    live: str,
+    dentries: list[str],
+    splits: dict[str, dict[str, int]],
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    a_namerd.put("internal", live)
+    stack.refresh()
+    assert stack.state is not None
+    assert stack.state.inputs["dentries"] == dentries
+    assert stack.state.inputs["splits"] == splits
+    assert stack.state.outputs["dtab"] == a_namerd.get("internal")
+    assert stack.up(dtab(a_namerd.url, 10)) == "update"
+    assert a_namerd.get("internal") == text(10)
+
+
+def test_a_vanished_table_is_created_again(stack: Stack, a_namerd: Namerd) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    a_namerd.delete("internal")
+    assert stack.refresh() == "gone"
+    assert stack.up(dtab(a_namerd.url, 10)) == "create"
+    assert a_namerd.get("internal") == text(10)
+
+
+def test_a_table_that_vanished_unnoticed_is_written_by_the_next_weight(
+    stack: Stack, a_namerd: Namerd
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    a_namerd.delete("internal")
+    assert stack.up(dtab(a_namerd.url, 20)) == "update"
+    assert a_namerd.get("internal") == text(20)
+
+
+def test_a_namerd_that_restarts_without_its_memory_is_drift(stack: Stack, tmp_path: Path) -> None:
+    with started(tmp_path) as (first, process):
+        stack.up(dtab(first.url, 10))
+        process.end()
+        port = int(first.url.rpartition(":")[2])
+        with namerd(tmp_path, port) as second:
+            assert stack.refresh() == "gone"
+            assert stack.up(dtab(second.url, 10)) == "create"
+            assert second.get("internal") == text(10)
+
+
+def test_an_equal_table_is_adopted_as_it_is(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    a_namerd.put("internal", f"{BASE_TEXT};{WORLD}=>3*{V2} & 7*{V1}")
+    version = a_namerd.version("internal")
+    assert stack.up(dtab(proxy.url, 30)) == "create"
+    assert proxy.writes == []
+    assert a_namerd.version("internal") == version
+    assert stack.up(dtab(proxy.url, 30)) == "same"
+    assert stack.up(dtab(proxy.url, 40)) == "update"
+    assert a_namerd.get("internal") == text(40)
+
+
+def test_another_table_is_refused_naming_how_to_adopt_it(stack: Stack, a_namerd: Namerd) -> None:
+    a_namerd.put("internal", text(30))
+    with pytest.raises(CallError) as refused:
+        stack.up(dtab(a_namerd.url, 10))
+    assert str(refused.value) == (
+        "the table 'internal' exists already with other content: theirs "
+        f"'{WORLD} => 70.00*{V1} & 30.00*{V2}', gone '{WORLD} => 90.00*{V1} & 10.00*{V2}'; "
+        "to replace that, set the resource's `adopt` (here: `pulumi config set adoptExisting true`)"
+    )
+    assert a_namerd.get("internal") == text(30)
+
+
+def test_adopting_replaces_another_table_and_shows_it(stack: Stack, a_namerd: Namerd) -> None:
+    a_namerd.put("internal", f"{text(30)};/old=>/way")
+    assert stack.up(dtab(a_namerd.url, 10, adopt=True)) == "create"
+    assert a_namerd.get("internal") == text(10)
+    assert stack.host.said[-1] == (
+        "the table 'internal' was there and is adopted; replaced: theirs "
+        f"'{WORLD} => 70.00*{V1} & 30.00*{V2}; /old => /way', "
+        f"gone '{WORLD} => 90.00*{V1} & 10.00*{V2}'"
+    )
+    assert stack.up(dtab(a_namerd.url, 10)) == "same"
+
+
+def test_another_namespace_replaces(stack: Stack, a_namerd: Namerd) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    assert stack.up(dtab(a_namerd.url, 10, namespace="elsewhere")) == "replace"
+    assert a_namerd.get("internal") is None
+    assert a_namerd.get("elsewhere") == text(10)
+    assert stack.state is not None
+    assert stack.state.id == f"{a_namerd.url}/elsewhere"
+    stack.destroy()
+
+
+def test_another_namerd_replaces_and_the_new_table_comes_first(
+    stack: Stack, a_namerd: Namerd, tmp_path: Path
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    with namerd(tmp_path) as other:
+        _, diff = stack.preview(dtab(other.url, 10))
+        assert diff is not None
+        assert diff.replaces == ["namerd"]
+        assert not diff.delete_before_replace
+        assert stack.up(dtab(other.url, 10)) == "replace"
+        assert a_namerd.get("internal") is None
+        assert other.get("internal") == text(10)
+
+
+def test_another_address_of_the_same_namerd_updates_and_touches_no_table(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    named = {"cluster": "here", "url": a_namerd.url}
+    stack.up(dtab("", 10, namerd=named))
+    assert stack.state is not None
+    assert stack.state.id == "here/internal"
+    assert stack.up(dtab("", 10, namerd={**named, "url": proxy.url})) == "update"
+    assert proxy.requests == []
+    assert stack.state.outputs["namerd"]["url"] == proxy.url
+    assert stack.up(dtab("", 20, namerd={**named, "url": proxy.url})) == "update"
+    assert a_namerd.get("internal") == text(20)
+
+
+def test_a_new_name_for_the_same_namerd_updates_and_touches_no_table(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    assert stack.up(dtab("", 10, namerd={"cluster": "here", "url": proxy.url})) == "update"
+    assert proxy.writes == []
+    assert a_namerd.get("internal") == text(10)
+    assert stack.up(dtab("", 10, namerd={"cluster": "here", "url": proxy.url})) == "same"
+
+
+def test_a_preview_and_a_refresh_write_nothing(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    stack.preview(dtab(proxy.url, 10))
+    assert proxy.requests == []
+    stack.up(dtab(proxy.url, 10))
+    del proxy.requests[:]
+    for inputs in (
+        dtab(proxy.url, 10),
+        dtab(proxy.url, 20),
+        dtab(proxy.url, 20, namespace="elsewhere"),
+        dtab("", 20, namerd={"cluster": "here", "url": proxy.url}),
+    ):
+        stack.preview(inputs)
+    stack.refresh()
+    assert proxy.writes == []
+    assert [seen.method for seen in proxy.requests] == ["GET", "GET"]  # another name, the refresh
+
+
+def test_an_update_takes_five_requests(stack: Stack, a_namerd: Namerd, proxy: FaultProxy) -> None:
+    stack.up(dtab(proxy.url, 10))
+    del proxy.requests[:]
+    stack.up(dtab(proxy.url, 20))
+    steps = [(seen.method, seen.path.split("/")[3]) for seen in proxy.requests]
+    assert steps == [
+        ("GET", "dtabs"), ("GET", "delegate"), ("PUT", "dtabs"), ("GET", "dtabs"), ("GET", "bind")
+    ]  # fmt: skip

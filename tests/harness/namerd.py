@@ -1,0 +1,83 @@
+"""A namerd on loopback with its tables in memory, and what a test does to it by hand.
+
+By default the stand-in; the tests that use it hold on the real one as well.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from local import standins
+from tests.harness.processes import Process, free_port, running
+
+DTAB = "application/dtab"
+
+
+class Namerd:
+    """A running namerd, spoken to without any code of the project's."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, namespace: str) -> str | None:
+        """The canonical text of a table, or None."""
+        answer = self._ask("GET", namespace, headers={"Accept": DTAB})
+        return None if answer.status_code == 404 else answer.text.strip()
+
+    def version(self, namespace: str) -> str:
+        return str(self._ask("GET", namespace).headers["Etag"])
+
+    def put(self, namespace: str, table: str) -> None:
+        """Write a table, whatever is there."""
+        assert self._ask("PUT", namespace, table).status_code == 204
+
+    def delete(self, namespace: str) -> None:
+        assert self._ask("DELETE", namespace).status_code == 204
+
+    def _ask(self, method: str, namespace: str, table: str | None = None, **more: Any) -> Any:
+        if table is not None:
+            more["headers"] = {"Content-Type": DTAB}
+        url = f"{self.url}/api/1/dtabs/{namespace}"
+        return requests.request(method, url, data=table, timeout=60, **more)
+
+    def is_up(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/api/1/dtabs", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+@contextmanager
+def namerd(
+    folder: Path, port: int | None = None, namers: list[dict[str, Any]] | None = None
+) -> Iterator[Namerd]:
+    """Start one on a free port, or a given one, and end it afterwards."""
+    with started(folder, port, namers) as (found, _):
+        yield found
+
+
+@contextmanager
+def started(
+    folder: Path, port: int | None = None, namers: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[Namerd, Process]]:
+    """The same, with its process."""
+    port = port or free_port()
+    config = {
+        "admin": {"ip": "127.0.0.1", "port": free_port()},
+        "storage": {"kind": "io.l5d.inMemory", "namespaces": {}},
+        "namers": namers or [],
+        "interfaces": [{"kind": "io.l5d.httpController", "ip": "127.0.0.1", "port": port}],
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json", dir=folder) as file:
+        json.dump(config, file)
+        file.flush()
+        command: list[str | Path] = [standins.mesh_binaries() / "namerd", file.name]
+        with running(command, folder / "namerd.log") as process:
+            found = Namerd(f"http://127.0.0.1:{port}")
+            process.wait_until(found.is_up, f"namerd answers at {found.url}")
+            yield found, process
