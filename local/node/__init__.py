@@ -6,10 +6,12 @@
 
 from local.binaries import KUBERNETES_VERSION
 from local.node.contact import enter, image_names, load, running, status
+from local.node.identity import NODE_NAME
 from local.node.lifecycle import down, up
 
 __all__ = [
     "KUBERNETES_VERSION",
+    "NODE_NAME",
     "down",
     "enter",
     "image_names",

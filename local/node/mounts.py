@@ -23,6 +23,19 @@ DATA = {
 }
 """Folders of .local/node by where the node has them. Short paths: a unix socket's has 107 bytes."""
 
+KERNEL_SETTINGS = {
+    "kernel/keys/root_maxbytes": "25000000",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+}
+"""What kubelet sets for the whole machine unless it finds it so (its container_manager_linux.go).
+
+The node shows it these values, so that it leaves the machine's own alone.
+"""
+
 
 def furnish(packages: Path, programs: Path) -> None:
     """Mount everything; `packages` are the unpacked Debian ones, `programs` the kube folder."""
@@ -41,6 +54,11 @@ def furnish(packages: Path, programs: Path) -> None:
         bind(SCRATCH / "state" / name, Path(target))
     # Which pod has which address: that of an earlier run means nothing.
     bind(Path("/run/cni"), Path("/var/lib/cni"))
+    for name, value in KERNEL_SETTINGS.items():
+        shown = SCRATCH / "settings" / name
+        shown.parent.mkdir(parents=True, exist_ok=True)
+        shown.write_text(value)
+        _mount("--bind", str(shown), f"/proc/sys/{name}")
     _mount("--make-rshared", "/")
 
 

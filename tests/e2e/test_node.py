@@ -1,0 +1,249 @@
+"""The local node is a Kubernetes that does what the program and its users ask of one."""
+
+import functools
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+import pytest
+import requests
+
+from local import node
+from local.node import network
+from tests.e2e.cluster import PATIENCE, SERVER, Cluster, eventually, server_image
+
+NAMESPACE = "node-test"
+HOST_PORT = 14140
+NO_ROUTE = r"no route to host|unreachable"
+NODE = network.chosen()
+
+
+class Web:
+    """The objects of testserver/objects.yaml, deployed."""
+
+    def __init__(self, cluster: Cluster, program: Path) -> None:
+        self.cluster, self.program = cluster, program
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        return self.cluster.kubectl("--namespace", NAMESPACE, *arguments, given=given)
+
+    def in_pod(self, *arguments: str) -> str:
+        return self.kubectl("exec", "client", "--", "/bin/testserver", *arguments)
+
+    def in_node(self, *arguments: str) -> str:
+        return self.cluster.enter(str(self.program), *arguments)
+
+    def from_everywhere(self, url: str) -> list[str]:
+        """What a URL answers to a pod, to the node and to this machine."""
+        return [
+            eventually(lambda: self.in_pod("get", url)),
+            eventually(lambda: self.in_node("get", url)),
+            eventually(lambda: get(url)),
+        ]
+
+
+def get(url: str) -> str:
+    """What a URL answers to this machine, past any proxy."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.get(url, timeout=5)
+        except requests.RequestException as error:
+            raise AssertionError(str(error)) from None
+    assert answer.ok, answer.text
+    return answer.text
+
+
+@pytest.fixture(scope="module")
+def web(cluster: Cluster) -> Iterator[Web]:
+    image = server_image()
+    if image.name not in node.image_names():
+        node.load(image.archive())
+    objects = Template((SERVER / "objects.yaml").read_text()).substitute(IMAGE=image.name)
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    deployed = Web(cluster, image.program)
+    try:
+        deployed.kubectl("apply", "-f", "-", given=objects)
+        for workload in ("deployment/web", "daemonset/agent"):
+            deployed.kubectl("rollout", "status", workload, f"--timeout={PATIENCE:.0f}s")
+        deployed.kubectl("wait", "--for=condition=Ready", "pod/client", f"--timeout={PATIENCE}s")
+        yield deployed
+    finally:
+        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait")
+        cluster.kubectl("delete", "crd", "tables.node-test.linkerd-canary.local")
+
+
+def test_it_is_the_release_that_was_asked_for(cluster: Cluster) -> None:
+    (only,) = cluster.get("nodes")["items"]
+    assert only["status"]["nodeInfo"]["kubeletVersion"] == node.KUBERNETES_VERSION
+    server = re.search(r"Server Version: (\S+)", cluster.kubectl("version"))
+    assert server
+    assert server[1] == node.KUBERNETES_VERSION
+
+
+def test_the_kubeconfig_has_a_context_that_is_easy_to_type(cluster: Cluster) -> None:
+    assert cluster.kubectl("config", "get-contexts", "-o", "name").split() == ["local"]
+    assert cluster.kubectl("auth", "can-i", "*", "*", "--all-namespaces").strip() == "yes"
+
+
+def test_a_headless_service_names_each_pod(web: Web) -> None:
+    def addresses() -> set[str]:
+        name = f"web-headless.{NAMESPACE}.svc.cluster.local"
+        return set(web.in_pod("lookup", name).split())
+
+    pods = web.cluster.get("pods", "-n", NAMESPACE, "-l", "app=web")["items"]
+    assert eventually(lambda: addresses() == {pod["status"]["podIP"] for pod in pods})
+
+
+def test_all_pods_are_of_one_slash_24(web: Web) -> None:
+    pods = web.cluster.get("pods", "-n", NAMESPACE)["items"]
+    prefix = str(NODE.pods.network_address).removesuffix("0")
+    assert all(pod["status"]["podIP"].startswith(prefix) for pod in pods)
+
+
+def test_a_service_is_found_by_its_short_name(web: Web) -> None:
+    assert "path=/short" in eventually(lambda: web.in_pod("get", "http://web/short"))
+
+
+def test_names_outside_are_unknown_at_once(web: Web) -> None:
+    with pytest.raises(AssertionError, match="no such host"):
+        web.in_pod("lookup", "name.example")
+
+
+def test_a_cluster_ip_answers_pods_the_node_and_this_machine(web: Web) -> None:
+    address = web.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+    for answer in web.from_everywhere(f"http://{address}/cluster-ip"):
+        assert "path=/cluster-ip" in answer
+
+
+def test_a_pod_reaches_itself_through_its_service(web: Web) -> None:
+    command = ("exec", "deployment/web", "--", "/bin/testserver", "get", "http://web/hairpin")
+    pod = web.kubectl("exec", "deployment/web", "--", "/bin/testserver", "get", "http://:8080/")
+    name = pod.split()[0]
+    assert eventually(lambda: name in web.kubectl(*command))
+
+
+def test_a_host_port_answers_pods_the_node_and_this_machine(web: Web) -> None:
+    for answer in web.from_everywhere(f"http://{NODE.node}:{HOST_PORT}/"):
+        assert f"hostip={NODE.node}" in answer
+
+
+def test_a_load_balancer_gets_an_address_that_answers_everywhere(web: Web) -> None:
+    address = eventually(lambda: load_balancer_address(web, "web-public"))
+    assert address in map(str, NODE.load_balancers)
+    for answer in web.from_everywhere(f"http://{address}/public"):
+        assert "path=/public" in answer
+
+
+def test_an_address_that_is_asked_for_is_given_and_freed_again(web: Web) -> None:
+    wanted = str(NODE.load_balancers[77])
+    for name in ("first", "second"):  # the second can only have it once the first has gone
+        expose = ("expose", "deployment", "web", "--type=LoadBalancer", "--port=80")
+        override = f'{{"spec": {{"loadBalancerIP": "{wanted}"}}}}'
+        web.kubectl(*expose, f"--name={name}", f"--overrides={override}")
+        given = eventually(functools.partial(load_balancer_address, web, name))
+        web.kubectl("delete", "service", name)
+        assert given == wanted
+
+
+def test_an_address_out_of_the_pool_is_refused_in_an_event(web: Web) -> None:
+    override = '{"spec": {"loadBalancerIP": "203.0.113.7"}}'
+    expose = ("expose", "deployment", "web", "--type=LoadBalancer", "--port=80", "--name=stray")
+    web.kubectl(*expose, f"--overrides={override}")
+    events = ("events", "--for", "service/stray")
+    assert eventually(lambda: "203.0.113.7 is not an address" in web.kubectl(*events))
+    assert not load_balancer_address(web, "stray")
+    web.kubectl("delete", "service", "stray")
+
+
+def load_balancer_address(web: Web, service: str) -> str:
+    path = "jsonpath={.status.loadBalancer.ingress[*].ip}"
+    return web.kubectl("get", "service", service, "-o", path)
+
+
+def test_a_job_runs_to_its_end_and_its_log_can_be_read(web: Web) -> None:
+    web.kubectl("wait", "--for=condition=Complete", "job/once", f"--timeout={PATIENCE}s")
+    assert "path=/from-the-job" in web.kubectl("logs", "job/once")
+
+
+def test_logs_and_the_downward_api(web: Web) -> None:
+    assert "listening on :8080" in web.kubectl("logs", "daemonset/agent")
+    assert f"node={node.NODE_NAME}" in get(f"http://{NODE.node}:{HOST_PORT}/")
+
+
+def test_a_config_map_as_environment(web: Web) -> None:
+    assert "greeting=hello" in eventually(lambda: web.in_pod("get", "http://web/"))
+
+
+def test_port_forward(web: Web) -> None:
+    command = web.cluster.command("-n", NAMESPACE, "port-forward", "service/web", ":80")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:
+        try:
+            assert forwarding.stdout
+            port = forwarding.stdout.readline().split(" -> ")[0].rpartition(":")[2]
+            assert "path=/forwarded" in get(f"http://127.0.0.1:{port}/forwarded")
+        finally:
+            forwarding.terminate()
+
+
+def test_a_custom_resource_keeps_what_its_schema_declares(web: Web) -> None:
+    crd = "crd/tables.node-test.linkerd-canary.local"
+    web.kubectl("wait", "--for=condition=Established", crd, f"--timeout={PATIENCE}s")
+    web.kubectl(
+        "apply",
+        "-f",
+        "-",
+        given="""\
+apiVersion: node-test.linkerd-canary.local/v1
+kind: Table
+metadata: {name: internal}
+dentries: [{prefix: /svc, dst: /host}]
+""",
+    )
+    assert web.kubectl("get", "table", "internal", "-o", "jsonpath={.dentries[0].dst}") == "/host"
+
+
+def test_rbac_gives_what_a_role_says_and_no_more(web: Web) -> None:
+    def may(verb: str) -> bool:
+        review = ("auth", "can-i", verb, "tables.node-test.linkerd-canary.local")
+        user = f"--as=system:serviceaccount:{NAMESPACE}:reader"
+        done = subprocess.run(
+            web.cluster.command("-n", NAMESPACE, *review, user),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip() == "yes"
+
+    assert may("list")
+    assert not may("delete")
+
+
+def test_scaling_up_and_down(web: Web) -> None:
+    def ready(replicas: int) -> bool:
+        path = "jsonpath={.status.readyReplicas}"
+        return web.kubectl("get", "deployment", "web", "-o", path) == str(replicas)
+
+    for replicas in (5, 3):
+        web.kubectl("scale", "deployment/web", f"--replicas={replicas}")
+        web.kubectl("rollout", "status", "deployment/web", f"--timeout={PATIENCE:.0f}s")
+        assert eventually(functools.partial(ready, replicas))
+
+
+def test_a_rollout_replaces_every_pod(web: Web) -> None:
+    def names() -> set[str]:
+        return set(web.kubectl("get", "pods", "-l", "app=web", "-o", "name").split())
+
+    before = names()
+    web.kubectl("rollout", "restart", "deployment/web")
+    web.kubectl("rollout", "status", "deployment/web", f"--timeout={PATIENCE:.0f}s")
+    assert eventually(lambda: len(names()) == 3 and not names() & before)
+
+
+def test_there_is_no_way_out(web: Web) -> None:
+    with pytest.raises(AssertionError, match=NO_ROUTE):
+        web.in_node("get", "http://203.0.113.1/")
+    with pytest.raises(AssertionError, match=NO_ROUTE):
+        web.in_pod("get", "http://203.0.113.1/")

@@ -1,0 +1,286 @@
+"""The node's start, end and mending, on a clone of its own beside the one that people use.
+
+The clone lies deep enough that a unix socket in it would have too long a path.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local import binaries, debs
+from local.node import cgroups, network
+from local.node.mounts import KERNEL_SETTINGS
+from local.paths import ROOT, VENV
+from tests.e2e.cluster import Cluster, eventually, server_image
+from tests.e2e.test_node import get
+
+NETWORK = "198.19.0.0/16"
+FIRST = "198.19.0.2"
+UP = "from local import node; node.up()"
+DOWN = "from local import node; node.down()"
+
+
+@dataclass
+class Clone:
+    """A second clone of the project's local part, with a network of its own."""
+
+    folder: Path
+
+    def start(self, program: str, *prefix: str, net: str = NETWORK) -> subprocess.Popen[str]:
+        """Start a Python program in the clone; `prefix` is a command that runs it."""
+        environment = os.environ | {network.VARIABLE: net, "PYTHONPATH": str(self.folder)}
+        return subprocess.Popen(
+            [*prefix, sys.executable, "-c", _LIKE_THE_COMMANDS.format(program=program)],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, program: str, *prefix: str, net: str = NETWORK) -> str:
+        """What a program prints that must go well."""
+        status, said = self.finish(self.start(program, *prefix, net=net))
+        assert status == 0, said
+        return said
+
+    def refused(self, program: str, *prefix: str, net: str = NETWORK) -> str:
+        """The one line with which a command must refuse."""
+        status, said = self.finish(self.start(program, *prefix, net=net))
+        assert status == 1, said
+        assert "Traceback" not in said
+        return said.strip().splitlines()[-1]
+
+    @staticmethod
+    def finish(started: subprocess.Popen[str]) -> tuple[int, str]:
+        said, _ = started.communicate(timeout=600)
+        return started.returncode, said
+
+    def kubectl(self, *arguments: str) -> str:
+        """kubectl on the clone's node; an AssertionError when it fails."""
+        kubeconfig = self.folder / ".local" / "kubeconfig"
+        command = [str(binaries.kube() / "kubectl"), "--kubeconfig", str(kubeconfig), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def first_process(self) -> int | None:
+        said = self.run("from local.node import cgroups; print(cgroups.first_process())").strip()
+        return None if said == "None" else int(said)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the clone's node takes requests and resolves names."""
+        self.run(UP)
+        return "Ready" in self.kubectl("get", "nodes")
+
+
+_LIKE_THE_COMMANDS = """\
+import sys
+from local.errors import LocalError
+try:
+    {program}
+except LocalError as error:
+    sys.exit(f"error: {{error}}")
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    folder = tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100)
+    folder.mkdir(parents=True)
+    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / VENV.name).symlink_to(VENV)
+    made = Clone(folder)
+    yield made
+    made.run(DOWN)
+
+
+def test_down_where_nothing_runs(clone: Clone) -> None:
+    clone.run(DOWN)
+
+
+def test_the_node_ends_without_a_trace(clone: Clone) -> None:
+    before = traces()
+    clone.run(UP)
+    namespaces = namespaces_of(clone.first_process())
+    assert traces() - before, "a running node shows"
+    assert processes_in(namespaces)
+    clone.run(DOWN)
+    assert processes_in(namespaces) == []
+    assert traces() - before == set()
+
+
+def test_objects_and_pods_come_back(clone: Clone) -> None:
+    clone.run(UP)
+    image = server_image()
+    archive = f"pathlib.Path({str(image.archive())!r})"
+    clone.run(f"import pathlib; from local import node; node.load({archive})")
+    clone.kubectl("create", "configmap", "kept", "--from-literal=key=value")
+    clone.kubectl("create", "deployment", "web", f"--image={image.name}", "--replicas=2")
+    clone.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    started = "jsonpath={.items[*].status.containerStatuses[0].state.running.startedAt}"
+    command = ("get", "pods", "-l", "app=web", "-o", started)
+    before = clone.kubectl(*command).split()
+    clone.run(DOWN)
+    clone.run(UP)
+    assert clone.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.key}") == "value"
+
+    def again() -> bool:
+        after = clone.kubectl(*command).split()
+        return len(after) == len(before) and min(after) > max(before)
+
+    assert eventually(again)
+    assert eventually(lambda: "2/2" in clone.kubectl("get", "deployment", "web"))
+    clone.kubectl("delete", "deployment", "web")
+
+
+def test_a_second_up_changes_nothing(clone: Clone) -> None:
+    clone.run(UP)
+    first = clone.first_process()
+    clone.run(UP)
+    assert clone.first_process() == first
+
+
+def test_a_killed_node_is_gone_as_a_whole_and_mended(clone: Clone) -> None:
+    clone.run(UP)
+    first = clone.first_process()
+    namespaces = namespaces_of(first)
+    assert first
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: not processes_in(namespaces))
+    assert clone.ready
+
+
+def test_a_killed_component_is_started_again(clone: Clone) -> None:
+    clone.run(UP)
+    control = "supervisorctl -c /etc/kubernetes/supervisord.conf"
+    command = (
+        f"from local import node; node.enter(*'{VENV}/bin/{control} signal KILL etcd'.split())"
+    )
+    assert "etcd: signalled" in clone.run(command)
+    assert eventually(lambda: "kube-dns" in clone.kubectl("get", "services", "-A"))
+    assert clone.ready
+
+
+def test_an_interrupted_up_is_finished_by_the_next(clone: Clone) -> None:
+    clone.run(DOWN)
+    starting = clone.start(UP)
+    assert eventually(clone.first_process)
+    starting.kill()
+    starting.communicate()
+    assert clone.ready
+
+
+def test_two_ups_at_once(clone: Clone) -> None:
+    clone.run(DOWN)
+    both = [clone.start(UP), clone.start(UP)]
+    assert [clone.finish(one)[0] for one in both] == [0, 0]
+    assert clone.ready
+
+
+def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
+    before = traces()
+    clone.run(UP)
+    namespaces = namespaces_of(clone.first_process())
+    shutil.rmtree(clone.folder / ".local", ignore_errors=True)
+    clone.run(DOWN)
+    assert processes_in(namespaces) == []
+    assert {trace for trace in traces() - before if clone_id(clone) in trace} == set()
+
+
+def test_a_fresh_start_after_the_data_was_deleted(clone: Clone) -> None:
+    shutil.rmtree(clone.folder / ".local", ignore_errors=True)
+    clone.run(UP)
+    assert "kube-dns" in clone.kubectl("get", "services", "-n", "kube-system")
+
+
+def test_another_clones_network_is_refused_by_its_folder(cluster: Cluster, clone: Clone) -> None:
+    taken = str(network.chosen().all)
+    shutil.rmtree(clone.folder / ".local", ignore_errors=True)
+    clone.run(DOWN)
+    said = clone.refused(UP, net=taken)
+    assert said.startswith(f"error: {taken} belongs to the local node of {ROOT}: ")
+
+
+def test_both_nodes_work_side_by_side(cluster: Cluster, clone: Clone) -> None:
+    clone.run(UP)
+    assert "local-node" in cluster.kubectl("get", "nodes")
+    assert "local-node" in clone.kubectl("get", "nodes")
+    with pytest.raises(AssertionError):
+        get(f"http://{FIRST}:1/")  # the clone's own address is there, and nothing listens
+
+
+def test_data_made_for_another_network_is_refused(clone: Clone) -> None:
+    clone.run(UP)
+    said = clone.refused(UP, net="10.213.0.0/16")
+    assert f"has its data for {NETWORK}, not 10.213.0.0/16" in said
+
+
+def test_a_network_in_use_is_refused(clone: Clone) -> None:
+    clone.run(DOWN)
+    shutil.rmtree(clone.folder / ".local", ignore_errors=True)
+    script = 'ip link add lan type bridge && ip addr add 10.213.7.1/24 dev lan && exec "$@"'
+    elsewhere = ("unshare", "--net", "sh", "-c", script, "sh")
+    said = clone.refused(UP, *elsewhere, net="10.213.0.0/16")
+    assert said.startswith("error: 10.213.0.0/16 overlaps with 10.213.7.1/32, in use here on lan")
+
+
+def test_without_the_right_to_make_namespaces(clone: Clone) -> None:
+    clone.run(DOWN)
+    said = clone.refused(UP, "setpriv", "--bounding-set=-sys_admin")
+    assert "the node could not be set up: unshare: " in said
+
+
+def clone_id(clone: Clone) -> str:
+    return clone.run("from local.node.identity import ID; print(ID)").strip()
+
+
+def namespaces_of(pid: int | None) -> set[str]:
+    """The namespaces of the node's process 1 that this machine's own processes do not have."""
+    kinds = ("mnt", "pid", "net", "uts", "ipc")
+    found = {_link(Path(f"/proc/{pid}/ns/{kind}")) for kind in kinds}
+    assert not found & {_link(Path(f"/proc/self/ns/{kind}")) for kind in kinds}
+    return found
+
+
+def processes_in(namespaces: set[str]) -> list[int]:
+    """The processes that are in any of these namespaces."""
+    return [int(path.parts[2]) for path in Path("/proc").glob("[0-9]*/ns/*")
+            if _link(path) in namespaces]  # fmt: skip
+
+
+def _link(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except OSError:  # the process has just ended
+        return ""
+
+
+def traces() -> set[str]:
+    """This machine's mounts, links, addresses, routes, rules, control groups and settings."""
+    nft = debs.unpacked() / "usr"
+    libraries = next((nft / "lib").glob("*-linux-gnu*"))
+    commands: tuple[tuple[list[str], dict[str, str]], ...] = (
+        (["cat", "/proc/self/mountinfo"], {}),
+        (["ip", "-oneline", "link"], {}),
+        (["ip", "-oneline", "address"], {}),
+        (["ip", "route", "show", "table", "all"], {}),
+        (["ip", "rule"], {}),
+        ([str(nft / "sbin" / "nft"), "list", "ruleset"], {"LD_LIBRARY_PATH": str(libraries)}),
+    )
+    found = {
+        line
+        for command, more in commands
+        for line in subprocess.check_output(command, env=os.environ | more, text=True).splitlines()
+    }
+    groups = {str(path) for root in cgroups.hierarchies() for path in root.glob("*")}
+    settings = {f"{name}={Path('/proc/sys', name).read_text()}" for name in KERNEL_SETTINGS}
+    return found | groups | settings | {str(path) for path in Path("/run/netns").glob("*")}

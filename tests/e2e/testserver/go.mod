@@ -1,0 +1,3 @@
+module linkerd-canary.local/testserver
+
+go 1.21

@@ -1,0 +1,70 @@
+// Command testserver is what the node's tests run in pods.
+//
+//	testserver               answer on :8080 with who answers and who asks
+//	testserver get URL       print what a URL answers
+//	testserver lookup NAME   print a name's addresses, one a line
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+func main() {
+	var err error
+	switch args := os.Args[1:]; {
+	case len(args) == 0:
+		err = serve()
+	case len(args) == 2 && args[0] == "get":
+		err = get(args[1])
+	case len(args) == 2 && args[0] == "lookup":
+		err = lookup(args[1])
+	default:
+		err = fmt.Errorf("usage: testserver [get URL | lookup NAME]")
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func serve() error {
+	pod, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	log.Print("listening on :8080")
+	return http.ListenAndServe(":8080", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log.Print(r.Method, " ", r.URL.Path)
+		fmt.Fprintf(w, "pod=%s node=%s hostip=%s greeting=%s path=%s\n",
+			pod, os.Getenv("NODE_NAME"), os.Getenv("HOST_IP"), os.Getenv("GREETING"), r.URL.Path)
+	}))
+}
+
+func get(url string) error {
+	client := http.Client{Timeout: 5 * time.Second}
+	response, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	_, err = io.Copy(os.Stdout, response.Body)
+	return err
+}
+
+func lookup(name string) error {
+	addresses, err := net.LookupHost(name)
+	if err != nil {
+		return err
+	}
+	fmt.Println(strings.Join(addresses, "\n"))
+	return nil
+}
