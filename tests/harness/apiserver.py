@@ -4,8 +4,8 @@
         server.kubectl("create", "namespace", "demo")
 
 There is no node and no scheduler: pods are objects that never run, and a workload's status is what
-a test writes. What a delete needs is there: the garbage collector and the namespace controller run
-beside the API server.
+a test writes. What deletes and RBAC need is there: the garbage collector and two more controllers
+run beside the API server.
 """
 
 import json
@@ -25,11 +25,15 @@ from tests.harness.certificates import ADVERTISED, SERVICES, Authority
 from tests.harness.egress import egress_to_loopback
 from tests.harness.processes import EndedTooSoonError, Process, free_port, running
 
-CONTROLLERS = "garbage-collector-controller,namespace-controller"
+CONTROLLERS = (
+    "clusterrole-aggregation-controller",  # without it `view`, `edit` and `admin` are empty
+    "garbage-collector-controller",
+    "namespace-controller",
+)
 _AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived]
+omitStages: [RequestReceived, ResponseStarted]
 rules:
 - {level: None, users: ["system:apiserver", "system:controllers"]}
 - {level: None, nonResourceURLs: ["/readyz*", "/healthz*", "/livez*"]}
@@ -285,8 +289,11 @@ def _start_controllers(programs: Path, server: ApiServer, stack: ExitStack) -> N
     command: list[str | Path] = [
         programs / "kube-controller-manager",
         f"--kubeconfig={kubeconfig}",
-        f"--controllers={CONTROLLERS}",
+        f"--controllers={','.join(CONTROLLERS)}",
         "--leader-elect=false",
+        # The default of 20 a second makes a test that deletes much wait for nothing else.
+        "--kube-api-qps=1000",
+        "--kube-api-burst=1000",
         "--secure-port=0",
     ]
     stack.enter_context(running(command, server.folder / "controllers.log", cwd=server.folder))

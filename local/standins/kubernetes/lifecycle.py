@@ -70,7 +70,11 @@ class Lifecycle:
     def create(self, urn: str, inputs: Object, timeout: float) -> Object:
         """Create the object and wait until it is ready; raises ExistsError, NotReadyError, …"""
         obj = self._in_its_scope(urn, inputs)
-        if not self.settings.upsert and self.cluster.get(obj) is not None:
+        existing = self.cluster.get(obj)
+        if existing and objects.metadata(existing).get("deletionTimestamp"):
+            # Its deletion was not waited for, or is someone else's: the name is free after it.
+            waiting.until_gone(self.cluster, existing, self._patience(urn, obj, timeout))
+        elif existing and not self.settings.upsert:
             raise ExistsError(
                 f"{objects.described(obj)} already exists: import it, or set upsertExistingObjects "
                 "on the provider (PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true) to take it over"
