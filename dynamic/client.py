@@ -117,6 +117,8 @@ class Client:
         if answer.status == 404:
             self._must_be_namerds(answer)
             raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
+        if answer.status == 500 and self.read(namespace) is None:  # Kubernetes storage has no 404
+            raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
         self._must_be_written(answer, f"change the table {namespace!r}")
 
     def delete(self, namespace: str) -> bool:

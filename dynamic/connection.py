@@ -153,7 +153,7 @@ def _root(error: BaseException) -> BaseException:
         inner: Any = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = next((a for a in error.args if isinstance(a, BaseException)), None)
-        inner = inner or error.__cause__ or error.__context__
+        inner = inner or error.__cause__  # its context may be an earlier attempt's
         if inner is None or id(inner) in seen:
             return error
         seen.add(id(inner))

@@ -20,6 +20,7 @@ from dynamic.errors import (
     StaleError,
     TimedOutError,
     UnavailableError,
+    UnexpectedAnswerError,
     UnreachableError,
 )
 from dynamic.grammar import Dtab
@@ -107,7 +108,10 @@ class _Write:
             self._guard()
             if self._written_over(live):
                 return None
-        raise self._unanswered or NotServedError(
+        if self._unanswered:
+            said = f"{self._unanswered}; the write was tried for {tries.seconds:g} s"
+            raise type(self._unanswered)(said)
+        raise NotServedError(
             f"{self._client.where} keeps refusing the table {self._wanted.namespace!r} as out of "
             f"date, tried for {tries.seconds:g} s"
         )
@@ -135,8 +139,15 @@ class _Write:
         except _UNANSWERED as error:
             self._sent, self._unanswered = True, error
             return False
+        except UnexpectedAnswerError:
+            if not self._was_applied():
+                raise
         self._sent = True
         return True
+
+    def _was_applied(self) -> bool:
+        live = self._client.read(self._wanted.namespace)
+        return live is not None and self._wanted.is_met_by(live.entries)
 
     def _settled(self, live: Table | None) -> Table:
         """The table once namerd serves it with all its branches."""
@@ -218,6 +229,9 @@ def delete(
         except _UNANSWERED as error:
             unanswered = error
             continue
+        except UnexpectedAnswerError:
+            if client.read(namespace) is not None:
+                raise
         _wait_until_gone(client, namespace, live)
         break
     else:

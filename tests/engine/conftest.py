@@ -37,12 +37,15 @@ def proxy(a_namerd: Namerd) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def new_host(tmp_path: Path) -> Iterator[Callable[[], ProviderHost]]:
-    """Starts hosts of the provider that share a home, one after the other or together."""
+def new_host(tmp_path: Path) -> Iterator[Callable[..., ProviderHost]]:
+    """Starts hosts of the provider that share a home; more of the environment may be given."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(
-            provider_host(PULUMI_HOME=str(tmp_path), LINKERD_CANARY_PATIENCE=PATIENCE)
-        )
+
+        def start(**environment: str) -> ProviderHost:
+            given = {"PULUMI_HOME": str(tmp_path), "LINKERD_CANARY_PATIENCE": PATIENCE}
+            return stack.enter_context(provider_host(**{**given, **environment}))
+
+        yield start
 
 
 @pytest.fixture(scope="session")
