@@ -1,0 +1,1 @@
+"""What namerd and linkerd do, as measured on the real ones: held against any such pair."""

@@ -1,0 +1,155 @@
+"""The stand-ins, run on a network of the tests' own beside a real Kubernetes API server."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.standins import mesh_binaries
+from mesh import linkerd, namerd
+from tests.contract.network import Network
+from tests.contract.talk import Talker
+from tests.harness.apiserver import ApiServer
+from tests.harness.processes import Process, running
+
+MESH_NAMESPACE, APPS_NAMESPACE = "contract-mesh", "contract-apps"
+NODE, OTHER_NODE = "198.18.1", "198.18.2"
+"""What the addresses of a node's pods start with: linkerd takes a /24 for a node."""
+
+L5D, OTHER_L5D = f"{NODE}.10", f"{OTHER_NODE}.10"
+NAMERD, IN_MEMORY_NAMERD = "198.18.0.10", "198.18.0.11"
+HELLO = f"{NODE}.20"
+WORLD_V1 = (f"{NODE}.31", f"{NODE}.32", f"{NODE}.33")
+WORLD_V2 = (f"{NODE}.41", f"{NODE}.42", f"{NODE}.43")
+
+DTAB_DEFINITION: Mapping[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "dtabs.l5d.io"},
+    "spec": {
+        "group": "l5d.io",
+        "scope": "Namespaced",
+        "names": {"kind": "DTab", "plural": "dtabs", "singular": "dtab"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "dentries": {
+                                "type": "array",
+                                "items": {
+                                    "type": "object",
+                                    "properties": {
+                                        "prefix": {"type": "string"},
+                                        "dst": {"type": "string"},
+                                    },
+                                },
+                            }
+                        },
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+class StandIns:
+    """Programs on addresses of their own, and the Kubernetes objects that lead to them."""
+
+    def __init__(self, api: ApiServer, folder: Path, stack: ExitStack) -> None:
+        self.api = api
+        self.folder = folder
+        self._stack = stack
+        self._binaries = mesh_binaries()
+        self.network = Network()
+        stack.callback(self.network.close)
+        outside = urlsplit(stack.enter_context(api.proxy()))
+        assert outside.hostname
+        assert outside.port
+        self.network.bring_in(("127.0.0.1", 8001), (outside.hostname, outside.port))
+
+    def talker(self, address: str, port: int) -> Talker:
+        return Talker(f"http://{address}:{port}", self.network.connect)
+
+    def start(
+        self, program: str, *arguments: str | Path, env: Mapping[str, str] | None = None
+    ) -> Process:
+        """Start a stand-in and wait until it serves."""
+        log = self.folder / f"{program}-{uuid.uuid4().hex[:6]}.log"
+        clean = {"http_proxy": "", "HTTP_PROXY": "", **(env or {})}
+        context = running([self._binaries / program, *arguments], log, env=clean)
+        process = self.network.run(context.__enter__)
+        self._stack.callback(self.network.run, lambda: context.__exit__(None, None, None))
+        process.wait_until(lambda: f"{program} is ready" in log.read_text(), f"{program} serves")
+        return process
+
+    def config(self, content: Mapping[str, Any]) -> Path:
+        path = self.folder / f"config-{uuid.uuid4().hex[:6]}.json"
+        path.write_text(json.dumps(content))
+        return path
+
+    def start_namerd(self, address: str = NAMERD, **changes: Any) -> Process:
+        """namerd with the very config file that the program writes, at an address of its own."""
+        config = namerd.config(MESH_NAMESPACE)
+        for each in (config["admin"], *config["interfaces"]):
+            each["ip"] = address
+        return self.start("namerd", self.config({**config, **changes}))
+
+    def start_linkerd(self, address: str = L5D, namerd_address: str = NAMERD) -> Process:
+        """linkerd with the program's config file, but for where it serves and finds namerd."""
+        return self.start(
+            "linkerd",
+            self.config(linkerd_config(address, namerd_address)),
+            env={"POD_IP": address},
+        )
+
+    def start_pod(self, address: str, port: int, *arguments: str, **env: str) -> Process:
+        """helloworld as it runs in a pod."""
+        return self.start(
+            "helloworld", f"-addr={address}:{port}", *arguments, env={"POD_IP": address, **env}
+        )
+
+    def endpoints(
+        self,
+        service: str,
+        addresses: Sequence[str],
+        port: int,
+        port_name: str = "http",
+        namespace: str = APPS_NAMESPACE,
+        not_ready: Sequence[str] = (),
+    ) -> None:
+        """Say where a service's pods are, as Kubernetes would."""
+        subset = {
+            "addresses": [{"ip": ip, "nodeName": ip.rpartition(".")[0]} for ip in addresses],
+            "notReadyAddresses": [{"ip": ip} for ip in not_ready],
+            "ports": [{"name": port_name, "port": port}],
+        }
+        self.api.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Endpoints",
+                "metadata": {"name": service, "namespace": namespace},
+                "subsets": [subset] if addresses or not_ready else [],
+            }
+        )
+
+    def remove_endpoints(self, service: str) -> None:
+        self.api.kubectl("delete", "endpoints", service, "--namespace", APPS_NAMESPACE)
+
+
+def linkerd_config(address: str, namerd_address: str) -> dict[str, Any]:
+    """The program's config of linkerd for one node of the test's network."""
+    config = linkerd.config(MESH_NAMESPACE)
+    config["admin"]["ip"] = address
+    for router in config["routers"]:
+        router["interpreter"]["dst"] = f"/$/inet/{namerd_address}/{namerd.PORTS['thrift']}"
+        router["servers"][0]["ip"] = address
+    return config
