@@ -34,6 +34,10 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds * patience()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the wait anew."""
         self._end = time.monotonic() + self.seconds
 
     @property

@@ -92,8 +92,8 @@ def _says_something_else(new: Inputs, olds: Props) -> bool:
         return True
     if splits.recognise(grammar.parse(olds["dtab"]), known) != (new.base, known):
         return True
-    journal = Journal(new.target.identity, new.namespace)
-    return journal.unrecorded(olds["dtab"], olds["version"]) is not None
+    journal = Journal(new.target.identity, new.namespace, olds["dtab"], olds["version"])
+    return journal.has_unrecorded()
 
 
 def _has_unknowns(value: object) -> bool:

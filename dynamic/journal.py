@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -22,23 +22,37 @@ except ImportError:  # Windows: there every interrupted write counts as somebody
 
 
 @dataclass
-class Entry:
-    """One write. Tables are canonical texts; None is no table."""
+class _Entry:
+    """What may have been written over the table that the state has. None is no table."""
 
     table_before: str | None
     version_before: str | None
-    table: str | None
+    tables: list[str | None]
     finished: bool = False
 
 
 class Journal:
-    """The journal of one table of one namerd, as it is on this machine."""
+    """The journal of one table of one namerd, as it is on this machine.
 
-    def __init__(self, identity: str, namespace: str) -> None:
+    `table` and `version` are what the state has of it, None where it has nothing. All tables are
+    canonical texts.
+    """
+
+    def __init__(
+        self, identity: str, namespace: str, table: str | None, version: str | None
+    ) -> None:
         home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
         name = hashlib.sha256(f"{identity}/{namespace}".encode()).hexdigest()[:32]
         self._path = home / "linkerd-canary" / f"{name}.json"
+        self._recorded = table
+        self._entry = _Entry(table, version, [])
         self._file: IO[str] | None = None
+        self._left: list[str | None] = []
+
+    def has_unrecorded(self) -> bool:
+        """Whether something was written over what the state has, which it has not seen."""
+        entry = self._read()
+        return entry is not None and any(table != self._recorded for table in entry.tables)
 
     @contextmanager
     def held(self) -> Iterator["Journal"]:
@@ -53,6 +67,8 @@ class Journal:
             file = os.fdopen(descriptor, "r+")
             if _locked(file):
                 self._file = file
+                entry = self._read()
+                self._left = entry.tables if entry and not entry.finished else []
             else:
                 file.close()
         try:
@@ -62,35 +78,43 @@ class Journal:
                 self._file.close()
                 self._file = None
 
-    def unrecorded(self, table: str | None, version: str | None) -> Entry | None:
-        """The write over this table and version, which a state that has them has not seen."""
-        with suppress(OSError, ValueError, TypeError):
-            entry = Entry(**json.loads(self._path.read_text()))
-            before = (entry.table_before, entry.version_before)
-            if before == (table, version) and entry.table != table:
-                return entry
-        return None
+    def is_left_behind(self, table: str) -> bool:
+        """Whether an interrupted write over what the state has left this table. While held."""
+        return table in self._left
 
-    def interrupted(self, table: str | None, version: str | None) -> Entry | None:
-        """The same, if it was never finished and nobody is at it. Only while held."""
-        entry = self.unrecorded(table, version)
-        return entry if self._file and entry and not entry.finished else None
+    def begin(self, table: str | None) -> None:
+        """Say what is about to be written."""
+        tables = [each for each in self._left if each != table]
+        self._put(replace(self._entry, tables=[*tables, table]))
 
-    def note(self, entry: Entry) -> None:
-        """Say what is about to be written, or that it is finished."""
-        self._put(json.dumps(asdict(entry)))
+    def finish(self, table: str | None) -> None:
+        """Say what was written and nothing else remains; the state is about to see it."""
+        self._put(replace(self._entry, tables=[table], finished=True))
+
+    def withdraw(self) -> None:
+        """What was begun was not written; what was left behind before is still there."""
+        self._put(replace(self._entry, tables=self._left) if self._left else None)
 
     def forget(self) -> None:
-        """Nothing remains of what was noted, or the state is about to see it."""
-        self._put("")
+        """What was written is gone again, and everything before it."""
+        self._put(None)
 
-    def _put(self, text: str) -> None:
+    def _read(self) -> _Entry | None:
+        """The entry that continues what the state has."""
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            entry = _Entry(**json.loads(self._path.read_text()))
+            before = (entry.table_before, entry.version_before)
+            if before == (self._entry.table_before, self._entry.version_before):
+                return replace(entry, tables=list(entry.tables))
+        return None
+
+    def _put(self, entry: _Entry | None) -> None:
         if self._file is None:
             return
         with suppress(OSError):
             self._file.seek(0)
             self._file.truncate()
-            self._file.write(text)
+            self._file.write(json.dumps(asdict(entry)) if entry else "")
             self._file.flush()
 
 

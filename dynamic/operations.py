@@ -11,7 +11,7 @@ from dynamic.client import Client, Table
 from dynamic.connection import connected
 from dynamic.errors import ConflictError, DeniedError, DtabError, ExistsError, ServiceMissingError
 from dynamic.inputs import Inputs, Target
-from dynamic.journal import Entry, Journal
+from dynamic.journal import Journal
 
 T = TypeVar("T")
 Properties = Mapping[str, Any]
@@ -35,16 +35,15 @@ def create(props: Properties) -> tuple[str, dict[str, Any]]:
             "`adopt` (here: `pulumi config set adoptExisting true`)"
         )
 
-    with Journal(new.target.identity, new.namespace).held() as journal:
-        interrupted = journal.interrupted(None, None)
-
-        def may_replace(live: Table) -> bool:
+    def may_replace(live: Table) -> bool:
+        if new.adopt:
             replaced[:] = [live]
-            return new.adopt or _is_of(interrupted, live)
+        return new.adopt
 
-        wanted = writing.Wanted(new.namespace, new.table, new.splits, before={})
-        with connected(new.target) as connection:
-            table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
+    wanted = writing.Wanted(new.namespace, new.table, new.splits, before={}, recorded=None)
+    journal = Journal(new.target.identity, new.namespace, None, None)
+    with journal.held(), connected(new.target) as connection:
+        table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
     for former in replaced:
         lines = writing.difference(former.entries, new.table)
         print(f"the table {new.namespace!r} was there and is adopted; replaced: {lines}")
@@ -58,7 +57,7 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
     """
     new, seen = Inputs.of(news), grammar.parse(olds["dtab"])
     before = inputs.weights_of(olds)
-    wanted = writing.Wanted(new.namespace, new.table, new.splits, before)
+    wanted = writing.Wanted(new.namespace, new.table, new.splits, before, olds["dtab"])
 
     def refuse(live: Table) -> DtabError:
         return ConflictError(
@@ -67,18 +66,15 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
             "`pulumi up --refresh` to see the change and decide"
         )
 
-    with Journal(new.target.identity, new.namespace).held() as journal:
-        if wanted.is_met_by(seen) and not journal.unrecorded(olds["dtab"], olds["version"]):
-            # Only the address or the credential is another: nothing to write.
-            return _inputs(news) | {"dtab": olds["dtab"], "version": olds["version"]}
-        interrupted = journal.interrupted(olds["dtab"], olds["version"])
+    def may_replace(live: Table) -> bool:
+        return splits.recognise(live.entries, before) == splits.recognise(seen, before)
 
-        def may_replace(live: Table) -> bool:
-            same = splits.recognise(live.entries, before) == splits.recognise(seen, before)
-            return same or _is_of(interrupted, live)
-
-        with connected(new.target) as connection:
-            table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
+    journal = Journal(new.target.identity, new.namespace, olds["dtab"], olds["version"])
+    if wanted.is_met_by(seen) and not journal.has_unrecorded():
+        # Only the address or the credential is another: nothing to write.
+        return _inputs(news) | {"dtab": olds["dtab"], "version": olds["version"]}
+    with journal.held(), connected(new.target) as connection:
+        table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
     return _state(news, table)
 
 
@@ -124,23 +120,17 @@ def is_same_table(new: Inputs, olds: Properties) -> bool:
 def delete(props: Properties) -> None:
     """Delete the table, unless its content is not what the state has seen. Raises DtabError."""
     namespace, target = props["namespace"], inputs.target_of(props)
+    journal = Journal(target.identity, namespace, props["dtab"], props["version"])
 
     def ask(client: Client) -> None:
         try:
-            writing.delete(client, namespace, props["dtab"], props["version"], journal)
+            writing.delete(client, namespace, props["dtab"], journal)
         except ServiceMissingError:
             if not client.object_is_gone(namespace):
                 raise
 
-    with Journal(target.identity, namespace).held() as journal:
+    with journal.held():
         _with_state_credentials(target, ask)
-
-
-def _is_of(interrupted: Entry | None, live: Table) -> bool:
-    """Whether a table is what an interrupted write of one's own has left."""
-    if interrupted is None or interrupted.table is None:
-        return False
-    return grammar.same(live.entries, grammar.parse(interrupted.table))
 
 
 def _inputs(props: Properties) -> dict[str, Any]:

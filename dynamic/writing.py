@@ -24,7 +24,7 @@ from dynamic.errors import (
     UnreachableError,
 )
 from dynamic.grammar import Dtab
-from dynamic.journal import Entry, Journal
+from dynamic.journal import Journal
 from dynamic.splits import Splits
 
 LAG_SECONDS = 8.0
@@ -48,6 +48,8 @@ class Wanted:
     splits: Splits
     before: Splits
     """The weights until now: what rises from them must have endpoints."""
+    recorded: str | None
+    """The table that the state has, if it has one."""
 
     def is_met_by(self, live: Dtab) -> bool:
         """Whether a table reads back as the very same inputs."""
@@ -81,7 +83,7 @@ class _Write:
         self._text = grammar.show(wanted.table)
         self._bound_names: dict[str, set[str]] | None = None
         self._sent = False
-        self._former: Table | None = None
+        self._former: str | None = None
         self._unanswered: DtabError | None = None
 
     def run(self, may_replace: MayReplace, refuse: Refuse) -> Table:
@@ -90,7 +92,7 @@ class _Write:
         except DtabError as error:
             if self._sent:
                 raise type(error)(f"{error}; {_UNKNOWN}") from None
-            self._journal.forget()
+            self._journal.withdraw()
             raise
         return self._settled(live)
 
@@ -101,11 +103,15 @@ class _Write:
             live = self._client.read(self._wanted.namespace)
             if live is not None and self._wanted.is_met_by(live.entries):
                 return live
-            if live is not None and not may_replace(live):
+            own = live is not None and self._journal.is_left_behind(live.text)
+            if live is not None and not own and not may_replace(live):
                 if lag.over:
                     raise refuse(live)
                 continue
-            self._guard()
+            if self._bound_names is None:
+                self._bound_names = self._guarded()
+                lag.restart()
+                tries.restart()
             if self._written_over(live):
                 return None
         if self._unanswered:
@@ -116,19 +122,20 @@ class _Write:
             f"date, tried for {tries.seconds:g} s"
         )
 
-    def _guard(self) -> None:
-        """Ask for the endpoints of what rises; once, however often the write is tried."""
-        if self._bound_names is None:
-            rising = splits.rising(self._wanted.before, self._wanted.splits)
-            self._bound_names = guard.endpoints(self._client, rising, self._text)
+    def _guarded(self) -> dict[str, set[str]]:
+        """The bound names of what rises, which takes endpoints."""
+        rising = splits.rising(self._wanted.before, self._wanted.splits)
+        return guard.endpoints(self._client, rising, self._text)
 
     def _written_over(self, live: Table | None) -> bool:
         """Write once; False where that has to be looked at again."""
         if self._engine.is_gone:
             raise AbandonedError("the pulumi that asked for this has ended")
         if not self._sent:
-            self._former = live
-            self._note()
+            self._former = live.text if live else None
+            if live and self._journal.is_left_behind(live.text):
+                self._former = self._wanted.recorded
+            self._journal.begin(self._text)
         try:
             if live is None:
                 self._client.create(self._wanted.namespace, self._text)
@@ -152,7 +159,7 @@ class _Write:
     def _settled(self, live: Table | None) -> Table:
         """The table once namerd serves it with all its branches."""
         if live is not None and not self._sent:
-            self._journal.forget()
+            self._journal.finish(live.text)
             return live
         try:
             live = live or self._served()
@@ -161,12 +168,8 @@ class _Write:
                 raise AbandonedError("the pulumi that asked for this has ended")
         except DtabError as error:
             raise type(error)(f"{error}; {self._put_back()}") from None
-        self._note(finished=True)
+        self._journal.finish(self._text)
         return live
-
-    def _note(self, finished: bool = False) -> None:
-        text, version = (self._former.text, self._former.version) if self._former else (None, None)
-        self._journal.note(Entry(text, version, self._text, finished))
 
     def _served(self) -> Table:
         deadline = Deadline(LAG_SECONDS)
@@ -190,40 +193,37 @@ class _Write:
             if self._former is None:
                 self._client.delete(self._wanted.namespace)
             else:
-                self._client.replace(self._wanted.namespace, self._former.text, live.version)
+                self._client.replace(self._wanted.namespace, self._former, live.version)
         except DtabError as error:
             return f"putting the former table back failed too ({error}), {_UNKNOWN}"
         self._journal.forget()
-        return "the former table was put back" if self._former else "the table was deleted again"
+        return (
+            "the table was deleted again"
+            if self._former is None
+            else "the former table was put back"
+        )
 
 
-def delete(
-    client: Client, namespace: str, seen: str, version: str | None, journal: Journal
-) -> None:
+def delete(client: Client, namespace: str, seen: str, journal: Journal) -> None:
     """Delete the table, if its content is what was last seen; one that is gone already is fine.
 
     Raises ConflictError for other content.
     """
     entries = grammar.parse(seen)
-    interrupted = journal.interrupted(seen, version)
-    mine = [
-        entries,
-        *([grammar.parse(interrupted.table)] if interrupted and interrupted.table else []),
-    ]
     lag, tries = Deadline(LAG_SECONDS), Deadline(WRITE_SECONDS)
     unanswered: DtabError | None = None
     for _ in tries.attempts():
         live = client.read(namespace)
         if live is None:
             break
-        if not any(grammar.same(live.entries, each) for each in mine):
+        if not (grammar.same(live.entries, entries) or journal.is_left_behind(live.text)):
             if lag.over:
                 raise ConflictError(
                     f"the table {namespace!r} was changed by somebody else, and is not deleted: "
                     f"{difference(live.entries, entries)}; run `pulumi refresh` to take note of it"
                 )
             continue
-        journal.note(Entry(seen, version, None))
+        journal.begin(None)
         try:
             client.delete(namespace)
         except _UNANSWERED as error:
@@ -236,7 +236,7 @@ def delete(
         break
     else:
         raise unanswered or ConflictError(f"the table {namespace!r} comes back again and again")
-    journal.forget()
+    journal.finish(None)
 
 
 def _wait_until_gone(client: Client, namespace: str, deleted: Table) -> None:

@@ -11,8 +11,8 @@ from tests.harness.faults import FaultProxy, fault_proxy
 from tests.harness.namerd import Namerd, namerd
 from tests.provider_host import ProviderHost, Stack, provider_host
 
-PATIENCE = "0.25"
-"""The waits of the resource, so that what must fail fails soon: 2 s of lag, 7.5 s for endpoints."""
+PATIENCE = "0.1"
+"""The waits of the resource, so that what must fail fails soon: 3 s instead of 30."""
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +41,9 @@ def new_host(tmp_path: Path) -> Iterator[Callable[..., ProviderHost]]:
     """Starts hosts of the provider that share a home; more of the environment may be given."""
     with ExitStack() as stack:
 
-        def start(**environment: str) -> ProviderHost:
+        def start(engine: str = "127.0.0.1:1", **environment: str) -> ProviderHost:
             given = {"PULUMI_HOME": str(tmp_path), "LINKERD_CANARY_PATIENCE": PATIENCE}
-            return stack.enter_context(provider_host(**{**given, **environment}))
+            return stack.enter_context(provider_host(engine, **{**given, **environment}))
 
         yield start
 

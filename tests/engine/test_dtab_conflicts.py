@@ -136,9 +136,9 @@ def test_an_equal_version_with_other_content_is_noticed(
 
 @pytest.mark.parametrize("lag", [0.3, 1.2])
 def test_reads_that_lag_behind_writes_are_waited_for(
-    new_host: Callable[[], ProviderHost], a_namerd: Namerd, proxy: FaultProxy, lag: float
+    new_host: Callable[..., ProviderHost], a_namerd: Namerd, proxy: FaultProxy, lag: float
 ) -> None:
-    stack = Stack(new_host(), DtabProvider())
+    stack = Stack(new_host(LINKERD_CANARY_PATIENCE="0.5"), DtabProvider())
     proxy.lag = lag
     assert stack.up(dtab(proxy.url, 10)) == "create"
     for weight in (20, 100, 0):
@@ -184,7 +184,7 @@ def test_reads_that_never_show_the_write_are_an_error_with_both_tables(
     with pytest.raises(CallError) as refused:
         stack.up(dtab(proxy.url, 20))
     assert str(refused.value) == (
-        f"namerd at {proxy.url} took the table 'internal' but does not serve it after 2 s: "
+        f"namerd at {proxy.url} took the table 'internal' but does not serve it after 0.8 s: "
         f"written '{text(20)}', served '{text(10)}'; which table is in force is not known, "
         "run `pulumi up --refresh`"
     )
@@ -198,7 +198,9 @@ def test_a_table_that_comes_back_after_its_deletion_is_an_error(
 ) -> None:
     stack.up(dtab(proxy.url, 10))
     proxy.lag = 3600
-    with pytest.raises(CallError, match="took the deletion of 'internal' but serves it after 2 s"):
+    with pytest.raises(
+        CallError, match=r"took the deletion of 'internal' but serves it after 0\.8 s"
+    ):
         stack.destroy()
     proxy.lag = 0
     stack.destroy()

@@ -185,10 +185,10 @@ def test_a_bad_answer_to_a_read_is_one_clear_line(
     where = f"namerd at {proxy.url}"
     with pytest.raises(CallError) as refused:
         stack.up(dtab(proxy.url, 20))
-    assert str(refused.value) == line.format(where=where, up=7.5)
+    assert str(refused.value) == line.format(where=where, up=3)
     with pytest.raises(CallError) as refused:
         stack.refresh()
-    assert str(refused.value) == line.format(where=where, up=1.25)
+    assert str(refused.value) == line.format(where=where, up=0.5)
     assert a_namerd.get("internal") == text(10)
     assert proxy.writes == []
 
@@ -270,7 +270,7 @@ def test_nothing_listens_there(stack: Stack) -> None:
     with pytest.raises(CallError) as refused:
         stack.up(dtab(url, 10))
     assert str(refused.value) == (
-        f"namerd at {url} cannot be reached: Connection refused; gave up after 7.5 s"
+        f"namerd at {url} cannot be reached: Connection refused; gave up after 3 s"
     )
 
 
@@ -278,7 +278,7 @@ def test_a_name_that_does_not_resolve(stack: Stack) -> None:
     with pytest.raises(CallError) as refused:
         stack.up(dtab("http://namerd.invalid:4180", 10))
     assert str(refused.value).startswith("namerd at http://namerd.invalid:4180 cannot be reached: ")
-    assert str(refused.value).endswith("; gave up after 7.5 s")
+    assert str(refused.value).endswith("; gave up after 3 s")
     assert "\n" not in str(refused.value)
 
 
@@ -292,7 +292,7 @@ def test_an_answer_that_takes_too_long_is_one_clear_line(
     with pytest.raises(CallError) as refused:
         stack.refresh()
     assert str(refused.value) == (
-        f"namerd at {proxy.url} gave no whole answer within 10 s; gave up after 1.25 s"
+        f"namerd at {proxy.url} gave no whole answer within 10 s; gave up after 0.5 s"
     )
     assert time.monotonic() - began < 25
 
@@ -386,7 +386,7 @@ def test_repeats_end_with_a_deadline_that_the_error_names(
         stack.up(dtab(proxy.url, 20))
     assert str(refused.value) == (
         f"namerd at {proxy.url} cannot be reached: Remote end closed connection without response; "
-        "the write was tried for 7.5 s; which table is in force is not known, "
+        "the write was tried for 3 s; which table is in force is not known, "
         "run `pulumi up --refresh`"
     )
     assert a_namerd.get("internal") == text(10)
@@ -518,6 +518,6 @@ def test_a_namerd_that_dies_after_the_write_is_said_to_be_unknown(
         stack.up(dtab(proxy.url, 20))
     lost = f"namerd at {proxy.url} cannot be reached: Remote end closed connection without response"
     assert str(refused.value) == (
-        f"{lost}; gave up after 7.5 s; putting the former table back failed too ({lost}; gave up "
-        "after 7.5 s), which table is in force is not known, run `pulumi up --refresh`"
+        f"{lost}; gave up after 3 s; putting the former table back failed too ({lost}; gave up "
+        "after 3 s), which table is in force is not known, run `pulumi up --refresh`"
     )

@@ -111,10 +111,13 @@ class ProviderHost:
 
 
 @contextmanager
-def provider_host(**environment: str) -> Iterator[ProviderHost]:
-    """Start the host, with more in its environment, and end it afterwards."""
+def provider_host(engine: str = "127.0.0.1:1", **environment: str) -> Iterator[ProviderHost]:
+    """Start the host, with more in its environment, and end it afterwards.
+
+    `engine` is the address of the engine that it is told; the host itself never speaks to it.
+    """
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "pulumi.dynamic", "127.0.0.1:1"],
+        [sys.executable, "-u", "-m", "pulumi.dynamic", engine],
         cwd=Path(__file__).parent.parent.parent,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment},
         stdout=subprocess.PIPE,
