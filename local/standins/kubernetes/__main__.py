@@ -6,6 +6,7 @@ python -u -m local.standins.kubernetes [ADDRESS OF THE ENGINE]
 import os
 import signal
 import sys
+import threading
 from concurrent import futures
 
 import grpc
@@ -21,9 +22,12 @@ LARGEST_MESSAGE = 400 * 1024 * 1024
 
 
 def main() -> None:
-    """Serve until the process that started this one is gone."""
-    # Ctrl-C in a terminal goes to the engine, which cancels its plugins in good order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Serve until the engine ends this process, or is itself gone."""
+    # The engine ends its plugins by an interrupt, and waits five seconds for those that ignore it.
+    # Ctrl-C in a terminal does not come here: a plugin is in a process group of its own.
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
     started_by = os.getppid()
     server = grpc.server(
         futures.ThreadPoolExecutor(THREADS),
@@ -37,7 +41,7 @@ def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    while server.wait_for_termination(timeout=1) and os.getppid() == started_by:
+    while not ended.wait(timeout=1) and os.getppid() == started_by:
         pass
     server.stop(grace=None)
 
