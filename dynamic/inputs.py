@@ -176,7 +176,8 @@ class _Check:
                 self._fail(branch, "the same branch stands twice")
             found[canonical] = self._weight(branch, weight)
         weights = list(found.values())
-        if all(isinstance(weight, int) for weight in weights) and sum(weights) != 100:
+        complete = len(found) == len(given) and all(isinstance(each, int) for each in weights)
+        if complete and sum(weights) != 100:
             self._fail(where, f"the weights add up to {sum(weights)}, not to 100")
         return found
 

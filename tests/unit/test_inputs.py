@@ -1,0 +1,307 @@
+"""The Dtab resource's inputs: what is refused, in which words, and the form that is kept."""
+
+import math
+from typing import Any
+
+import pytest
+
+from dynamic import inputs
+from dynamic.inputs import Inputs, Target
+
+
+class Unknown:
+    """What stands for a value that a preview does not know."""
+
+
+UNKNOWN = Unknown()
+WORLD, V1, V2 = "/host/world", "/srv/world-v1", "/srv/world-v2"
+SPLIT = f"splits['{WORLD}']"
+GOOD: dict[str, Any] = {
+    "namespace": "internal",
+    "dentries": ["/srv => /#/io.l5d.k8s/default/http", "/host => /srv"],
+    "splits": {WORLD: {V1: 90.0, V2: 10.0}},
+    "namerd": {"cluster": "dev", "service": "linkerd/namerd", "kubeconfig": "secret"},
+    "adopt": False,
+}
+
+
+def check(olds: dict[str, Any] | None = None, **changed: Any) -> tuple[dict[str, Any], list[str]]:
+    return inputs.checked(olds or {}, {**GOOD, **changed}, lambda given: given is UNKNOWN)
+
+
+def failures(**changed: Any) -> list[str]:
+    return check(**changed)[1]
+
+
+def test_good_inputs_pass_with_whole_numbers() -> None:
+    found, wrong = check()
+    assert wrong == []
+    assert found == {**GOOD, "splits": {WORLD: {V1: 90, V2: 10}}}
+    assert all(isinstance(weight, int) for weight in found["splits"][WORLD].values())
+
+
+@pytest.mark.parametrize(
+    ("weight", "shown"),
+    [
+        (-1, "-1"),
+        (101, "101"),
+        (10.5, "10.5"),
+        ("10", "'10'"),
+        (True, "True"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (None, "None"),
+        ([10], "[10]"),
+    ],
+)
+def test_a_weight_is_a_whole_percent(weight: object, shown: str) -> None:
+    assert failures(splits={WORLD: {V1: 90, V2: weight}}) == [
+        f"{SPLIT}['{V2}']: a whole percent from 0 to 100, not {shown}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [
+        ({V1: 90, V2: 20}, "the weights add up to 110, not to 100"),
+        ({V1: 0, V2: 0}, "the weights add up to 0, not to 100"),
+        ({V1: 33, V2: 33}, "the weights add up to 66, not to 100"),
+        ({}, "percents by branch, not {}"),
+        (50, "percents by branch, not 50"),
+    ],
+)
+def test_the_weights_of_a_split_add_up_to_100(weights: object, reason: str) -> None:
+    assert failures(splits={WORLD: weights}) == [f"{SPLIT}: {reason}"]
+
+
+def test_a_split_of_a_prefix_that_the_base_has_too() -> None:
+    base = [*GOOD["dentries"], f"{WORLD}=>{V1}"]
+    assert failures(dentries=base) == [f"{SPLIT}: the base has an entry for this prefix too"]
+
+
+@pytest.mark.parametrize("other", ["/host", "/host/world/x", "/host/*", "/*/world", "/"])
+def test_overlapping_splits(other: str) -> None:
+    first, second = sorted([WORLD, other])
+    found = failures(dentries=[], splits={WORLD: {V1: 100}, other: {V2: 100}})
+    assert found == [f"splits['{second}']: overlaps the split of '{first}'"]
+
+
+def test_splits_beside_one_another() -> None:
+    splits = {WORLD: {V1: 100}, "/host/world-2": {V1: 100}, "/svc/world": {V1: 100}}
+    assert failures(splits=splits) == []
+
+
+@pytest.mark.parametrize(
+    ("dentry", "reason"),
+    [
+        ("/a => b", "simple expected but 'b' found at '/a => [b]'"),
+        ("/a = /b", "'>' expected but ' ' found at '/a =[ ]/b'"),
+        ("", "one entry expected but 0 found in ''"),
+        ("# nothing", "one entry expected but 0 found in '# nothing'"),
+        ("/a => /b; /c => /d", "one entry expected but 2 found in '/a => /b; /c => /d'"),
+        (1, "a string such as '/svc => /host', not 1"),
+        (None, "a string such as '/svc => /host', not None"),
+    ],
+)
+def test_a_malformed_dentry_is_named_with_the_position(dentry: object, reason: str) -> None:
+    assert failures(dentries=["/host => /srv", dentry]) == [f"dentries[1]: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "reason"),
+    [
+        ("world", "'/' expected but 'w' found at '[w]orld'"),
+        ("/a/", "label char expected but end of input found at '/a/[]'"),
+        ("/a b", "end of input expected but 'b' found at '/a [b]'"),
+    ],
+)
+def test_a_malformed_prefix_of_a_split(prefix: str, reason: str) -> None:
+    assert failures(splits={prefix: {V1: 100}}) == [f"splits['{prefix}']: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "reason"),
+    [
+        ("!", "'/' expected but '!' found at '[!]'"),
+        ("/srv/*", "label char expected but '*' found at '/srv/[*]'"),
+        ("/a | /b", "end of input expected but '|' found at '/a [|] /b'"),
+    ],
+)
+def test_a_malformed_branch(branch: str, reason: str) -> None:
+    assert failures(splits={WORLD: {branch: 100}}) == [f"{SPLIT}['{branch}']: {reason}"]
+
+
+def test_what_is_the_same_in_another_spelling_stands_once() -> None:
+    assert failures(splits={WORLD: {V1: 50, r"/srv/\x77orld-v1": 50}}) == [
+        f"{SPLIT}['{V1}']: the same branch stands twice"
+    ]
+    assert failures(splits={WORLD: {V1: 100}, r"/host/\x77orld": {V2: 100}}) == [
+        f"{SPLIT}: the same prefix is split twice"
+    ]
+
+
+def test_paths_prefixes_and_dentries_become_canonical() -> None:
+    found, wrong = check(
+        dentries=["  /srv=>30*/a&70*/b ; # why", r"/\x68ost => 1.001 * /srv & 2*/c"],
+        splits={r"/h\x6fst/world": {r"/srv/world-\x76\x31": 100}},
+        namerd={"url": "http://namerd:4180/"},
+    )
+    assert wrong == []
+    assert found["dentries"] == ["/srv => 30.00*/a & 70.00*/b", "/host => /srv & 2.00*/c"]
+    assert found["splits"] == {WORLD: {V1: 100}}
+    assert found["namerd"] == {"url": "http://namerd:4180"}
+    assert inputs.checked({}, found, lambda given: given is UNKNOWN) == (found, [])
+
+
+@pytest.mark.parametrize(
+    "namespace", ["", "Internal", "a/b", "a b", "-a", "a-", None, 1, "a" * 254]
+)
+def test_a_namespace_is_the_name_of_a_kubernetes_object(namespace: object) -> None:
+    (line,) = failures(namespace=namespace)
+    assert line.startswith("namespace: ")
+    assert line.endswith("is no dtab namespace: lower-case letters, digits, '-' and '.'")
+
+
+@pytest.mark.parametrize(
+    ("namerd", "reasons"),
+    [
+        (None, ["how to reach namerd: a url, or cluster, service and kubeconfig"]),
+        ("http://namerd:4180", ["how to reach namerd: a url, or cluster, service and kubeconfig"]),
+        (
+            {},
+            [
+                "takes a 'url', or a 'service' with its 'cluster'",
+                "'cluster' is missing: a name of your choice that tells this cluster from others",
+            ],
+        ),
+        (
+            {"service": "linkerd/namerd"},
+            ["'cluster' is missing: a name of your choice that tells this cluster from others"],
+        ),
+        (
+            {"cluster": "dev", "service": "namerd"},
+            ["'service' is a namespace and a name, 'linkerd/namerd', not 'namerd'"],
+        ),
+        (
+            {"url": "http://namerd:4180", "kubeconfig": "x", "colour": "x"},
+            [
+                "no such key 'colour'; there are cluster, service, url, kubeconfig, context",
+                "a 'url' needs no 'kubeconfig' or 'context'",
+            ],
+        ),
+        (
+            {"url": "namerd:4180"},
+            ["'url' is namerd's address, 'http://HOST:4180', without a path or password"],
+        ),
+        (
+            {"url": "http://user:secret@namerd:4180"},
+            ["'url' is namerd's address, 'http://HOST:4180', without a path or password"],
+        ),
+        (
+            {"url": "http://namerd:port"},
+            ["'url' is namerd's address, 'http://HOST:4180', without a path or password"],
+        ),
+        (
+            {"cluster": "dev", "service": "linkerd/namerd", "kubeconfig": 7, "context": ""},
+            ["'kubeconfig' takes a text, not this", "'context' takes a text, not ''"],
+        ),
+    ],
+)
+def test_how_namerd_is_reached(namerd: object, reasons: list[str]) -> None:
+    assert failures(namerd=namerd) == [f"namerd: {reason}" for reason in reasons]
+
+
+@pytest.mark.parametrize("key", ["dentries", "splits"])
+def test_a_base_is_a_list_and_splits_are_a_mapping(key: str) -> None:
+    for given in ("x", 1):
+        (line,) = failures(**{key: given})
+        assert line.startswith(f"{key}: ")
+
+
+def test_adopt_is_true_or_false() -> None:
+    assert failures(adopt="yes") == ["adopt: true or false, not 'yes'"]
+
+
+def test_values_that_are_not_known_yet_pass() -> None:
+    for changed in (
+        {"namespace": UNKNOWN},
+        {"dentries": UNKNOWN},
+        {"dentries": ["/a => /b", UNKNOWN]},
+        {"splits": UNKNOWN},
+        {"splits": {WORLD: UNKNOWN}},
+        {"splits": {WORLD: {V1: UNKNOWN, V2: 10}}},
+        {"namerd": UNKNOWN},
+        {"namerd": {"url": UNKNOWN}},
+        {"namerd": {"cluster": UNKNOWN, "service": UNKNOWN, "kubeconfig": UNKNOWN}},
+        {"adopt": UNKNOWN},
+        {"max_weight_step": UNKNOWN},
+        dict.fromkeys(GOOD, UNKNOWN),
+    ):
+        found, wrong = check(**changed)
+        assert wrong == []
+        assert {key: found[key] for key in changed} == changed
+
+
+def test_what_is_known_beside_it_is_checked() -> None:
+    found = failures(namespace=UNKNOWN, splits={WORLD: {V1: UNKNOWN, V2: 101}})
+    assert found == [f"{SPLIT}['{V2}']: a whole percent from 0 to 100, not 101"]
+
+
+def test_the_first_reason_does_not_hide_the_next() -> None:
+    found = failures(dentries=["/a => b", "/c"], splits={WORLD: {V1: -1, V2: 101}}, adopt=1)
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        (0, 25, None),
+        (0, 26, "from 0 to 26"),
+        (10, 100, "from 10 to 100"),
+        (60, 0, None),
+        (90, 1, None),
+    ],
+)
+def test_a_weight_rises_by_one_step_at_most(before: int, after: int, refused: str | None) -> None:
+    olds = {**GOOD, "splits": {WORLD: {V1: 100.0 - before, V2: float(before)}}}
+    splits = {WORLD: {V1: 100 - after, V2: after}}
+    found = failures(olds=olds, splits=splits, max_weight_step=25.0)
+    reason = f"{SPLIT}['{V2}']: {refused} is more than max_weight_step, 25"
+    assert found == ([reason] if refused else [])
+
+
+def test_a_step_is_of_no_account_for_a_table_that_is_new() -> None:
+    splits = {WORLD: {V1: 0, V2: 100}}
+    assert failures(splits=splits, max_weight_step=10) == []
+    assert failures(olds={**GOOD, "splits": {}}, splits=splits, max_weight_step=10) == []
+
+
+@pytest.mark.parametrize("limit", [0, 101, 2.5, "10", True, -5])
+def test_a_step_is_a_whole_number_of_percents(limit: object) -> None:
+    (line,) = failures(max_weight_step=limit)
+    assert line.startswith("max_weight_step: a whole number from 1 to 100, not ")
+
+
+def test_no_failure_shows_the_kubeconfig() -> None:
+    for kubeconfig in (["token: s3cret"], {"token": "s3cret"}):
+        (line,) = failures(namerd={**GOOD["namerd"], "kubeconfig": kubeconfig})
+        assert "s3cret" not in line
+
+
+def test_the_identity_of_a_namerd_is_not_its_address() -> None:
+    reached = Target(cluster="dev", service="linkerd/namerd", kubeconfig="s3cret", context="a")
+    renewed = Target(cluster="dev", service="linkerd/namerd", kubeconfig="two")
+    assert reached.identity == renewed.identity == "dev/linkerd/namerd"
+    assert Target(cluster="dev", url="http://a").identity == "dev"
+    assert Target(cluster="dev", service="linkerd/namerd", url="http://a").identity == (
+        "dev/linkerd/namerd"
+    )
+    assert Target(url="http://a").identity == "http://a"
+    assert "s3cret" not in repr(reached)
+
+
+def test_checked_properties_become_inputs() -> None:
+    found = Inputs.of(check()[0])
+    assert found.table == (*found.base, *found.table[-1:])
+    assert found.target.service == "linkerd/namerd"
+    assert found.splits == {WORLD: {V1: 90, V2: 10}}
