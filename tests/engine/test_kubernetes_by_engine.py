@@ -1,0 +1,218 @@
+"""Programs of Kubernetes objects through the real engine, with the stand-in as its plugin."""
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.engine import Engine, EngineFailedError, stack
+from tests.harness.processes import free_port
+
+PROGRAMS = Path(__file__).parent / "programs"
+COMMAND = [sys.executable, "-u", "-m", "local.standins.kubernetes"]
+PASSWORD = "a-very-secret-password"
+IN_BASE64 = "YS12ZXJ5LXNlY3JldC1wYXNzd29yZA"
+
+
+@pytest.fixture
+def engine(tmp_path: Path, api_server: ApiServer) -> Iterator[Engine]:
+    with stack(tmp_path, {"kubernetes": COMMAND}, KUBECONFIG=str(api_server.kubeconfig)) as engine:
+        yield engine
+
+
+@pytest.fixture
+def shop(engine: Engine, api_server: ApiServer) -> str:
+    """Take the program shop.py; the namespace that it makes."""
+    namespace = f"shop-{uuid.uuid4().hex[:8]}"
+    engine.run(
+        PROGRAMS / "shop.py",
+        NAMESPACE=namespace,
+        PASSWORD=PASSWORD,
+        KUBECONFIG_CONTENT=api_server.kubeconfig.read_text(),
+    )
+    return namespace
+
+
+@pytest.fixture
+def nowhere(api_server: ApiServer) -> str:
+    """A kubeconfig of an API server that is not there."""
+    return api_server.kubeconfig.read_text().replace(
+        api_server.url, f"https://127.0.0.1:{free_port()}"
+    )
+
+
+def test_a_whole_life(engine: Engine, api_server: ApiServer, shop: str) -> None:
+    assert engine.preview().steps == {"create": 8}
+    assert engine.up().steps == {"create": 8}
+    assert engine.outputs() == {
+        "address": api_server.get("service", "web", shop)["spec"]["clusterIP"],
+        "robot": api_server.get("deployment", "web", shop)["spec"]["template"]["spec"][
+            "serviceAccountName"
+        ],
+    }
+
+    before = len(api_server.requests())
+    assert engine.up("--expect-no-changes").steps == {"unchanged": 8}
+    assert api_server.requests()[before:] == []
+
+    engine.set_environment(WEIGHT="10")
+    planned = engine.preview()
+    assert planned.steps == {"update": 1, "unchanged": 7}
+    assert '~ weight: "0" => "10"' in planned.text
+    assert [r for r in api_server.requests()[before:] if r.writes] == []
+    engine.up()
+    assert api_server.get("configmap", "web", shop)["data"] == {"weight": "10"}
+
+    engine.destroy()
+    with pytest.raises(RuntimeError, match="NotFound"):
+        api_server.get("namespace", shop)
+
+
+def test_drift_shows_after_a_refresh_and_is_put_right(
+    engine: Engine, api_server: ApiServer, shop: str
+) -> None:
+    engine.up()
+    taken = ("-p", '{"data":{"weight":null}}')
+    api_server.kubectl("patch", "configmap", "web", "-n", shop, *taken)
+    api_server.kubectl("delete", "service", "web", "-n", shop)
+
+    assert engine.preview().steps == {"unchanged": 8}
+    seen = engine.preview("--refresh")
+    assert '+ weight: "0"' in seen.text
+    engine.refresh()
+    assert engine.up().steps == {"create": 1, "update": 1, "unchanged": 6}
+    assert api_server.get("configmap", "web", shop)["data"] == {"weight": "0"}
+    engine.preview("--refresh", "--expect-no-changes")
+
+
+def test_what_someone_else_changed_is_taken_back_by_force_alone(
+    engine: Engine, api_server: ApiServer, shop: str
+) -> None:
+    engine.up()
+    changed = ("-p", '{"data":{"weight":"99"}}', "--field-manager=someone")
+    api_server.kubectl("patch", "configmap", "web", "-n", shop, *changed)
+    engine.refresh()
+
+    with pytest.raises(EngineFailedError) as refused:
+        engine.preview()
+    assert '~ weight: "99" => "0"' in str(refused.value)
+    assert any('.data.weight is managed by "someone"' in line for line in refused.value.lines)
+
+    engine.set_environment(PULUMI_K8S_ENABLE_PATCH_FORCE="true")
+    engine.up()
+    assert api_server.get("configmap", "web", shop)["data"] == {"weight": "0"}
+
+
+def test_a_new_selector_replaces_the_deployment(
+    engine: Engine, api_server: ApiServer, shop: str
+) -> None:
+    engine.up()
+    before = api_server.get("deployment", "web", shop)["metadata"]["uid"]
+
+    engine.set_environment(IMAGE="example.com/web:2")
+    assert engine.preview().steps == {"replace": 1, "unchanged": 7}
+    engine.up()
+
+    after = api_server.get("deployment", "web", shop)
+    assert after["metadata"]["uid"] != before
+    assert after["spec"]["selector"]["matchLabels"]["version"] == "2"
+
+
+def test_no_secret_is_in_the_state_or_on_the_screen(
+    engine: Engine, api_server: ApiServer, shop: str, tmp_path: Path
+) -> None:
+    shown = engine.preview().text + engine.up().text + engine.refresh().text
+    kept = [path.read_text(errors="replace") for path in (tmp_path / "backend").rglob("*.json*")]
+    key = api_server.kubeconfig.read_text().partition("client-key-data: ")[2].split()[0]
+
+    assert kept
+    for text in (shown, json.dumps(engine.state()), *kept):
+        assert PASSWORD not in text
+        assert IN_BASE64 not in text
+        assert key not in text
+
+
+def test_what_fails_is_one_line(engine: Engine, nowhere: str) -> None:
+    def complaint(**options: object) -> str:
+        engine.run(PROGRAMS / "one_config_map.py", PROVIDER=json.dumps(options))
+        with pytest.raises(EngineFailedError) as failed:
+            engine.preview()
+        about = [line for line in failed.value.lines if line != "preview failed"]
+        assert len(about) == 1, str(failed.value)
+        assert "Traceback" not in str(failed.value)
+        return about[0]
+
+    assert "cluster is unreachable: https://127.0.0.1" in complaint(kubeconfig=nowhere)
+    assert "has no context 'other'" in complaint(context="other")
+    refused = complaint(render_yaml_to_directory="out")
+    assert "renderYamlToDirectory is not supported by this stand-in" in refused
+
+
+def test_renewed_credentials_update_the_provider_alone(
+    engine: Engine, api_server: ApiServer
+) -> None:
+    def provided(**more: str) -> None:
+        options = {"kubeconfig": api_server.kubeconfig.read_text(), **more}
+        engine.run(PROGRAMS / "one_config_map.py", NAME="renewed", PROVIDER=json.dumps(options))
+
+    provided(cluster_identifier="one")
+    engine.up()
+    renewed = api_server.kubeconfig_for("another-admin", ["system:masters"]).read_text()
+    provided(cluster_identifier="one", kubeconfig=renewed)
+    assert engine.up().steps == {"update": 1, "unchanged": 2}
+
+    provided(cluster_identifier="two")
+    assert engine.preview().steps["replace"] == 2
+    engine.destroy()
+
+
+def test_an_unready_deployment_fails_and_is_tried_again(
+    engine: Engine, api_server: ApiServer
+) -> None:
+    namespace = f"unready-{uuid.uuid4().hex[:8]}"
+    api_server.kubectl("create", "namespace", namespace)
+    engine.run(PROGRAMS / "impatient.py", NAMESPACE=namespace)
+
+    for _ in range(2):
+        with pytest.raises(EngineFailedError, match=f"{namespace}/web: not ready within 2 s"):
+            engine.up()
+
+    all_there = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), 1)
+    status = {"observedGeneration": 1, "availableReplicas": 1, **all_there}
+    api_server.set_status("deployment", "web", status, namespace)
+    engine.up()
+    assert engine.up("--expect-no-changes").steps == {"unchanged": 2}
+
+
+def test_yaml_and_custom_resources(engine: Engine, api_server: ApiServer) -> None:
+    engine.run(PROGRAMS / "tables.py")
+
+    engine.preview()
+    engine.up()
+    assert api_server.get("configmap", "from-yaml", "default")["data"] == {"a": "b"}
+    table = api_server.get("tables.example.net", "table", "default")
+    assert table["spec"]["dentries"] == ["/a => /b"]
+    engine.up("--expect-no-changes")
+    engine.destroy()
+    with pytest.raises(RuntimeError, match="NotFound"):
+        api_server.get("crd", "tables.example.net")
+
+
+def test_destroy_ends_where_the_cluster_is_gone(
+    engine: Engine, api_server: ApiServer, nowhere: str, tmp_path: Path
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(api_server.kubeconfig.read_text())
+    engine.run(PROGRAMS / "one_config_map.py", NAME="lost", KUBECONFIG=str(kubeconfig))
+    engine.up()
+    kubeconfig.write_text(nowhere)
+
+    with pytest.raises(EngineFailedError, match="PULUMI_K8S_DELETE_UNREACHABLE=true"):
+        engine.destroy()
+    engine.set_environment(PULUMI_K8S_DELETE_UNREACHABLE="true")
+    engine.destroy()
+    assert "resources" not in engine.state()

@@ -1,0 +1,157 @@
+"""Programs through the real Pulumi engine, each on a stack and a backend of its own.
+
+    with stack(folder, {"kubernetes": [python, "-m", "local.standins.kubernetes"]}) as engine:
+        engine.run(PROGRAMS / "shop.py", WEIGHT="10")
+        engine.up()
+        assert engine.preview().steps == {"unchanged": 3}
+
+A program is a file; it takes its values from environment variables.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local import toolchain
+from local.paths import ROOT, VENV
+
+VERSIONS = {"kubernetes": toolchain.KUBERNETES_PLUGIN_VERSION}
+
+# The wrapper of the language host wants `virtualenv:` on a line of its own.
+_PROJECT = f"""\
+name: harness
+runtime:
+  name: python
+  options:
+    toolchain: pip
+    virtualenv: {VENV}
+"""
+_STEP = re.compile(r"(\d+) (?:to )?(create|update|replace|delete|import|unchanged)")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that succeeded."""
+
+    text: str
+    """What it printed."""
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """How many resources took or will take which step: create, update, replace, …"""
+        counted = self.text.partition("Resources:\n")[2]
+        return {step: int(count) for count, step in _STEP.findall(counted)}
+
+
+class EngineFailedError(Exception):
+    """A command failed; `lines` are its errors, each once."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        listed = [line.strip() for line in text.splitlines()]
+        found = [line.removeprefix("error: ") for line in listed if line.startswith("error: ")]
+        self.lines = list(dict.fromkeys(found))
+
+
+class Engine:
+    """A stack and the commands on it."""
+
+    def __init__(self, pulumi: Path, project: Path, environment: Mapping[str, str]) -> None:
+        self._pulumi = pulumi
+        self._project = project
+        self._environment = dict(environment)
+
+    def run(self, program: Path, **variables: str) -> None:
+        """Take a program, and what is in its environment, for the commands to come."""
+        shutil.copyfile(program, self._project / "__main__.py")
+        self.set_environment(**variables)
+
+    def set_environment(self, **variables: str) -> None:
+        self._environment.update(variables)
+
+    def up(self, *arguments: str) -> Ran:
+        return self._command("up", "--yes", "--skip-preview", "--diff", *arguments)
+
+    def preview(self, *arguments: str) -> Ran:
+        return self._command("preview", "--diff", *arguments)
+
+    def refresh(self, *arguments: str) -> Ran:
+        return self._command("refresh", "--yes", "--skip-preview", *arguments)
+
+    def destroy(self, *arguments: str) -> Ran:
+        return self._command("destroy", "--yes", "--skip-preview", *arguments)
+
+    def state(self) -> dict[str, Any]:
+        """The state as it is kept: secrets are encrypted in it."""
+        deployment: dict[str, Any] = json.loads(self._command("stack", "export").text)["deployment"]
+        return deployment
+
+    def outputs(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._command("stack", "output", "--json").text)
+        return found
+
+    def _command(self, *arguments: str) -> Ran:
+        done = subprocess.run(
+            [self._pulumi, *arguments, "--color=never", "--non-interactive"],
+            cwd=self._project,
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        if done.returncode:
+            raise EngineFailedError(done.stdout)
+        return Ran(done.stdout)
+
+
+@contextmanager
+def stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Iterator[Engine]:
+    """A new stack whose backend, plugins and everything else of it are in `folder`.
+
+    `plugins` gives the command of each resource plugin, run with the project's modules.
+    """
+    project, backend = folder / "project", folder / "backend"
+    project.mkdir()
+    backend.mkdir()
+    (project / "Pulumi.yaml").write_text(_PROJECT)
+    programs = toolchain.pulumi()
+    environment = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_HOME": str(folder / "home"),
+        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+        **env,
+    }
+    engine = Engine(programs / "pulumi", project, environment)
+    for name, command in plugins.items():
+        source = _plugin(name, command, folder / f"plugin-{name}")
+        engine._command(
+            *("plugin", "install", "resource", name, VERSIONS[name], "--file", str(source))
+        )
+    engine._command("stack", "init", "test")
+    yield engine
+
+
+def _plugin(name: str, command: Sequence[str], folder: Path) -> Path:
+    """A folder that the engine installs a plugin from."""
+    folder.mkdir()
+    program = folder / f"pulumi-resource-{name}"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.join(command)} "$@"\n'
+    )
+    program.chmod(0o755)
+    return folder
