@@ -84,11 +84,13 @@ class NamerdApi:
         return self.talker.watch(f"/api/1/{kind}/{namespace}", **query)
 
 
-def until(ask: Callable[[], T], expected: Callable[[T], bool], seconds: float = LAG) -> T:
+def until(
+    ask: Callable[[], T], expected: Callable[[T], bool], seconds: float = LAG, pause: float = 0.02
+) -> T:
     """Ask again until the answer is as expected; it is what it is after the time."""
     deadline = time.monotonic() + seconds
     while not expected(answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(pause)
     return answer
 
 

@@ -68,6 +68,7 @@ class StandIns:
         self.api = api
         self.folder = folder
         self._stack = stack
+        self._unused = iter(range(100, 255))
         self._binaries = mesh_binaries()
         self.network = Network()
         stack.callback(self.network.close)
@@ -76,18 +77,31 @@ class StandIns:
         assert outside.port
         self.network.bring_in(("127.0.0.1", 8001), (outside.hostname, outside.port))
 
+    def address(self, node: str = NODE) -> str:
+        """An address of a pod on a node that no other program has."""
+        return f"{node}.{next(self._unused)}"
+
+    def port(self) -> int:
+        """A port of the loopback inside that nothing else listens on."""
+        return 9000 + next(self._unused)
+
     def talker(self, address: str, port: int) -> Talker:
         return Talker(f"http://{address}:{port}", self.network.connect)
 
     def start(
-        self, program: str, *arguments: str | Path, env: Mapping[str, str] | None = None
+        self,
+        program: str,
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        network: Network | None = None,
     ) -> Process:
-        """Start a stand-in and wait until it serves."""
+        """Start a stand-in and wait until it serves; on another network if one is given."""
+        network = network or self.network
         log = self.folder / f"{program}-{uuid.uuid4().hex[:6]}.log"
         clean = {"http_proxy": "", "HTTP_PROXY": "", **(env or {})}
         context = running([self._binaries / program, *arguments], log, env=clean)
-        process = self.network.run(context.__enter__)
-        self._stack.callback(self.network.run, lambda: context.__exit__(None, None, None))
+        process = network.run(context.__enter__)
+        self._stack.callback(lambda: context.__exit__(None, None, None))
         process.wait_until(lambda: f"{program} is ready" in log.read_text(), f"{program} serves")
         return process
 

@@ -77,6 +77,7 @@ class Talker:
         host, port = self.address
         connection = HTTPConnection(host, port, timeout)
         connection.sock = self._connect(self.address, timeout)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
 

@@ -1,0 +1,113 @@
+"""What linkerd's admin port tells: names and labels that a canary is judged by."""
+
+import re
+from collections.abc import Mapping
+
+from tests.contract.namerd_api import until
+from tests.contract.pair import Mesh
+
+Metrics = Mapping[str, float]
+
+
+def metrics(mesh: Mesh) -> Metrics:
+    """Each line of what Prometheus is shown, by its name with labels."""
+    answer = mesh.admin.get("/admin/metrics/prometheus")
+    assert answer.status == 200
+    lines = [line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def client(mesh: Mesh, version: str, service: str = "svc/world") -> str:
+    """The labels of the outgoing router's way to a version of world."""
+    name = f"%/io.l5d.k8s.daemonset/{mesh.own}/incoming/l5d/#/io.l5d.k8s/{mesh.apps}/http/{version}"
+    return f'{{rt="outgoing", client="{name}", service="{service}"}}'
+
+
+def added(before: Metrics, after: Metrics, name: str) -> float:
+    return after.get(name, 0) - before.get(name, 0)
+
+
+def test_requests_are_counted_by_router_client_and_service(mesh: Mesh) -> None:
+    before = metrics(mesh)
+    seen = mesh.outcomes("/host/world => 1 * /srv/world-v1 & 3 * /srv/world-v2", 200)
+    after = metrics(mesh)
+    assert sum(seen.values()) == 200
+    counted = {
+        version: added(before, after, f"rt:client:service:requests{client(mesh, version)}")
+        for version in ("world-v1", "world-v2")
+    }
+    assert sum(counted.values()) == 200
+    assert counted["world-v2"] > counted["world-v1"]
+
+
+def test_successes_are_counted(mesh: Mesh) -> None:
+    name = f"rt:client:service:success{client(mesh, 'world-v1')}"
+    before = metrics(mesh)
+    mesh.outcomes("/host/world => /srv/world-v1", 50)
+    assert added(before, metrics(mesh), name) == 50
+
+
+def test_servers_are_counted(mesh: Mesh) -> None:
+    def requests(found: Metrics) -> float:
+        names = [name for name in found if name.startswith('rt:server:requests{rt="outgoing", ')]
+        assert len(names) == 1
+        return found[names[0]]
+
+    before = metrics(mesh)
+    mesh.outcomes("/host/world => /srv/world-v1", 20)
+    assert requests(metrics(mesh)) - requests(before) == 20
+
+
+def test_services_are_counted(mesh: Mesh) -> None:
+    name = 'rt:service:requests{rt="outgoing", service="svc/world"}'
+    before = metrics(mesh)
+    mesh.outcomes("/host/world => /srv/world-v1", 20)
+    assert added(before, metrics(mesh), name) == 20
+
+
+def test_failures_are_absent_until_the_first(mesh: Mesh, unused: str) -> None:
+    labels = f'{{rt="outgoing", service="svc/{unused}"}}'
+    mesh.ask(unused, f"/svc/{unused} => /srv/world-v1")
+    before = metrics(mesh)
+    assert before[f"rt:service:requests{labels}"] == 1
+    assert f"rt:service:failures{labels}" not in before
+    assert mesh.ask(unused, f"/svc/{unused} => $").status == 502
+    assert metrics(mesh)[f"rt:service:failures{labels}"] == 1
+
+
+def test_names_hold_colons_and_labels_are_set_off_by_comma_and_space(mesh: Mesh) -> None:
+    mesh.ask("world", "/host/world => /srv/world-v1")
+    counted = [name for name in metrics(mesh) if name.startswith("rt:client:service:requests{")]
+    assert counted
+    for name in counted:
+        assert re.fullmatch(
+            r'rt:client:service:requests\{rt="[^"]*", client="[^"]*", service="[^"]*"\}', name
+        )
+
+
+def test_json_has_the_same_counters_under_paths(mesh: Mesh) -> None:
+    mesh.ask("world", "/host/world => /srv/world-v1")
+    counters = mesh.admin.get("/admin/metrics.json").json
+    path = (
+        f"rt/outgoing/client/%/io.l5d.k8s.daemonset/{mesh.own}/incoming/l5d/#/io.l5d.k8s/"
+        f"{mesh.apps}/http/world-v1/service/svc/world/requests"
+    )
+    shown = metrics(mesh)[f"rt:client:service:requests{client(mesh, 'world-v1')}"]
+    assert counters[path] == shown
+
+
+def test_ping_answers_pong(mesh: Mesh) -> None:
+    assert mesh.admin.get("/admin/ping").text == "pong"
+
+
+def test_the_first_page_says_whose_admin_it_is(mesh: Mesh) -> None:
+    assert "<title>linkerd admin</title>" in mesh.admin.get("/").text
+
+
+def test_latencies_are_shown_for_the_last_window(mesh: Mesh, unused: str) -> None:
+    """Not for all time: so nothing is shown before a window of a minute is over."""
+    quantile = client(mesh, "world-v1", f"svc/{unused}").replace("}", ', quantile="0.99"}')
+    name = f"rt:client:service:request_latency_ms{quantile}"
+    mesh.ask(unused, f"/svc/{unused} => /srv/world-v1")
+    shown = until(lambda: metrics(mesh), lambda found: name in found, seconds=100, pause=0.5)
+    assert shown[name] >= 0
