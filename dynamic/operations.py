@@ -125,9 +125,12 @@ def delete(props: Properties) -> None:
     def ask(client: Client) -> None:
         try:
             writing.delete(client, namespace, props["dtab"], journal)
-        except ServiceMissingError:
+        except ServiceMissingError as error:
             if not client.object_is_gone(namespace):
-                raise
+                raise ServiceMissingError(
+                    f"{error}; the table {namespace!r} may be kept there still (as `kubectl get "
+                    "dtabs.l5d.io` shows): bring namerd back to delete it"
+                ) from None
 
     with journal.held():
         _with_state_credentials(target, ask)
@@ -158,9 +161,12 @@ def _with_state_credentials(target: Target, ask: Callable[[Client], T]) -> T:
     context = kubeconfig.ambient_context(server) if server else None
     if server is None:
         raise denied
-    advice = "run `pulumi up` with a kubeconfig that is valid, which renews it in the state"
+    advice = "run `pulumi up` with a valid one, which renews it in the state"
     if context is None:
-        raise DeniedError(f"with the state's kubeconfig, {denied}; {advice}")
+        raise DeniedError(
+            f"with the state's kubeconfig, {denied}; no ambient kubeconfig leads to the same "
+            f"server; {advice}"
+        )
     ambient = Target(target.cluster, target.service, kubeconfig=None, context=context)
     with connected(ambient) as connection:
         try:

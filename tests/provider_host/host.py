@@ -20,6 +20,9 @@ from pulumi.runtime.rpc import UNKNOWN
 
 Properties = Mapping[str, Any]
 
+Provider = ResourceProvider | str
+"""A provider, or one as it is pickled in a state."""
+
 CALL_SECONDS = 300
 _STARTED_SECONDS = 60
 
@@ -55,16 +58,14 @@ class ProviderHost:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
 
-    def check(self, provider: ResourceProvider, olds: Properties, news: Properties) -> Checked:
+    def check(self, provider: Provider, olds: Properties, news: Properties) -> Checked:
         """Values that are not known yet are given as UNKNOWN."""
         request = proto.CheckRequest(olds=_struct(olds), news=_struct(news, provider))
         answer = self._call("Check", request)
         failures = [(failure.property, failure.reason) for failure in answer.failures]
         return Checked(_dict(answer.inputs), failures)
 
-    def diff(
-        self, provider: ResourceProvider, id_: str, olds: Properties, news: Properties
-    ) -> Diff:
+    def diff(self, provider: Provider, id_: str, olds: Properties, news: Properties) -> Diff:
         """`olds` are the outputs of the state, `news` checked inputs."""
         request = proto.DiffRequest(id=id_, olds=_struct(olds), news=_struct(news, provider))
         answer = self._call("Diff", request)
@@ -74,13 +75,13 @@ class ProviderHost:
         )
         return Diff(changes, list(answer.replaces), answer.deleteBeforeReplace)
 
-    def create(self, provider: ResourceProvider, news: Properties) -> tuple[str, dict[str, Any]]:
+    def create(self, provider: Provider, news: Properties) -> tuple[str, dict[str, Any]]:
         """The id and the outputs."""
         answer = self._call("Create", proto.CreateRequest(properties=_struct(news, provider)))
         return answer.id, _dict(answer.properties)
 
     def read(
-        self, provider: ResourceProvider, id_: str, state: Properties
+        self, provider: Provider, id_: str, state: Properties
     ) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
         """The id ("" where the object is gone), the outputs, and inputs if the provider has any."""
         request = proto.ReadRequest(id=id_, properties=_struct(state, provider))
@@ -89,13 +90,13 @@ class ProviderHost:
         return answer.id, _dict(answer.properties), inputs
 
     def update(
-        self, provider: ResourceProvider, id_: str, olds: Properties, news: Properties
+        self, provider: Provider, id_: str, olds: Properties, news: Properties
     ) -> dict[str, Any]:
         """The outputs."""
         request = proto.UpdateRequest(id=id_, olds=_struct(olds), news=_struct(news, provider))
         return _dict(self._call("Update", request).properties)
 
-    def delete(self, provider: ResourceProvider, id_: str, state: Properties) -> None:
+    def delete(self, provider: Provider, id_: str, state: Properties) -> None:
         """Delete the object."""
         self._call("Delete", proto.DeleteRequest(id=id_, properties=_struct(state, provider)))
 
@@ -151,11 +152,12 @@ def _port(output: IO[str]) -> tuple[int, list[str]]:
     return int(said.pop(0)), said
 
 
-def _struct(properties: Properties, provider: ResourceProvider | None = None) -> struct_pb2.Struct:
+def _struct(properties: Properties, provider: Provider | None = None) -> struct_pb2.Struct:
     struct = struct_pb2.Struct()
     struct.update(properties)
     if provider is not None:
-        struct["__provider"] = serialize_provider(provider)
+        pickled = provider if isinstance(provider, str) else serialize_provider(provider)
+        struct["__provider"] = pickled
     return struct
 
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi.dynamic import ResourceProvider
-
-from tests.provider_host.host import Diff, ProviderHost
+from tests.provider_host.host import Diff, Provider, ProviderHost
 
 
 class Refused(Exception):  # noqa: N818  # what happened, as a test reads it
@@ -31,7 +29,7 @@ class Stack:
     """A stack of one resource. `state` may be set, as after an import or from an older release."""
 
     host: ProviderHost
-    provider: ResourceProvider
+    provider: Provider
     state: State | None = None
     did: list[str] = field(default_factory=list)
     """The steps so far: create, update, replace, same, read, gone, delete."""

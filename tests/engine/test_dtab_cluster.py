@@ -1,0 +1,682 @@
+"""namerd behind a real API server: the forms of credentials, and what goes wrong."""
+
+import base64
+import json
+import select
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dynamic.dtab import DtabProvider
+from tests.engine.tables import dtab, text
+from tests.harness.apiserver import ApiServer
+from tests.harness.faults import Exchange, FaultProxy, fault_proxy
+from tests.harness.namerd import Namerd
+from tests.provider_host import CallError, ProviderHost, Stack
+
+MESH = "dtab-mesh"
+SERVICE = f"{MESH}/namerd"
+NewHost = Callable[..., ProviderHost]
+
+
+@dataclass
+class Cluster:
+    """An API server through which namerd is reached, and its administrator's kubeconfig."""
+
+    api: ApiServer
+    admin: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"namerd (service {SERVICE} of the cluster at {self.api.url})"
+
+    def kubeconfig(
+        self, user: dict[str, Any] | None = None, **cluster: str | bool | None
+    ) -> dict[str, Any]:
+        """The administrator's with another user, or with other settings of the cluster."""
+        config: dict[str, Any] = json.loads(json.dumps(self.admin))
+        if user is not None:
+            config["users"][0]["user"] = user
+        settings = config["clusters"][0]["cluster"]
+        for key, value in cluster.items():
+            settings.pop(key.replace("_", "-"), None)
+            if value is not None:
+                settings[key.replace("_", "-")] = value
+        return config
+
+    def service_account(self, name: str) -> str:
+        """A token of a new service account that may do everything."""
+        self.api.kubectl("create", "serviceaccount", name, "--namespace", MESH)
+        account = f"--serviceaccount={MESH}:{name}"
+        self.api.kubectl(
+            "create", "clusterrolebinding", name, "--clusterrole=cluster-admin", account
+        )
+        return self.api.service_account_token(MESH, name)
+
+    def inputs(
+        self, kubeconfig: dict[str, Any] | str | None, weight: int = 0, **more: Any
+    ) -> dict[str, Any]:
+        reached = {"cluster": "here", "service": SERVICE, **more}
+        if kubeconfig is not None:
+            given = kubeconfig if isinstance(kubeconfig, str) else yaml.safe_dump(kubeconfig)
+            reached["kubeconfig"] = given
+        return dtab("", weight, namerd=reached)
+
+
+@pytest.fixture(scope="module")
+def namerd_proxy(shared_namerd: Namerd) -> Iterator[FaultProxy]:
+    with fault_proxy(shared_namerd.url) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(api_server: ApiServer, namerd_proxy: FaultProxy) -> Cluster:
+    api_server.kubectl("create", "namespace", MESH)
+    port = int(namerd_proxy.url.rpartition(":")[2])
+    api_server.expose(MESH, "namerd", {"http": port})
+    return Cluster(api_server, yaml.safe_load(api_server.kubeconfig.read_text()))
+
+
+def decoded(data: str) -> bytes:
+    return base64.b64decode(data)
+
+
+def as_files(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    """The administrator's kubeconfig with file names for what it holds."""
+    user, settings = cluster.admin["users"][0]["user"], cluster.admin["clusters"][0]["cluster"]
+    files = {
+        "client.crt": user["client-certificate-data"],
+        "client.key": user["client-key-data"],
+        "ca.crt": settings["certificate-authority-data"],
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(decoded(data))
+        (folder / name).chmod(0o600)
+    return cluster.kubeconfig(
+        {"client-certificate": "client.crt", "client-key": "client.key"},
+        certificate_authority_data=None,
+        certificate_authority="ca.crt",
+    )
+
+
+def plugin(folder: Path, said: str, code: int = 0) -> dict[str, Any]:
+    """A user whose credential an exec plugin prints."""
+    script = folder / "plugin"
+    script.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\nexit {code}\n")
+    script.chmod(0o700)
+    version = "client.authentication.k8s.io/v1"
+    return {"exec": {"apiVersion": version, "command": str(script), "interactiveMode": "Never"}}
+
+
+def credential(**status: str) -> str:
+    version = "client.authentication.k8s.io/v1"
+    return json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status})
+
+
+Form = Callable[[Cluster, Path], dict[str, Any] | str]
+
+
+def certificate_data(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    return cluster.admin
+
+
+def files_by_absolute_name(cluster: Cluster, folder: Path) -> str:
+    config = as_files(cluster, folder)
+    return (
+        yaml.safe_dump(config)
+        .replace(": client.", f": {folder}/client.")
+        .replace(": ca.crt", f": {folder}/ca.crt")
+    )
+
+
+def path_with_files_beside_it(cluster: Cluster, folder: Path) -> str:
+    path = folder / "config"
+    path.write_text(yaml.safe_dump(as_files(cluster, folder)))
+    return str(path)
+
+
+def content_in_json(cluster: Cluster, folder: Path) -> str:
+    return json.dumps(cluster.admin)
+
+
+def token(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    return cluster.kubeconfig({"token": cluster.service_account("by-token")})
+
+
+def token_file(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    (folder / "token").write_text(cluster.service_account("by-token-file") + "\n")
+    return cluster.kubeconfig({"tokenFile": str(folder / "token")})
+
+
+def exec_plugin_with_a_token(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    said = credential(token=cluster.service_account("by-plugin"))
+    return cluster.kubeconfig(plugin(folder, said))
+
+
+def exec_plugin_with_a_certificate(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    user = cluster.admin["users"][0]["user"]
+    said = credential(
+        clientCertificateData=decoded(user["client-certificate-data"]).decode(),
+        clientKeyData=decoded(user["client-key-data"]).decode(),
+    )
+    return cluster.kubeconfig(plugin(folder, said))
+
+
+def insecure(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    return cluster.kubeconfig(certificate_authority_data=None, insecure_skip_tls_verify=True)
+
+
+def another_name_in_the_certificate(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    return cluster.kubeconfig(tls_server_name="localhost")
+
+
+FORMS: list[Form] = [
+    certificate_data, files_by_absolute_name, path_with_files_beside_it, content_in_json, token,
+    token_file, exec_plugin_with_a_token, exec_plugin_with_a_certificate, insecure,
+    another_name_in_the_certificate,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_kubeconfig_serves_a_whole_life(
+    stack: Stack, cluster: Cluster, a_namerd: Namerd, tmp_path: Path, form: Form
+) -> None:
+    kubeconfig = form(cluster, tmp_path)
+    assert stack.up(cluster.inputs(kubeconfig, 10)) == "create"
+    assert stack.up(cluster.inputs(kubeconfig, 20)) == "update"
+    assert a_namerd.get("internal") == text(20)
+    assert stack.refresh() == "read"
+    assert stack.up(cluster.inputs(kubeconfig, 20)) == "same"
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+class Tunnel(socketserver.ThreadingTCPServer):
+    """An HTTP CONNECT proxy on loopback that notes where it was asked to go."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Tunnelled)
+        self.asked: list[str] = []
+
+
+class _Tunnelled(socketserver.BaseRequestHandler):
+    server: Tunnel
+    request: socket.socket
+
+    def handle(self) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self.request.recv(4096)
+        target = head.split(b" ")[1].decode()
+        self.server.asked.append(target)
+        host, _, port = target.rpartition(":")
+        with socket.create_connection((host, int(port))) as upstream:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            other = {self.request: upstream, upstream: self.request}
+            while True:
+                for source in select.select(list(other), [], [])[0]:
+                    chunk = source.recv(65536)
+                    if not chunk:
+                        return
+                    other[source].sendall(chunk)
+
+
+@contextmanager
+def tunnel() -> Iterator[Tunnel]:
+    with Tunnel() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_kubeconfigs_proxy_is_used(stack: Stack, cluster: Cluster, a_namerd: Namerd) -> None:
+    with tunnel() as proxy:
+        url = f"http://127.0.0.1:{proxy.server_address[1]}"
+        stack.up(cluster.inputs(cluster.kubeconfig(proxy_url=url), 10))
+        assert set(proxy.asked) == {cluster.api.url.removeprefix("https://")}
+    assert a_namerd.get("internal") == text(10)
+
+
+def test_the_environments_ca_bundle_and_proxy_do_not_stand_in_for_the_kubeconfigs(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+) -> None:
+    (tmp_path / "other-ca.pem").write_text("")
+    host = new_host(
+        REQUESTS_CA_BUNDLE=str(tmp_path / "other-ca.pem"),
+        CURL_CA_BUNDLE=str(tmp_path / "other-ca.pem"),
+        HTTPS_PROXY="http://127.0.0.1:1",
+        ALL_PROXY="http://127.0.0.1:1",
+    )
+    assert Stack(host, DtabProvider()).up(cluster.inputs(cluster.admin, 10)) == "create"
+
+
+def test_the_ambient_kubeconfig_serves_where_none_is_given(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+) -> None:
+    (tmp_path / "ambient").write_text(yaml.safe_dump(cluster.admin))
+    stack = Stack(new_host(KUBECONFIG=str(tmp_path / "ambient")), DtabProvider())
+    assert stack.up(cluster.inputs(None, 10)) == "create"
+    context = cluster.admin["current-context"]
+    assert stack.up(cluster.inputs(None, 20, context=context)) == "update"
+    stack.destroy()
+
+
+def mismatched(cluster: Cluster, folder: Path) -> dict[str, Any]:
+    user = dict(cluster.admin["users"][0]["user"])
+    user["client-key-data"] = base64.b64encode(
+        cluster.api.kubeconfig_for("mismatched").read_bytes()
+    ).decode()
+    return cluster.kubeconfig(user)
+
+
+BAD: dict[str, tuple[Form, str]] = {
+    "a missing file": (
+        lambda cluster, folder: str(folder / "none"),
+        (
+            "the kubeconfig {folder}/none cannot be used: Invalid kube-config file. "
+            "No configuration found."
+        ),
+    ),
+    "no YAML": (
+        lambda cluster, folder: "a: b\n\tc: d",
+        "the kubeconfig is no YAML in line 2",
+    ),
+    "no kubeconfig": (
+        lambda cluster, folder: "a: b\nc: d",
+        (
+            "the kubeconfig cannot be used: Invalid kube-config file. "
+            "Expected key current-context in kube-config"
+        ),
+    ),
+    "another shape": (
+        lambda cluster, folder: "- s3cret\n- list",
+        (
+            "the kubeconfig cannot be used: Invalid kube-config file. "
+            "Expected key current-context in kube-config"
+        ),
+    ),
+    "no such user file": (
+        lambda cluster, folder: cluster.kubeconfig(
+            {"client-certificate": f"{folder}/none.crt", "client-key": f"{folder}/none.key"}
+        ),
+        "the kubeconfig cannot be used: File does not exist: {folder}/none.crt",
+    ),
+    "no such token file": (
+        lambda cluster, folder: cluster.kubeconfig({"tokenFile": f"{folder}/none"}),
+        "the kubeconfig cannot be read: No such file or directory",
+    ),
+    "a key that is no key": (
+        mismatched,
+        (
+            "the kubeconfig holds a certificate or key that cannot be read, or that do not belong "
+            "together"
+        ),
+    ),
+    "no base64": (
+        lambda cluster, folder: cluster.kubeconfig(certificate_authority_data="s3cret!"),
+        "the kubeconfig is malformed",
+    ),
+    "a plugin that fails": (
+        lambda cluster, folder: cluster.kubeconfig(plugin(folder, "no login", 3)),
+        "the kubeconfig gives no credential: exec: process returned 3",
+    ),
+    "a plugin that is missing": (
+        lambda cluster, folder: cluster.kubeconfig(
+            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "kubelogin-x"}}
+        ),
+        "the kubeconfig gives no credential: [Errno 2] No such file or directory: 'kubelogin-x'",
+    ),
+    "a plugin that says something else": (
+        lambda cluster, folder: cluster.kubeconfig(plugin(folder, "s3cret")),
+        (
+            "the kubeconfig gives no credential: exec: failed to decode process output: Expecting "
+            "value: line 1 column 1 (char 0)"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_kubeconfig_that_cannot_be_used_is_one_clear_line(
+    stack: Stack, cluster: Cluster, tmp_path: Path, name: str
+) -> None:
+    form, line = BAD[name]
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(form(cluster, tmp_path)))
+    assert str(refused.value) == line.format(folder=tmp_path)
+    assert not any("s3cret" in said for said in stack.host.said)
+
+
+def test_a_context_that_does_not_exist(stack: Stack, cluster: Cluster) -> None:
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(cluster.admin, context="nowhere"))
+    assert str(refused.value) == (
+        "the kubeconfig cannot be used: Invalid kube-config file. "
+        "Expected object with name nowhere in kube-config/contexts list"
+    )
+
+
+def test_the_wrong_authority(stack: Stack, cluster: Cluster, tmp_path: Path) -> None:
+    other = cluster.kubeconfig(certificate_authority_data=None)  # the machine's own, then
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(other))
+    assert str(refused.value) == (
+        f"{cluster.where} cannot be trusted: unable to get local issuer certificate; its "
+        "certificate is not of the authority, or for the name, that the kubeconfig gives"
+    )
+    wrong_name = cluster.kubeconfig(tls_server_name="elsewhere.example")
+    with pytest.raises(CallError, match="cannot be trusted: Hostname mismatch") as refused:
+        stack.up(cluster.inputs(wrong_name))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_token_that_nobody_knows(stack: Stack, cluster: Cluster) -> None:
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(cluster.kubeconfig({"token": "s3cret"})))
+    assert str(refused.value) == (
+        f"{cluster.where} answers 401, not authorised: the credential is wrong or has expired; "
+        "renew it, then run `pulumi up`"
+    )
+
+
+def test_a_user_without_the_right(stack: Stack, cluster: Cluster) -> None:
+    path = cluster.api.kubeconfig_for("without-rights")
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(path.read_text()))
+    assert str(refused.value) == (
+        f'{cluster.where} answers 403, forbidden: services "namerd:http" is forbidden: User '
+        '"without-rights" cannot get resource "services/proxy" in API group "" in the namespace '
+        f'"{MESH}"; it takes get, create, update and delete on services/proxy'
+    )
+
+
+@pytest.mark.parametrize("service", [f"{MESH}/nosuch", "nosuch/namerd"])
+def test_a_service_that_is_not_there(stack: Stack, cluster: Cluster, service: str) -> None:
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(cluster.admin, service=service))
+    assert str(refused.value) == (
+        f"namerd (service {service} of the cluster at {cluster.api.url}) is not there: 404, "
+        f'services "{service.partition("/")[2]}" not found; check the address, the service\'s '
+        "name and its namespace"
+    )
+
+
+def test_a_service_without_endpoints_is_waited_for(
+    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
+) -> None:
+    cluster.api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "late", "namespace": MESH},
+            "spec": {"ports": [{"name": "http", "port": 4180}]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"name": "late", "namespace": MESH},
+            "subsets": [],
+        },
+    )
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(cluster.admin, service=f"{MESH}/late"))
+    assert str(refused.value) == (
+        f"namerd (service {MESH}/late of the cluster at {cluster.api.url}) is not up: 503, no "
+        'endpoints available for service "late"; look at its pods and their log; '
+        "gave up after 3 s"
+    )
+    port = int(namerd_proxy.url.rpartition(":")[2])
+    timer = threading.Timer(0.5, cluster.api.expose, [MESH, "late", {"http": port}])
+    timer.start()
+    assert stack.up(cluster.inputs(cluster.admin, 10, service=f"{MESH}/late")) == "create"
+    timer.join()
+    assert a_namerd.get("internal") == text(10)
+
+
+def test_an_unreachable_cluster(stack: Stack, cluster: Cluster) -> None:
+    kubeconfig = cluster.kubeconfig(server="https://127.0.0.1:1")
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(kubeconfig))
+    assert str(refused.value) == (
+        f"namerd (service {SERVICE} of the cluster at https://127.0.0.1:1) cannot be reached: "
+        "Connection refused; gave up after 3 s"
+    )
+
+
+def test_a_renewed_kubeconfig_is_an_update_that_asks_for_nothing(
+    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
+) -> None:
+    stack.up(cluster.inputs(cluster.admin, 10))
+    before = len(namerd_proxy.requests)
+    renewed = cluster.kubeconfig({"token": cluster.service_account("renewed")})
+    _, diff = stack.preview(cluster.inputs(renewed, 10))
+    assert diff is not None
+    assert (diff.changes, diff.replaces) == (True, [])
+    assert stack.up(cluster.inputs(renewed, 10)) == "update"
+    assert len(namerd_proxy.requests) == before
+    assert stack.refresh() == "read"
+    assert stack.up(cluster.inputs(renewed, 10)) == "same"
+
+
+def revoked(cluster: Cluster, name: str) -> dict[str, Any]:
+    """A kubeconfig by a token, and the way to make it void."""
+    return cluster.kubeconfig({"token": cluster.service_account(name)})
+
+
+def revoke(cluster: Cluster, name: str) -> None:
+    cluster.api.kubectl("delete", "serviceaccount", name, "--namespace", MESH)
+
+
+def until_denied(stack: Stack) -> str:
+    """The API server knows tokens for some seconds more; then what refresh says."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            stack.refresh()
+        except CallError as error:
+            return str(error)
+        time.sleep(0.2)
+    raise AssertionError("the token was never refused")
+
+
+def test_a_credential_that_ran_out_is_renewed_by_an_up(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd
+) -> None:
+    stack = Stack(new_host(KUBECONFIG="/nowhere"), DtabProvider())
+    stack.up(cluster.inputs(revoked(cluster, "ran-out"), 10))
+    revoke(cluster, "ran-out")
+    denied = (
+        f"with the state's kubeconfig, {cluster.where} answers 401, not authorised: the credential "
+        "is wrong or has expired; renew it, then run `pulumi up`; no ambient kubeconfig leads to "
+        "the same server; run `pulumi up` with a valid one, which renews it in the state"
+    )
+    assert until_denied(stack) == denied
+    with pytest.raises(CallError) as refused:
+        stack.destroy()
+    assert str(refused.value) == denied
+    _, diff = stack.preview(cluster.inputs(cluster.admin, 10))
+    assert diff is not None
+    assert diff.changes
+    assert stack.up(cluster.inputs(cluster.admin, 10)) == "update"
+    assert stack.refresh() == "read"
+    assert stack.up(cluster.inputs(cluster.admin, 20)) == "update"
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+) -> None:
+    ambient = json.loads(json.dumps(cluster.admin))
+    elsewhere = {"name": "elsewhere", "cluster": {"server": "https://192.0.2.1:6443"}}
+    ambient["clusters"].insert(0, elsewhere)
+    ambient["contexts"].insert(
+        0, {"name": "elsewhere", "context": {"cluster": "elsewhere", "user": "nobody"}}
+    )
+    ambient["current-context"] = "elsewhere"
+    (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
+    blind, seeing = new_host(KUBECONFIG="/nowhere"), new_host(KUBECONFIG=f"{tmp_path}/ambient")
+    stack = Stack(blind, DtabProvider())
+    stack.up(cluster.inputs(revoked(cluster, "replaced"), 10))
+    revoke(cluster, "replaced")
+    until_denied(stack)
+    stack.host = seeing
+    assert stack.refresh() == "read"
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+def test_an_ambient_kubeconfig_that_is_refused_too_is_named(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+) -> None:
+    ambient = cluster.kubeconfig({"token": "s3cret"})
+    (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
+    stack = Stack(new_host(KUBECONFIG=f"{tmp_path}/ambient"), DtabProvider())
+    stack.up(cluster.inputs(revoked(cluster, "both"), 10))
+    revoke(cluster, "both")
+    assert until_denied(stack) == (
+        f"with the state's kubeconfig and with context '{ambient['current-context']}' of the "
+        f"ambient one, {cluster.where} answers 401, not authorised: the credential is wrong or has "
+        "expired; renew it, then run `pulumi up`; run `pulumi up` with a valid one, which renews "
+        "it in the state"
+    )
+
+
+def test_destroy_ends_when_the_namespace_of_namerd_is_gone(
+    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
+) -> None:
+    cluster.api.kubectl("create", "namespace", "dtab-gone")
+    port = int(namerd_proxy.url.rpartition(":")[2])
+    cluster.api.expose("dtab-gone", "namerd", {"http": port})
+    stack.up(cluster.inputs(cluster.admin, 10, service="dtab-gone/namerd"))
+    state = stack.state
+    cluster.api.kubectl("delete", "namespace", "dtab-gone", "--wait", "--force", "--grace-period=0")
+    assert stack.refresh() == "gone"
+    stack.state = state
+    stack.destroy()
+
+
+def test_destroy_says_what_may_be_left_when_only_the_service_is_gone(
+    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
+) -> None:
+    port = int(namerd_proxy.url.rpartition(":")[2])
+    cluster.api.expose(MESH, "short-lived", {"http": port})
+    stack.up(cluster.inputs(cluster.admin, 10, service=f"{MESH}/short-lived"))
+    cluster.api.kubectl("delete", "service", "short-lived", "--namespace", MESH)
+    cluster.api.apply(definition())
+    kept = {
+        "apiVersion": "l5d.io/v1alpha1",
+        "kind": "DTab",
+        "metadata": {"name": "internal", "namespace": MESH},
+        "dentries": [],
+    }
+    cluster.api.kubectl("wait", "--for=condition=Established", "crd/dtabs.l5d.io")
+    cluster.api.apply(kept)
+    with pytest.raises(CallError) as refused:
+        stack.destroy()
+    assert str(refused.value).endswith(
+        "; the table 'internal' may be kept there still (as `kubectl get dtabs.l5d.io` shows): "
+        "bring namerd back to delete it"
+    )
+    cluster.api.kubectl("delete", "dtabs.l5d.io", "internal", "--namespace", MESH)
+    stack.destroy()
+
+
+def definition() -> dict[str, Any]:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1alpha1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    names = {"kind": "DTab", "plural": "dtabs", "singular": "dtab"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "dtabs.l5d.io"},
+        "spec": {
+            "group": "l5d.io",
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [version],
+        },
+    }
+
+
+@pytest.mark.parametrize("form", [certificate_data, exec_plugin_with_a_certificate])
+def test_no_key_is_left_in_a_file_or_open_after_a_call_or_a_kill(
+    new_host: NewHost,
+    cluster: Cluster,
+    a_namerd: Namerd,
+    namerd_proxy: FaultProxy,
+    tmp_path: Path,
+    form: Form,
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    kubeconfig = form(cluster, tmp_path)
+    stack = Stack(new_host(TMPDIR=str(temporary)), DtabProvider())
+    stack.up(cluster.inputs(kubeconfig, 10))
+    assert list(temporary.iterdir()) == []
+    assert [link for link in open_files(stack.host) if "memfd" in link] == []
+
+    def killed(exchange: Exchange) -> None:
+        assert [link for link in open_files(stack.host) if "memfd" in link] == []
+        assert list(temporary.iterdir()) == []
+        stack.host.process.kill()
+        exchange.hang_up()
+
+    namerd_proxy.on("PUT", "/api/1/dtabs/", killed)
+    with pytest.raises(CallError):
+        stack.up(cluster.inputs(kubeconfig, 20))
+    stack.host.process.wait()
+    assert list(temporary.iterdir()) == []
+
+
+def open_files(host: ProviderHost) -> list[str]:
+    """What the host has open; its process is the very one that was started."""
+    folder = Path(f"/proc/{host.process.pid}/fd")
+    return [str(link.readlink()) for link in folder.iterdir() if link.is_symlink()]
+
+
+def test_no_secret_is_said_or_kept(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+) -> None:
+    """Not in errors, not on the host's outputs, not in the journal, not in the provider."""
+    secret = cluster.service_account("quiet")
+    stack = Stack(new_host(), DtabProvider())
+    kubeconfig = cluster.kubeconfig({"token": secret})
+    said = []
+    for inputs in (
+        cluster.inputs(kubeconfig, 10),
+        cluster.inputs(kubeconfig, 20),
+        cluster.inputs(kubeconfig, 20, service=f"{MESH}/nosuch"),
+        cluster.inputs(cluster.kubeconfig({"token": secret}, server="https://127.0.0.1:1"), 30),
+        cluster.inputs(kubeconfig, 30, context="nowhere"),
+        cluster.inputs(f"{yaml.safe_dump(kubeconfig)}\n  - [", 30),
+    ):
+        try:
+            stack.up(inputs)
+        except CallError as error:
+            said.append(str(error))
+    assert len(said) == 4
+    kept = [path.read_text() for path in (tmp_path / "linkerd-canary").iterdir()]
+    for text_ in (*said, *stack.host.said, *kept):
+        assert secret not in text_
+        assert "BEGIN" not in text_
