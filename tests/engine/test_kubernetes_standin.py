@@ -1,8 +1,11 @@
 """The kubernetes stand-in against a real API server, through the protocol the engine speaks."""
 
+import base64
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from local.paths import ROOT
 from local.standins.kubernetes.values import UNKNOWN, from_struct
@@ -317,6 +321,14 @@ class TestPreview:
                 DEPLOYMENT, "d", deployment("d", namespace, replicas=-1), preview=True
             )
 
+    def test_a_misspelt_field_fails(self, kubernetes: Plugin, namespace: str) -> None:
+        inputs = named("c", namespace, datta={"a": "1"})
+
+        with pytest.raises(PluginFailedError, match=r'unknown field "datta"'):
+            kubernetes.create(CONFIG_MAP, "c", inputs, preview=True)
+        with pytest.raises(PluginFailedError, match=r"\.datta: field not declared in schema"):
+            kubernetes.create(CONFIG_MAP, "c", inputs)
+
     def test_a_provider_that_is_not_known_yet(self, another: Plugin) -> None:
         another.configure(kubeconfig=UNKNOWN)
 
@@ -425,11 +437,14 @@ class TestCustomResources:
         self, kubernetes: Plugin, api_server: ApiServer
     ) -> None:
         definition = kubernetes.create(CRD, "zones", crd("zones", "Zone", "Cluster"))
-        made = kubernetes.create("kubernetes:example.com/v1:Zone", "z", {"metadata": {"name": "z"}})
+        # The garbage collector takes half a minute to learn of a new kind.
+        background = {"pulumi.com/deletionPropagationPolicy": "background"}
+        inputs = {"metadata": {"name": "z", "annotations": background}}
+        made = kubernetes.create("kubernetes:example.com/v1:Zone", "z", inputs)
 
         assert made.id == "z"
         assert "namespace" not in made.inputs["metadata"]
-        assert not kubernetes.diff(made, {"metadata": {"name": "z"}}).detailedDiff
+        assert not kubernetes.diff(made, inputs).detailedDiff
         kubernetes.delete(made)
         kubernetes.delete(definition)
         assert gone(api_server, "crd", "zones.example.com")
@@ -452,9 +467,7 @@ class TestSecrets:
 
         _, sealed = from_struct(made.sealed_outputs)
         assert {("data",), ("stringData",), ("__inputs", "stringData")} <= sealed
-        assert from_struct(made.sealed_inputs)[1] == {("data",), ("stringData",)} & {
-            ("stringData",)
-        }
+        assert from_struct(made.sealed_inputs)[1] == {("stringData",)}
         assert made.outputs["stringData"] == {"password": "hunter22"}
         assert api_server.get("secret", "s", namespace)["data"] == {"password": "aHVudGVyMjI="}
         assert not kubernetes.diff(made, inputs).detailedDiff
@@ -615,6 +628,22 @@ class TestReadiness:
             with pytest.raises(PluginFailedError, match="BackoffLimitExceeded: too often"):
                 creating.result()
 
+    def test_an_outage_is_outlasted(
+        self, another: Plugin, api_server: ApiServer, namespace: str
+    ) -> None:
+        with _Relay(api_server.port) as relay, ThreadPoolExecutor() as threads:
+            kubeconfig = api_server.kubeconfig.read_text()
+            another.configure(
+                kubeconfig=kubeconfig.replace(f":{api_server.port}", f":{relay.port}")
+            )
+            creating = threads.submit(another.create, DEPLOYMENT, "d", deployment("d", namespace))
+            another.wait_until_said("waiting for the controller to see it")
+            relay.cut()
+            another.wait_until_said("configured Kubernetes cluster is unreachable")
+            api_server.set_status("deployment", "d", ALL_ARE_THERE, namespace)
+            relay.mend()
+            assert creating.result().outputs["status"]["availableReplicas"] == 1
+
     def test_cancel_ends_the_wait_and_keeps_the_object(
         self, another: Plugin, api_server: ApiServer, namespace: str
     ) -> None:
@@ -670,6 +699,61 @@ def endpoint_slice(service: str, namespace: str) -> dict[str, Any]:
         "endpoints": [{"addresses": ["198.51.100.9"], "conditions": {"ready": True}}],
         "ports": [{"port": 80}],
     }
+
+
+class _Relay:
+    """A port that leads to another, until it is cut."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._cut = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> "_Relay":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        socket.create_connection(("127.0.0.1", self.port)).close()  # wakes the thread up
+        self._thread.join()
+        self.cut()
+        self._server.close()
+
+    def cut(self) -> None:
+        """End every connection, and each new one at once."""
+        self._cut = True
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def mend(self) -> None:
+        self._cut = False
+
+    def _serve(self) -> None:
+        while True:
+            client, _ = self._server.accept()
+            if self._ended:
+                client.close()
+                return
+            if self._cut:
+                client.close()
+                continue
+            upstream = socket.create_connection(("127.0.0.1", self._target))
+            self._open += [client, upstream]
+            for source, sink in ((client, upstream), (upstream, client)):
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(1 << 16):
+                sink.sendall(chunk)
 
 
 class TestReachingTheCluster:
@@ -780,16 +864,10 @@ class TestReachingTheCluster:
         assert "no-such-token" not in str(refused.value)
 
     def test_a_certificate_of_another_authority(
-        self, another: Plugin, api_server: ApiServer, namespace: str, tmp_path: Path
+        self, another: Plugin, api_server: ApiServer, namespace: str
     ) -> None:
-        ca_file = Path("/etc/ssl/certs/ca-certificates.crt")
-        text = api_server.kubectl(
-            *("config", "view", "--raw", "--minify", "-o", "json"),
-        )
-        content = json.loads(text)
-        content["clusters"][0]["cluster"].pop("certificate-authority-data")
-        if ca_file.exists():
-            content["clusters"][0]["cluster"]["certificate-authority"] = str(ca_file)
+        content = yaml.safe_load(api_server.kubeconfig.read_text())
+        content["clusters"][0]["cluster"].pop("certificate-authority-data")  # then the machine's
         another.configure(kubeconfig=json.dumps(content))
 
         with pytest.raises(PluginFailedError, match="not one that the kubeconfig trusts"):
@@ -821,11 +899,28 @@ class TestReachingTheCluster:
         }
         users: list[dict[str, Any]]
         users = [{"token": token}, {"tokenFile": str(token_file)}, {"exec": exec_}]
+        # A proxy of the environment is not asked for what is on this machine.
+        env = {"PYTHONPATH": str(ROOT), "HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
         for number, user in enumerate(users):
             kubeconfig = api_server.kubeconfig_with(f"robot-{number}", user)
-            with plugin(COMMAND, {"PYTHONPATH": str(ROOT)}) as running:
+            with plugin(COMMAND, env) as running:
                 running.configure(kubeconfig=kubeconfig.read_text())
                 running.create(CONFIG_MAP, f"c{number}", named(f"c{number}", namespace))
+
+    def test_files_beside_the_kubeconfig_and_no_check_of_the_server(
+        self, another: Plugin, api_server: ApiServer, namespace: str, tmp_path: Path
+    ) -> None:
+        content = yaml.safe_load(api_server.kubeconfig.read_text())
+        user, cluster = content["users"][0]["user"], content["clusters"][0]["cluster"]
+        for name in ("client-certificate", "client-key"):
+            (tmp_path / name).write_bytes(base64.b64decode(user.pop(f"{name}-data")))
+            user[name] = name
+        cluster.pop("certificate-authority-data")
+        cluster["insecure-skip-tls-verify"] = True
+        (tmp_path / "config").write_text(yaml.safe_dump(content))
+        another.configure(kubeconfig=str(tmp_path / "config"))
+
+        another.create(CONFIG_MAP, "c", named("c", namespace))
 
     def test_no_key_is_left_in_a_file(
         self, api_server: ApiServer, namespace: str, tmp_path: Path

@@ -73,6 +73,10 @@ class ApiServer:
     _exposed: int = field(default=0)
 
     @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def ca_file(self) -> Path:
         return self.authority.pki / "ca.crt"
 

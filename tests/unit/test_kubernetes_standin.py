@@ -244,6 +244,12 @@ class TestReadiness:
             ),
             pytest.param(deployment(**ALL_THREE), None),
             pytest.param(
+                deployment(**ALL_THREE, conditions=condition("Progressing", "False",
+                                                             reason="ProgressDeadlineExceeded")),
+                None,
+                id="late, but there",
+            ),
+            pytest.param(
                 workload("DaemonSet", {}, observedGeneration=1, desiredNumberScheduled=2,
                          updatedNumberScheduled=1, numberAvailable=2),
                 "1 of 2 pods updated",

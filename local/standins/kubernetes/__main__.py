@@ -44,6 +44,8 @@ def main() -> None:
     while not ended.wait(timeout=1) and os.getppid() == started_by:
         pass
     server.stop(grace=None)
+    # Not the ordinary end: that waits for every thread, and one may be waiting for a pod.
+    os._exit(0)
 
 
 if __name__ == "__main__":

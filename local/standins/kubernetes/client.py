@@ -17,6 +17,8 @@ from local.standins.kubernetes.settings import Settings
 MEMORY = Path("/dev/shm")  # noqa: S108 - only ever a private folder in it
 """Where a file is no more than memory."""
 
+LOOPBACK = "localhost,127.0.0.0/8,::1/128"
+
 CONNECTIONS = 64
 """How many are kept to one API server; the engine works on 16 resources at once or more."""
 
@@ -41,12 +43,22 @@ def client(settings: Settings) -> ApiClient:
             persist_config=False,
             temp_file_path=folder,
         )
+        _reach_loopback_directly(configuration, settings)
         tls = _tls(configuration) if configuration.host.startswith("https") else None
     configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None
     api = ApiClient(configuration)
     if tls is not None:
         api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = tls
     return api
+
+
+def _reach_loopback_directly(configuration: Configuration, settings: Settings) -> None:
+    """Keep the environment's proxy from this machine's own addresses, as kubectl does.
+
+    A proxy that the kubeconfig names is used for them, too.
+    """
+    if not kubeconfig.active(settings).cluster.get("proxy-url"):
+        configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, LOOPBACK)))
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

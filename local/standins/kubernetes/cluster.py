@@ -85,6 +85,8 @@ class Cluster:
                 namespace=self._place(obj)["namespace"],
                 dry_run="All",
                 field_manager=MANAGER,
+                # As strict as the server-side apply that the update will be.
+                query_params=[("fieldValidation", "Strict")],
             )
 
     def delete(self, live: Object, propagation: str) -> None:

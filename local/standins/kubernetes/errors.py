@@ -11,6 +11,10 @@ class UnreachableError(PluginError):
     """The cluster cannot be talked to: no kubeconfig, no such context, no answer, no access."""
 
 
+class NoAnswerError(UnreachableError):
+    """The network failed; the next request may get through."""
+
+
 class UnknownKindError(PluginError):
     """The cluster serves no such API version and kind."""
 

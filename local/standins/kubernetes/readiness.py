@@ -43,8 +43,13 @@ def _deployment(obj: Object) -> str | None:
     progressing = _condition(obj, "Progressing")
     if _stale(obj):
         return "waiting for the controller to see it"
-    if progressing.get("reason") == "ProgressDeadlineExceeded":
+    what = _rollout(obj)
+    if what and progressing.get("reason") == "ProgressDeadlineExceeded":
         raise FailedError(str(progressing.get("message") or "its progress deadline is over"))
+    return what
+
+
+def _rollout(obj: Object) -> str | None:
     wanted = _wanted(obj)
     updated, total = _count(obj, "updatedReplicas"), _count(obj, "replicas")
     available = _count(obj, "availableReplicas")

@@ -14,6 +14,7 @@ from local.standins.kubernetes import objects
 from local.standins.kubernetes.errors import (
     ExistsError,
     ForbiddenError,
+    NoAnswerError,
     NoNamespaceError,
     PluginError,
     UnreachableError,
@@ -30,10 +31,11 @@ def of_connecting(server: str) -> Iterator[None]:
     except UnreachableError:
         raise
     except PluginError as error:
-        raise unreachable(server, str(error)) from error
+        raise UnreachableError(_unreachable(server, str(error))) from error
     except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
         why = f"{type(error).__name__}: {_one_line(str(error))}"
-        raise unreachable(server, f"its kubeconfig cannot be used ({why})") from error
+        text = _unreachable(server, f"its kubeconfig cannot be used ({why})")
+        raise UnreachableError(text) from error
 
 
 @contextmanager
@@ -44,12 +46,12 @@ def of_requests(server: str, obj: Object | None = None) -> Iterator[None]:
     except ApiException as error:
         raise _refused(server, error, obj) from error
     except HTTPError as error:
-        raise unreachable(server, _network_failure(error)) from error
+        raise NoAnswerError(_unreachable(server, _network_failure(error))) from error
 
 
-def unreachable(server: str, why: str) -> UnreachableError:
+def _unreachable(server: str, why: str) -> str:
     """In the words of pulumi-kubernetes, with the address and what to do."""
-    return UnreachableError(
+    return (
         f"configured Kubernetes cluster is unreachable: {server}: {why}; "
         "is the cluster up, and the kubeconfig its current one?"
     )
@@ -84,7 +86,8 @@ def _refused(server: str, error: Any, obj: Object | None) -> PluginError:
     message = _one_line(str(status.get("message") or error.reason or "no reason given"))
     what = f"{objects.described(obj)}: " if obj else ""
     if error.status == 401:
-        return unreachable(server, "it does not accept the kubeconfig's credentials (401)")
+        why = "it does not accept the kubeconfig's credentials (401)"
+        return UnreachableError(_unreachable(server, why))
     if error.status == 403:
         return ForbiddenError(f"{what}{message}")
     if error.status == 404 and _is_about_namespace(status):

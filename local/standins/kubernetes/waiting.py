@@ -11,6 +11,7 @@ from local.standins.kubernetes.errors import (
     CancelledError,
     FailedError,
     GoneError,
+    NoAnswerError,
     NotReadyError,
     PluginError,
 )
@@ -70,7 +71,7 @@ def until_ready(cluster: Cluster, live: Object, patience: Patience) -> Object:
     deadline = time.monotonic() + patience.seconds
     try:
         while True:
-            what = what_is_missing(cluster, live)
+            what = _missing_or_unanswered(cluster, live)
             if what is None:
                 return live
             patience.say(what)
@@ -85,15 +86,28 @@ def until_ready(cluster: Cluster, live: Object, patience: Patience) -> Object:
         raise NotReadyError(live, reasons) from error
 
 
+def _missing_or_unanswered(cluster: Cluster, live: Object) -> str | None:
+    """What it waits for; an API server that does not answer for a while is waited for, too."""
+    try:
+        return what_is_missing(cluster, live)
+    except NoAnswerError as outage:
+        return str(outage)
+
+
 def _next_state(cluster: Cluster, live: Object, seconds: float, patience: Patience) -> Object:
     """The object after its next change or after a while, whichever is first."""
-    if readiness.waits_for_endpoints(live):
-        patience.stop.wait(min(seconds, ENDPOINTS_AGAIN))
-        found = cluster.get(live)
-        if found is None:
-            raise GoneError("it was deleted meanwhile")
-        return found
-    changed = cluster.next_change(live, seconds)
+    try:
+        if readiness.waits_for_endpoints(live):
+            patience.stop.wait(min(seconds, ENDPOINTS_AGAIN))
+            changed = cluster.get(live)
+            if changed is None:
+                raise GoneError("it was deleted while it was waited for")
+        else:
+            changed = cluster.next_change(live, seconds)
+    except NoAnswerError as outage:
+        patience.say(str(outage))
+        patience.stop.wait(min(seconds, LOOK_AGAIN))
+        return live
     if changed is None:
         for problem in _problems(cluster, live)[:1]:
             patience.say(problem)
@@ -121,11 +135,15 @@ def until_gone(cluster: Cluster, live: Object, patience: Patience) -> None:
             raise CancelledError(f"cancelled: {held}")
         try:
             changed = cluster.next_change(live, min(left, LOOK_AGAIN))
+            if changed is None:
+                patience.say(held)
+                changed = cluster.get(live)
         except GoneError:
             return
-        if changed is None:
-            patience.say(held)
-            changed = cluster.get(live)
+        except NoAnswerError as outage:
+            patience.say(str(outage))
+            patience.stop.wait(min(left, LOOK_AGAIN))
+            continue
         if changed is None or objects.metadata(changed).get("uid") != uid:
             return
         live = changed
