@@ -8,7 +8,6 @@ import requests
 
 from local import stack
 from local.errors import LocalError
-from local.progress import say
 from local.whole import Part
 
 WEIGHT = 10
@@ -23,13 +22,18 @@ _ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 def show(parts: Sequence[Part]) -> None:
     """Ask hello ten times, move the canary's weight, measure the split, say how to go on."""
     url = str(stack.outputs()["url"])
-    say(f"\nTen requests to {url}:")
+    _tell(f"\nTen requests to {url}:")
     for answer in answers(url, 10):
-        print(answer)
-    if stack.config().get("canaryWeight", stack.default("canaryWeight")) == 0:
+        _tell(answer)
+    if int(stack.config().get("canaryWeight", stack.default("canaryWeight"))) == 0:
         _move_the_canary()
     _measure(url)
     _how_to_go_on(url, parts)
+
+
+def _tell(text: str) -> None:
+    # At once, as what `pulumi` writes comes between.
+    print(text, flush=True)
 
 
 def answers(url: str, count: int) -> list[str]:
@@ -53,11 +57,11 @@ def _answer(session: requests.Session, url: str) -> str:
 
 
 def _move_the_canary() -> None:
-    say(f"\n$ pulumi config set canaryWeight {WEIGHT}")
+    _tell(f"\n$ pulumi config set canaryWeight {WEIGHT}")
     stack.pulumi("config", "set", "canaryWeight", str(WEIGHT))
-    say("$ pulumi preview --diff")
+    _tell("$ pulumi preview --diff")
     stack.pulumi("preview", "--diff")
-    say("$ pulumi up")
+    _tell("$ pulumi up")
     stack.pulumi("up", "--yes", "--skip-preview")
 
 
@@ -65,7 +69,7 @@ def _measure(url: str) -> None:
     worlds = Counter(_world(answer) for answer in answers(url, SAMPLE))
     share = 100 * worlds["worldv2"] / SAMPLE
     weight = stack.outputs()["split"]["/host/world"]["/srv/world-v2"]
-    print(
+    _tell(
         f"\nOf {SAMPLE} requests {worlds['world']} went to world-v1 and {worlds['worldv2']} to "
         f"world-v2: {share:.1f} %, by a weight of {weight:g} %."
     )
@@ -79,10 +83,10 @@ def _world(answer: str) -> str:
 def _how_to_go_on(url: str, parts: Sequence[Part]) -> None:
     outputs = stack.outputs()
     width = max(len(part.name) for part in parts)
-    print("\nWhat ran here:")
+    _tell("\nWhat ran here:")
     for part in parts:
-        print(f"  {part.name:<{width}}  {'real' if part.real else 'STAND-IN':<8}  {part.what}")
-    print(
+        _tell(f"  {part.name:<{width}}  {'real' if part.real else 'STAND-IN':<8}  {part.what}")
+    _tell(
         f"""
 hello answers at   {url}
 linkerd's admin    {outputs["linkerdAdmin"]}

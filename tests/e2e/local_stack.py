@@ -119,7 +119,7 @@ def load(url: str, connections: int = 4, most: int = 200_000) -> Iterator[Traffi
 
 
 def split_of(url: str, count: int) -> Counter[str]:
-    """How many of `count` requests went to each world."""
+    """How many of `count` requests, or a few more, went to each world."""
     with load(url, most=count) as traffic:
         while traffic.count < count:
             threading.Event().wait(0.05)
