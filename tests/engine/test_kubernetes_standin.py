@@ -971,6 +971,22 @@ class TestThePlugin:
             "the kubernetes plugin: it only applies objects to a cluster"
         }
 
+    def test_an_interrupt_ends_it_while_it_waits(
+        self, another: Plugin, api_server: ApiServer, namespace: str
+    ) -> None:
+        another.configure(kubeconfig=str(api_server.kubeconfig))
+        with ThreadPoolExecutor() as threads:
+            creating = threads.submit(another.create, DEPLOYMENT, "d", deployment("d", namespace))
+            another.wait_until_said("waiting for the controller to see it")
+            os.kill(another.process.pid, signal.SIGINT)
+            with pytest.raises(PluginFailedError):
+                creating.result(timeout=60)
+
+        deadline = time.monotonic() + 60
+        while another.process.running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not another.process.running
+
     def test_ends_with_whoever_started_it(self, tmp_path: Path) -> None:
         script = f"{sys.executable} -u -m local.standins.kubernetes & echo $!; wait"
         shell = subprocess.Popen(["sh", "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
