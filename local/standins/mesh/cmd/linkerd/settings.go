@@ -194,7 +194,7 @@ func takeService(o *config.Object, it *routerSettings) {
 	budget := retries.Object("budget")
 	defer budget.Done()
 	it.Budget = router.Budget{
-		TTL:       time.Duration(budget.Float("ttlSecs", 10) * float64(time.Second)),
+		TTL:       time.Duration(budget.Float("ttlSecs", router.DefaultBudget.TTL.Seconds()) * float64(time.Second)),
 		PerSecond: budget.Float("minRetriesPerSec", router.DefaultBudget.PerSecond),
 		Share:     budget.Float("percentCanRetry", router.DefaultBudget.Share),
 	}
