@@ -13,7 +13,6 @@ tests that have to stop programs or change Kubernetes objects are left out.
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -161,8 +160,3 @@ def unused(request: pytest.FixtureRequest) -> Iterator[str]:
     uses = [each for each in ("namerd", "in_memory_namerd") if each in request.fixturenames]
     api = request.getfixturevalue(uses[0]) if uses else request.getfixturevalue("mesh").namerd
     api.forget(name)
-
-
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    return tmp_path

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stand_ins
 
 def test_the_go_tests_of_the_mesh_pass() -> None:
     done = subprocess.run(
-        ["go", "test", "./..."],
+        ["go", "test", "-timeout=300s", "./..."],
         cwd=MESH,
         env={**os.environ, **go_env()},
         capture_output=True,

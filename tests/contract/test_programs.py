@@ -39,9 +39,9 @@ def run(program: str, *arguments: str | Path, **env: str) -> "subprocess.Complet
     )
 
 
-def refused(program: str, config: object, scratch: Path, **env: str) -> str:
+def refused(program: str, config: object, tmp_path: Path, **env: str) -> str:
     """The one line that a program ends with when it does not take its configuration."""
-    file = scratch / "config.json"
+    file = tmp_path / "config.json"
     file.write_text(config if isinstance(config, str) else json.dumps(config))
     done = run(program, file, **env)
     assert done.returncode == 1, done
@@ -89,11 +89,11 @@ def at(config: Any, *keys: str | int) -> Any:
     ],
 )
 def test_an_unknown_key_at_any_level_is_refused(
-    program: str, keys: tuple[str | int, ...], where: str, scratch: Path
+    program: str, keys: tuple[str | int, ...], where: str, tmp_path: Path
 ) -> None:
     config = deepcopy(CONFIGS[program])
     at(config, *keys)["suprise"] = 1
-    assert refused(program, config, scratch) == f'{where}unknown key "suprise"'
+    assert refused(program, config, tmp_path) == f'{where}unknown key "suprise"'
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,8 @@ def test_an_unknown_key_at_any_level_is_refused(
         ("namerd", ("interfaces",), [], "interfaces is missing or empty"),
         ("namerd", ("storage", "kind"), "io.l5d.zk", 'kind "io.l5d.zk" is not one of'),
         ("namerd", ("namers", 0, "labelSelector"), "x", 'does not know "labelSelector"'),
+        ("namerd", ("interfaces", 0, "tls"), {}, 'does not know "tls"'),
+        ("linkerd", ("routers", 0, "interpreter", "tls"), {}, 'does not know "tls"'),
         ("linkerd", ("routers",), None, "routers is missing or empty"),
         ("linkerd", ("routers", 0, "protocol"), "h2", 'protocol "h2" is not done'),
         ("linkerd", ("routers", 0, "servers"), [], "servers is missing or empty"),
@@ -113,16 +115,16 @@ def test_an_unknown_key_at_any_level_is_refused(
     ],
 )
 def test_a_wrong_value_is_named(
-    program: str, keys: tuple[str | int, ...], value: object, expected: str, scratch: Path
+    program: str, keys: tuple[str | int, ...], value: object, expected: str, tmp_path: Path
 ) -> None:
     config = deepcopy(CONFIGS[program])
     at(config, *keys[:-1])[keys[-1]] = value
-    assert expected in refused(program, config, scratch)
+    assert expected in refused(program, config, tmp_path)
 
 
-def test_what_is_not_json_is_refused(scratch: Path) -> None:
-    assert "must be an object in JSON" in refused("namerd", "storage:\n  kind: x\n", scratch)
-    assert "is not JSON" in refused("namerd", '{"storage": }', scratch)
+def test_what_is_not_json_is_refused(tmp_path: Path) -> None:
+    assert "must be an object in JSON" in refused("namerd", "storage:\n  kind: x\n", tmp_path)
+    assert "is not JSON" in refused("namerd", '{"storage": }', tmp_path)
 
 
 def test_a_missing_file_is_refused() -> None:
@@ -139,8 +141,8 @@ def test_other_arguments_than_one_file_are_refused(arguments: list[str]) -> None
     assert (done.returncode, done.stderr) == (64, "usage: namerd CONFIG_FILE\n")
 
 
-def test_the_localnode_transformer_needs_the_pods_address(scratch: Path) -> None:
-    said = refused("linkerd", CONFIGS["linkerd"], scratch, POD_IP="")
+def test_the_localnode_transformer_needs_the_pods_address(tmp_path: Path) -> None:
+    said = refused("linkerd", CONFIGS["linkerd"], tmp_path, POD_IP="")
     assert said.endswith("POD_IP env variable must be set to the pod's IP")
 
 
@@ -252,13 +254,13 @@ class HeldPod:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_linkerd_after_the_requests_under_way(
-    world: StandIns, scratch: Path, number: signal.Signals
+    world: StandIns, tmp_path: Path, number: signal.Signals
 ) -> None:
     address, node = world.address(), world.address()
     pod = HeldPod(world.network.run(lambda: socket.create_server((address, 7778))))
     world.endpoints("held", [address], 7778)
     command = [mesh_binaries() / "linkerd", world.config(linkerd_config(node, stand_ins.NAMERD))]
-    log = scratch / "linkerd.log"
+    log = tmp_path / "linkerd.log"
     with log.open("w") as output:
         env = {**os.environ, "POD_IP": node}
         process = world.network.run(lambda: subprocess.Popen(command, stdout=output, env=env))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"linkerd-canary.local/mesh/internal/config"
@@ -111,9 +110,7 @@ func (s *settings) takeNamer(o *config.Object) {
 func (s *settings) takeInterface(o *config.Object) {
 	it := defaults[o.Kind(thriftInterface, httpInterface, meshInterface)]
 	it.ip, it.port = o.String("ip", it.ip), o.Port("port", it.port)
-	if o.Has("tls") {
-		fmt.Println("tls of an interface is not done by this stand-in: it is served in the clear")
-	}
-	o.Ignore("tls", "socketOptions", "cache", "retryBaseSecs", "retryJitterSecs")
+	o.NotDone("tls") // rather than serve in the clear what should be secret
+	o.Ignore("socketOptions", "cache", "retryBaseSecs", "retryJitterSecs")
 	s.interfaces = append(s.interfaces, it)
 }

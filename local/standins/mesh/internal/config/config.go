@@ -213,5 +213,6 @@ type Admin struct {
 func TakeAdmin(top *Object, port int) Admin {
 	o := top.Object("admin")
 	defer o.Done()
+	o.NotDone("tls", "httpIdentifierPort")
 	return Admin{IP: o.String("ip", "0.0.0.0"), Port: o.Port("port", port)}
 }

@@ -36,7 +36,7 @@ func lookupGlobal(reads *live.Reads, path dtab.Path) (dtab.Tree[Name], bool, err
 	case "io.buoyant.hostportPfx", "io.buoyant.porthostPfx":
 		return rewriteHostPort(rest, kind == "io.buoyant.porthostPfx"), true, nil
 	default:
-		return neg, false, fmt.Errorf("Unknown namer: %s for path: %s", kind, path) //nolint:all
+		return neg, false, fmt.Errorf("Unknown namer: %s for path: %s", kind, path)
 	}
 }
 
@@ -92,7 +92,12 @@ func hostCell(host string) *live.Cell[[]string] {
 	cell := hosts.cells[host]
 	if cell == nil {
 		poll := func(ctx context.Context, cell *live.Cell[[]string]) { pollHost(ctx, host, cell) }
-		cell = live.NewFed(resolveEvery, poll, nil)
+		forget := func() {
+			hosts.Lock()
+			defer hosts.Unlock()
+			delete(hosts.cells, host)
+		}
+		cell = live.NewFed(resolveEvery, poll, forget)
 		hosts.cells[host] = cell
 	}
 	return cell

@@ -59,7 +59,7 @@ const maxDepth = 100
 const maxLookups = 100_000
 
 // errTooDeep is Finagle's own words.
-var errTooDeep = errors.New("Max recursion level reached.") //nolint:all
+var errTooDeep = errors.New("Max recursion level reached.")
 
 // binding is one pass over a name.
 type binding struct {

@@ -152,3 +152,14 @@ func TestANodeIsASlash24(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeIsANameWithHostNetwork(t *testing.T) {
+	on := func(node string) naming.Address {
+		return naming.Address{IP: "192.0.2.1", Meta: map[string]any{"nodeName": node}}
+	}
+	endpoints := []naming.Address{on("here"), on("there"), {IP: "192.0.2.2"}}
+	kept, known := LocalNodeByName("here").Apply(nil, endpoints)
+	if !known || len(kept) != 1 || kept[0].Meta["nodeName"] != "here" {
+		t.Errorf("kept %v", kept)
+	}
+}
