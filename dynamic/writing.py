@@ -235,7 +235,10 @@ def delete(client: Client, namespace: str, seen: str, journal: Journal) -> None:
         _wait_until_gone(client, namespace, live)
         break
     else:
-        raise unanswered or ConflictError(f"the table {namespace!r} comes back again and again")
+        if unanswered is None:
+            raise ConflictError(f"the table {namespace!r} comes back again and again")
+        said = f"{unanswered}; the deletion was tried for {tries.seconds:g} s"
+        raise type(unanswered)(said)
     journal.finish(None)
 
 

@@ -207,6 +207,10 @@ class FaultProxy:
         """
         self._rules.append(_Rule(method, path, fault, times))
 
+    def clear(self) -> None:
+        """No more faults."""
+        self._rules.clear()
+
     @property
     def writes(self) -> list[Seen]:
         """The requests so far that ask for a change."""

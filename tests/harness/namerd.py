@@ -1,4 +1,4 @@
-"""A namerd on loopback with its tables in memory, and what a test does to it by hand.
+"""A namerd on loopback, by default with its tables in memory, and what a test does to it by hand.
 
 By default the stand-in; the tests that use it hold on the real one as well.
 """
@@ -53,28 +53,30 @@ class Namerd:
 
 
 @contextmanager
-def namerd(
-    folder: Path, port: int | None = None, namers: list[dict[str, Any]] | None = None
-) -> Iterator[Namerd]:
-    """Start one on a free port, or a given one, and end it afterwards."""
-    with started(folder, port, namers) as (found, _):
+def namerd(folder: Path, port: int | None = None, **config: Any) -> Iterator[Namerd]:
+    """Start one on a free port, or a given one, and end it afterwards.
+
+    `config` adds to the configuration or replaces parts of it: `namers`, `storage`.
+    """
+    with started(folder, port, **config) as (found, _):
         yield found
 
 
 @contextmanager
 def started(
-    folder: Path, port: int | None = None, namers: list[dict[str, Any]] | None = None
+    folder: Path, port: int | None = None, **config: Any
 ) -> Iterator[tuple[Namerd, Process]]:
     """The same, with its process."""
     port = port or free_port()
-    config = {
+    whole = {
         "admin": {"ip": "127.0.0.1", "port": free_port()},
         "storage": {"kind": "io.l5d.inMemory", "namespaces": {}},
-        "namers": namers or [],
+        "namers": [],
         "interfaces": [{"kind": "io.l5d.httpController", "ip": "127.0.0.1", "port": port}],
+        **config,
     }
     with tempfile.NamedTemporaryFile("w", suffix=".json", dir=folder) as file:
-        json.dump(config, file)
+        json.dump(whole, file)
         file.flush()
         command: list[str | Path] = [standins.mesh_binaries() / "namerd", file.name]
         with running(command, folder / "namerd.log") as process:
