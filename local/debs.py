@@ -82,8 +82,14 @@ def _needed_by(packages: tuple[str, ...]) -> set[str]:
     """The packages and all that they depend on, installed or not."""
     leave_out = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
     options = ["--recurse", *(f"--no-{kind}" for kind in leave_out)]
-    listed = run(["apt-cache", "depends", *options, *packages], LC_ALL="C")
-    # A package stands at the line's start; " Depends: …" and <virtual packages> are its details.
+    return names(run(["apt-cache", "depends", *options, *packages], LC_ALL="C"))
+
+
+def names(listed: str) -> set[str]:
+    """The packages in what `apt-cache depends --recurse` prints.
+
+    One stands at its line's start; its dependencies are indented, virtual packages in <>.
+    """
     return {line for line in listed.splitlines() if line and line[0] not in " |<"}
 
 

@@ -149,8 +149,8 @@ class Refusals:
 
     def recent(self, name: str) -> bool:
         """Whether an image could not be had less than REFUSAL_SECONDS ago."""
-        since = self._now() - REFUSAL_SECONDS
-        return float(self._read().get(name, {}).get("time", 0)) > since
+        noted = self._read().get(name)
+        return noted is not None and float(noted["time"]) > self._now() - REFUSAL_SECONDS
 
     def add(self, reasons: Mapping[str, str]) -> None:
         """Remember images that could not be had, each with the reason."""

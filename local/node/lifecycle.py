@@ -51,6 +51,7 @@ def up() -> None:
         record = _record()
         _refuse_other_data(record, wanted)
         if not contact.running() or record.get("with") != started_with:
+            preflight.check_disk()
             with step("starting Kubernetes"):
                 _end()
                 configuration.write(files)

@@ -5,7 +5,6 @@ Everything here is done in the node's private mount namespace, and gone with it.
 
 import shutil
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 from local.errors import LocalError
@@ -64,7 +63,7 @@ def furnish(packages: Path, programs: Path) -> None:
 
 def _cover(top: Path, over: list[Path]) -> None:
     """Lay an overlay on a folder: `over` on top of it, and writes into memory."""
-    inner = list(_mounts_below(top))
+    inner = mounts_below(top)
     below = SCRATCH / "below" / top.name
     bind(top, below, recursive=True)
     layer = Path("/run/overlay") / top.name
@@ -77,7 +76,7 @@ def _cover(top: Path, over: list[Path]) -> None:
         _mount("--rbind", str(below / mount.relative_to(top)), str(mount))
 
 
-def _mounts_below(top: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> Iterable[Path]:
+def mounts_below(top: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> list[Path]:
     """The outermost mount points below a folder."""
     points = {Path(line.split()[4].encode().decode("unicode_escape")) for line in mountinfo.open()}
     below = {point for point in points if top in point.parents}

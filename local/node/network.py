@@ -74,8 +74,8 @@ def chosen() -> Network:
     text = os.environ.get(VARIABLE) or DEFAULT
     try:
         return Network.of(text)
-    except ValueError as error:
-        raise LocalError(f"{VARIABLE}: {error}; give an IPv4 /16 such as {DEFAULT}") from None
+    except ValueError:
+        raise LocalError(f"{VARIABLE}={text}: give an IPv4 /16 such as {DEFAULT}") from None
 
 
 def refuse_conflicts(network: Network) -> None:

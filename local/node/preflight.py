@@ -28,7 +28,6 @@ def check() -> None:
     for folder in (ROOT, CACHE, PYTHON.resolve()):
         if Path("/run") in folder.parents:
             raise LocalError(f"{folder} lies under /run, which the node has of its own: move it")
-    _check_disk()
 
 
 def check_tools() -> None:
@@ -44,7 +43,8 @@ def check_tools() -> None:
             raise LocalError(f"no `{tool}` here: `apt-get install {package}`")
 
 
-def _check_disk() -> None:
+def check_disk() -> None:
+    """Raise a LocalError where a node would start and soon be short of disk."""
     LOCAL.mkdir(exist_ok=True)
     free = shutil.disk_usage(LOCAL).free
     if free < DISK_NEEDED:

@@ -1,0 +1,132 @@
+"""Real images first: what is on the node, what a registry gives, what stands in."""
+
+import json
+import shutil
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import archives, binaries, images, node
+from local.archives import ANSWER_SECONDS, PullError
+from local.images import KUBECTL_PUBLISHED, Image, Refusals, provide
+from tests.e2e.cluster import Cluster, run, server_image
+from tests.harness.registry import registry, silent_registry
+
+REPOSITORY = "test/image"
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[str]:
+    """The name of an image that a registry on loopback publishes."""
+    with registry(server_image().archive(), REPOSITORY) as host:
+        yield f"{host}/{REPOSITORY}:1"
+
+
+@pytest.fixture
+def forgetful(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    """The node, without refusals remembered, and without the images that a test brings."""
+    monkeypatch.setattr(images, "REFUSALS", tmp_path / "refusals.json")
+    before = node.image_names()
+    yield cluster
+    for name in node.image_names() - before:
+        if name.startswith("127.0.0.1:"):
+            cluster.enter("ctr", "--namespace", "k8s.io", "images", "remove", name)
+
+
+def test_a_published_image_is_pulled_and_runs_under_its_own_name(
+    forgetful: Cluster, published: str
+) -> None:
+    provided = provide({"helloworldImage": published})
+    assert provided == {"helloworldImage": Image(published, real=True)}
+    pod = ("run", "published", f"--image={published}", "--image-pull-policy=Never")
+    forgetful.kubectl(*pod, "--restart=Never")
+    try:
+        forgetful.kubectl("wait", "pod/published", "--for=condition=Ready", "--timeout=120s")
+    finally:
+        forgetful.kubectl("delete", "pod", "published", "--now")
+
+
+def test_an_image_that_is_on_the_node_already_is_not_asked_for(
+    forgetful: Cluster, tmp_path: Path
+) -> None:
+    with registry(server_image().archive(), REPOSITORY) as host:
+        wanted = {"helloworldImage": f"{host}/{REPOSITORY}:2"}
+        first = provide(wanted)
+    assert provide(wanted) == first  # with the registry gone
+    assert first["helloworldImage"].real
+
+
+def test_a_pulled_image_keeps_its_digest(forgetful: Cluster, published: str) -> None:
+    provide({"helloworldImage": published})
+    own = server_image()
+    if own.name not in node.image_names():
+        node.load(own.archive())
+    listed = forgetful.enter("ctr", "--namespace", "k8s.io", "images", "list")
+    digests = {line.split()[0]: line.split()[2] for line in listed.splitlines()[1:]}
+    assert digests[published] == digests[own.name]
+
+
+def test_without_one_of_linkerd_and_namerd_both_are_stand_ins(
+    forgetful: Cluster, published: str
+) -> None:
+    missing = published.replace(REPOSITORY, "test/missing")
+    provided = provide({"linkerdImage": published, "namerdImage": missing})
+    assert {part: image.real for part, image in provided.items()} == {
+        "linkerdImage": False,
+        "namerdImage": False,
+    }
+    assert all(images.is_standin(image.name) for image in provided.values())
+    assert {image.name for image in provided.values()} <= node.image_names()
+
+
+def test_a_registry_that_never_answers_holds_nobody_up_twice(forgetful: Cluster) -> None:
+    with silent_registry() as host:
+        wanted = {"helloworldImage": f"{host}/{REPOSITORY}:1"}
+        assert not provide(wanted)["helloworldImage"].real
+        started = time.monotonic()
+        assert not provide(wanted)["helloworldImage"].real
+        assert time.monotonic() - started < ANSWER_SECONDS
+    assert Refusals(images.REFUSALS).recent(wanted["helloworldImage"])
+
+
+def test_kubectl_is_the_nodes_own_build_under_the_published_name(forgetful: Cluster) -> None:
+    provided = provide({"kubectlImage": KUBECTL_PUBLISHED})
+    assert provided == {"kubectlImage": Image(KUBECTL_PUBLISHED, real=True)}
+    pod = ("run", "kubectl", f"--image={KUBECTL_PUBLISHED}", "--restart=Never", "--rm", "-i", "-q")
+    said = forgetful.kubectl(*pod, "--", "version", "--client")
+    assert f"Client Version: {node.KUBERNETES_VERSION}" in said
+
+
+def test_another_kubectl_that_cannot_be_had_is_the_nodes_own_build(forgetful: Cluster) -> None:
+    with silent_registry() as host:
+        provided = provide({"kubectlImage": f"{host}/kubectl:v1.30.0"})["kubectlImage"]
+    assert provided.real
+    assert provided.name.startswith("linkerd-canary.local/kubectl:")
+
+
+def test_the_same_program_gives_the_same_digest(tmp_path: Path) -> None:
+    def digest(archive: str) -> str:
+        program = tmp_path / archive / "program"
+        program.parent.mkdir()
+        shutil.copy(server_image().program, program)
+        run(binaries.image_tool(), "build", "test/image:1", tmp_path / archive / "tar", program)
+        with tarfile.open(tmp_path / archive / "tar") as layout:
+            index = layout.extractfile("index.json")
+            assert index
+            return str(json.load(index)["manifests"][0]["digest"])
+
+    assert digest("first") == digest("second")
+
+
+def test_a_pull_says_in_one_line_why_it_failed(tmp_path: Path, published: str) -> None:
+    missing = published.replace(REPOSITORY, "test/missing")
+    with pytest.raises(PullError) as failed:
+        archives.pull(missing, tmp_path / "image.tar")
+    assert "404" in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert list(tmp_path.iterdir()) == []

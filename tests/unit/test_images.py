@@ -1,0 +1,73 @@
+"""local/images.py and local/archives.py: names, and what goes together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.archives import OwnImage
+from local.images import REFUSAL_SECONDS, Refusals, full_name, is_standin, together
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("buoyantio/linkerd:1.7.5", "docker.io/buoyantio/linkerd:1.7.5"),
+        ("buoyantio/linkerd", "docker.io/buoyantio/linkerd:latest"),
+        ("nginx", "docker.io/library/nginx:latest"),
+        ("nginx:1", "docker.io/library/nginx:1"),
+        ("registry.k8s.io/kubectl:v1.34.4", "registry.k8s.io/kubectl:v1.34.4"),
+        ("localhost/linkerd:1", "localhost/linkerd:1"),
+        ("mirror:5000/a/b", "mirror:5000/a/b:latest"),
+        ("mirror:5000/a/b:2", "mirror:5000/a/b:2"),
+        (f"a/b@{DIGEST}", f"docker.io/a/b@{DIGEST}"),
+        (f"a/b:1@{DIGEST}", f"docker.io/a/b@{DIGEST}"),
+    ],
+)
+def test_names_as_containerd_knows_them(name: str, full: str) -> None:
+    assert full_name(name) == full
+    assert full_name(full) == full
+
+
+@pytest.mark.parametrize(
+    ("found", "real"),
+    [
+        ({"linkerdImage", "namerdImage", "helloworldImage"},) * 2,
+        ({"linkerdImage", "namerdImage"},) * 2,
+        ({"linkerdImage", "helloworldImage"}, {"helloworldImage"}),
+        ({"namerdImage", "kubectlImage"}, {"kubectlImage"}),
+        (set(), set()),
+    ],
+)
+def test_linkerd_and_namerd_are_both_real_or_both_not(found: set[str], real: set[str]) -> None:
+    assert together(found) == real
+
+
+def test_an_own_image_is_named_by_what_its_program_was_built_from() -> None:
+    first = OwnImage(Path("/cache/mesh-0123456789ab/linkerd"))
+    assert first.name == "linkerd-canary.local/linkerd:0123456789ab"
+    assert is_standin(first.name)
+    assert OwnImage(first.program, as_name="registry.example/x:1").name == "registry.example/x:1"
+    assert not is_standin("registry.k8s.io/kubectl:v1.34.4")
+
+
+def test_refusals_are_remembered_for_a_while(tmp_path: Path) -> None:
+    now = 1000.0
+    refusals = Refusals(tmp_path / "refusals.json", lambda: now)
+    assert not refusals.recent("registry.example/a:1")
+    refusals.add({"registry.example/a:1": "no such host"})
+    refusals.add({"registry.example/b:1": "refused"})
+    assert refusals.recent("registry.example/a:1")
+    assert refusals.recent("registry.example/b:1")
+    assert not refusals.recent("registry.example/c:1")
+    noted = json.loads((tmp_path / "refusals.json").read_text())
+    assert noted["registry.example/a:1"] == {"time": 1000.0, "why": "no such host"}
+    now += REFUSAL_SECONDS
+    assert not refusals.recent("registry.example/a:1")
+
+
+def test_a_torn_record_of_refusals_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "refusals.json").write_text('{"registry.exa')
+    assert not Refusals(tmp_path / "refusals.json").recent("registry.example/a:1")
