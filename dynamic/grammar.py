@@ -264,6 +264,11 @@ def _only(text: str, pattern: re.Pattern[str]) -> str:
     return path
 
 
+def labels(path: str) -> list[str]:
+    """The labels of a canonical path or prefix; `/` has none."""
+    return path[1:].split("/") if path != "/" else []
+
+
 def show(dtab: Iterable[Dentry]) -> str:
     """The table in namerd's canonical text: `/a=>/b;/c=>3.00*/d & 7.00*/e`."""
     return ";".join([f"{prefix}=>{show_tree(dst)}" for prefix, dst in dtab])

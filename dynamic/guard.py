@@ -6,9 +6,12 @@ traffic, and a baseline without pods leaves the canary everything.
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
+from dynamic import grammar
 from dynamic.client import Client, Deadline
 from dynamic.errors import NoEndpointsError, NotServedError
+from dynamic.grammar import Dtab, Tree
 
 ENDPOINTS_SECONDS = 30.0
 """How long a branch may take to get its first endpoint."""
@@ -17,17 +20,59 @@ BOUND_SECONDS = 10.0
 """How long namerd may take to bind the branches of a table that it serves."""
 
 
-def endpoints(client: Client, rising: Iterable[tuple[str, str]], table: str) -> dict[str, set[str]]:
+MAX_TABLE_IN_URL = 3000
+"""Characters. namerd's HTTP server takes a first line of 4096 bytes (Finagle's default)."""
+
+
+def endpoints(
+    client: Client, rising: Iterable[tuple[str, str]], table: Dtab
+) -> dict[str, set[str]]:
     """The bound names of the branches, by the prefix they are to serve.
 
-    `rising` are pairs of prefix and branch; `table` is the whole table that is to be written.
+    `rising` are pairs of prefix and branch; `table` is the table that is to be written.
     Raises NoEndpointsError, naming the branch, where one gets no endpoint in time.
     """
     deadline = Deadline(ENDPOINTS_SECONDS)
     found: dict[str, set[str]] = {}
     for prefix, branch in rising:
-        found.setdefault(prefix, set()).update(_endpoints_of(client, branch, table, deadline))
+        asked = _for_url(table, branch)
+        found.setdefault(prefix, set()).update(_endpoints_of(client, branch, asked, deadline))
     return found
+
+
+def _for_url(table: Dtab, path: str) -> str:
+    """The table's text, or where that is too long only the entries that the path can come by."""
+    text = grammar.show(table)
+    return text if len(quote(text)) <= MAX_TABLE_IN_URL else grammar.show(_reached(table, path))
+
+
+def _reached(table: Dtab, path: str) -> Dtab:
+    prefixes = [grammar.labels(dentry.prefix) for dentry in table]
+    paths, kept = [grammar.labels(path)], set()
+    for labels in paths:  # which grows as it is gone through
+        for i, prefix in enumerate(prefixes):
+            if len(prefix) > len(labels) or not all(
+                own in ("*", other) for own, other in zip(prefix, labels, strict=False)
+            ):
+                continue
+            kept.add(i)
+            for leaf in _paths(table[i].dst):
+                after = grammar.labels(leaf) + labels[len(prefix) :]
+                if after not in paths and len(after) < 64 and len(paths) < 1000:
+                    paths.append(after)
+    return tuple(table[i] for i in sorted(kept))
+
+
+def _paths(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, str):
+        if tree.startswith("/"):
+            yield tree
+    elif isinstance(tree, grammar.Alt):
+        for each in tree.trees:
+            yield from _paths(each)
+    else:
+        for branch in tree.branches:
+            yield from _paths(branch.tree)
 
 
 def _endpoints_of(client: Client, branch: str, table: str, deadline: Deadline) -> set[str]:

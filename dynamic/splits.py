@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
+from dynamic import grammar
 from dynamic.grammar import Dentry, Dtab, Tree, Union, Weighted
 
 Weights: TypeAlias = Mapping[str, int]
@@ -85,9 +86,5 @@ def rising(before: Splits, after: Splits) -> list[tuple[str, str]]:
 
 def overlapping(one: str, other: str) -> bool:
     """Whether some path lies under both prefixes, `*` standing for any one label."""
-    pairs = zip(_labels(one), _labels(other), strict=False)
+    pairs = zip(grammar.labels(one), grammar.labels(other), strict=False)
     return all(a == b or "*" in (a, b) for a, b in pairs)
-
-
-def _labels(prefix: str) -> list[str]:
-    return [label for label in prefix.split("/") if label]

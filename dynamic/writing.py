@@ -125,7 +125,7 @@ class _Write:
     def _guarded(self) -> dict[str, set[str]]:
         """The bound names of what rises, which takes endpoints."""
         rising = splits.rising(self._wanted.before, self._wanted.splits)
-        return guard.endpoints(self._client, rising, self._text)
+        return guard.endpoints(self._client, rising, self._wanted.table)
 
     def _written_over(self, live: Table | None) -> bool:
         """Write once; False where that has to be looked at again."""

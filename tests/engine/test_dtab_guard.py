@@ -207,6 +207,19 @@ def test_branches_with_alternatives_need_one_that_serves(
     assert stack.up(inputs) == "create"
 
 
+def test_a_table_too_long_for_a_url_is_asked_by_the_entries_that_matter(
+    stack: Stack, apps: Apps, proxy: FaultProxy
+) -> None:
+    others = [f"/srv/other-{i} => /#/io.l5d.k8s/{APPS}/http/other-{i}" for i in range(200)]
+    inputs = {**world(proxy.url, 50), "dentries": [*BASE, *others]}
+    assert stack.up(inputs) == "create"
+    asked = [seen.path for seen in proxy.requests if "/delegate/" in seen.path]
+    assert len(asked) == 2
+    assert all(len(path) < 400 for path in asked)
+    apps.serve(world_v2=0)
+    refused(stack, {**inputs, "splits": {WORLD: {V1: 40, V2: 60}}}, V2)
+
+
 def bound_to(*services: str) -> str:
     def leaf(name: str) -> dict[str, Any]:
         bound = {"addr": {"type": "bound", "addrs": [{"ip": "203.0.113.1", "port": 7778}]}}
