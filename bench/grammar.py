@@ -1,0 +1,56 @@
+"""The dtab language: how parsing, showing and comparing grow to ten thousand entries."""
+
+import time
+from collections.abc import Callable
+
+from bench.report import Bound, Ratio, median
+from dynamic import grammar
+
+SIZES = (2_000, 10_000)
+ROUNDS = 7
+SECONDS_A_PASS = 0.1
+"""What one pass over ten thousand entries may take."""
+
+GROWTH = 8
+"""How many times longer five times as many entries may take."""
+
+
+def main() -> None:
+    """Measure, and print each pass against its bound and against a fifth of the entries."""
+    few, many = (_passes(size) for size in SIZES)
+    for name, figure in many.items():
+        print(Bound(f"{name} of {SIZES[1]:,} entries", figure, SECONDS_A_PASS))
+        print(Ratio(f"{name}: five times as many entries", figure, few[name], GROWTH))
+
+
+def table(size: int) -> str:
+    """Half plain entries, half unions of two, in canonical form."""
+    return ";".join(
+        f"/svc/{i}/*/http=>/#/io.l5d.k8s/ns-{i}/http/name-{i}"
+        if i % 2
+        else f"/host/world-{i}=>90.00*/srv/world-{i}-v1 & 10.00*/srv/world-{i}-v2"
+        for i in range(size)
+    )
+
+
+def _passes(size: int) -> dict[str, float]:
+    text = table(size)
+    parsed, again = grammar.parse(text), grammar.parse(text)
+    return {
+        "parse": _seconds(lambda: grammar.parse(text)),
+        "show": _seconds(lambda: grammar.show(parsed)),
+        "compare": _seconds(lambda: grammar.same(parsed, again)),
+    }
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    figures = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        act()
+        figures.append(time.perf_counter() - began)
+    return median(figures)
+
+
+if __name__ == "__main__":
+    main()
