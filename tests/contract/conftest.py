@@ -16,7 +16,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from mesh import routes
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi
 from tests.contract.pair import Mesh
@@ -96,9 +95,11 @@ def _start_apps(it: StandIns) -> None:
 
 
 def _create_tables(api: NamerdApi) -> None:
-    internal = [*routes.internal(APPS_NAMESPACE), "/host/world => /srv/world-v1"]
-    api.must("POST", "internal", 204, " ; ".join(internal))
-    api.must("POST", "external", 204, " ; ".join(routes.external(APPS_NAMESPACE)))
+    """The walkthrough's tables, before any split."""
+    service = f"/#/io.l5d.k8s/{APPS_NAMESPACE}/http"
+    api.must("POST", "external", 204, f"/host => {service}/hello ; /svc/* => /host")
+    chain = "/host => /srv ; /tmp => /srv ; /svc => /host ; /host/world => /srv/world-v1"
+    api.must("POST", "internal", 204, f"/srv => {service} ; {chain}")
 
 
 @pytest.fixture(scope="package")
