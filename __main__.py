@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import settings
-from apps.hello_world import HelloWorld
+from apps.services import Services
 from dynamic import Dtab
 from infra.existing import existing_cluster
 from infra.kubeconfig import KubeconfigError
@@ -41,7 +41,7 @@ linkerd = Linkerd(
     config.source_ranges,
     opts=in_mesh,
 )
-apps = HelloWorld(config.apps_namespace, config.helloworld_image, config.replicas, opts=in_apps)
+apps = Services(config.apps_namespace, config.services, config.services_are_secret, opts=in_apps)
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,
@@ -53,8 +53,8 @@ served = pulumi.ResourceOptions(depends_on=[discovery, namerd, apps], deleted_wi
 Dtab(
     "external",
     namespace="external",
-    dentries=routes.external(config.apps_namespace),
-    splits={},
+    dentries=routes.external(config.apps_namespace, config.entry),
+    splits=routes.external_splits(config.apps_namespace, config.entry),
     namerd=reach_namerd,
     adopt=config.adopt_existing,
     opts=served,
@@ -63,7 +63,7 @@ internal = Dtab(
     "internal",
     namespace="internal",
     dentries=routes.internal(config.apps_namespace),
-    splits=routes.canary_split(config.canary_weight),
+    splits=routes.internal_splits(config.services),
     namerd=reach_namerd,
     adopt=config.adopt_existing,
     max_weight_step=config.max_weight_step,

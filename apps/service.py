@@ -25,7 +25,7 @@ class HttpService(pulumi.ComponentResource):
         port: int,
         replicas: int,
         args: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:apps:HttpService", name, {}, opts)
@@ -59,7 +59,7 @@ class HttpService(pulumi.ComponentResource):
 
 
 def _container(
-    image: str, port: int, args: Sequence[str], env: Mapping[str, str]
+    image: str, port: int, args: Sequence[str], env: Mapping[str, pulumi.Input[str]]
 ) -> dict[str, Any]:
     return {
         "name": "service",

@@ -1,28 +1,50 @@
-"""The routing tables before any split: how a name becomes a Kubernetes service.
+"""The routing tables: how a name becomes a Kubernetes service.
 
 A dtab is read from its last entry up: each `/prefix => destination` rewrites a name until it is one
 of `/#/io.l5d.k8s/<namespace>/<port name>/<service>`, which namerd's Kubernetes namer looks up.
 """
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
-def external(apps_namespace: str) -> list[str]:
-    """What comes from outside goes to hello, whatever host it asked for."""
-    return [
-        f"/host => /#/io.l5d.k8s/{apps_namespace}/http/hello",
-        "/svc/* => /host",
-    ]
+if TYPE_CHECKING:
+    from settings import Service
+
+Splits: TypeAlias = dict[str, dict[str, int]]
+"""Whole percents by branch by prefix."""
+
+_TO_ENTRY = "/host"
+
+
+def external(apps_namespace: str, entry: "Service") -> list[str]:
+    """What comes from outside goes to one service, whatever host it asked for."""
+    base = ["/svc/* => /host"]
+    return base if entry.is_split else [f"{_TO_ENTRY} => {_of(apps_namespace)}/{entry.name}", *base]
+
+
+def external_splits(apps_namespace: str, entry: "Service") -> Splits:
+    """The split of what comes from outside, where the service it goes to has versions."""
+    return {_TO_ENTRY: _branches(_of(apps_namespace), entry)} if entry.is_split else {}
 
 
 def internal(apps_namespace: str) -> list[str]:
     """A service asks for another by its name; a split stands in for a name that has versions."""
     return [
-        f"/srv => /#/io.l5d.k8s/{apps_namespace}/http",
+        f"/srv => {_of(apps_namespace)}",
         "/host => /srv",
         "/tmp => /srv",
         "/svc => /host",
     ]
 
 
-def canary_split(weight: int) -> dict[str, dict[str, int]]:
-    """World's traffic: `weight` percent to world-v2, the rest to world-v1."""
-    return {"/host/world": {"/srv/world-v1": 100 - weight, "/srv/world-v2": weight}}
+def internal_splits(services: "Iterable[Service]") -> Splits:
+    """The splits of services between their versions: `/srv/world-v1` 90, `/srv/world-v2` 10."""
+    return {service.prefix: _branches("/srv", service) for service in services if service.is_split}
+
+
+def _branches(base: str, service: "Service") -> dict[str, int]:
+    return {f"{base}/{name}": percent for name, percent in service.weights.items()}
+
+
+def _of(namespace: str) -> str:
+    return f"/#/io.l5d.k8s/{namespace}/http"

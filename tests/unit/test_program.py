@@ -3,6 +3,7 @@
 import asyncio
 import json
 import runpy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 import yaml
 from pulumi.runtime import mocks, rpc
 
-from mesh import routes
 from tests.unit.test_settings import ROOT, defaults
 
 KUBECONFIG = yaml.safe_dump(
@@ -47,11 +47,14 @@ class Recorder(mocks.Mocks):
         return inputs
 
 
-def run_program(config: dict[str, str]) -> Recorder:
-    """What `__main__.py` declares with the defaults and `config`."""
+def run_program(config: dict[str, str], secret: Sequence[str] = ()) -> Recorder:
+    """What `__main__.py` declares with the defaults and `config`, some of whose keys are secret."""
     recorder = Recorder()
     values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
-    pulumi.runtime.set_all_config({f"linkerd-canary:{key}": text for key, text in values.items()})
+    pulumi.runtime.set_all_config(
+        {f"linkerd-canary:{key}": text for key, text in values.items()},
+        [f"linkerd-canary:{key}" for key in secret],
+    )
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(recorder, project="linkerd-canary", stack="test", preview=False)
 
@@ -257,10 +260,14 @@ def test_the_apps(
     assert [(one["name"], one["port"]) for one in spec["ports"]] == [("http", port)]
 
 
-def test_the_base_tables() -> None:
-    assert routes.external("apps") == ["/host => /#/io.l5d.k8s/apps/http/hello", "/svc/* => /host"]
-    assert routes.internal("apps") == [
-        "/srv => /#/io.l5d.k8s/apps/http",
+def test_the_base_tables(program: Recorder) -> None:
+    assert program.get("Dtab", "external")["dentries"] == [
+        "/host => /#/io.l5d.k8s/hello-world/http/hello",
+        "/svc/* => /host",
+    ]
+    assert program.get("Dtab", "external")["splits"] == {}
+    assert program.get("Dtab", "internal")["dentries"] == [
+        "/srv => /#/io.l5d.k8s/hello-world/http",
         "/host => /srv",
         "/tmp => /srv",
         "/svc => /host",

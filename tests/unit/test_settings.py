@@ -1,5 +1,6 @@
-"""settings.py: every wrong value is one line naming the key, the value and what is allowed."""
+"""settings: every wrong value is one line naming the key, the value and what is allowed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,8 @@ def project_config() -> dict[str, dict[str, object]]:
 
 def defaults() -> dict[str, str]:
     """The declared defaults as the engine hands them to the program."""
-    texts = {"true": "true", "True": "true", "False": "false"}
     return {
-        key: texts.get(str(entry["default"]), str(entry["default"]))
+        key: entry["default"] if isinstance(entry["default"], str) else json.dumps(entry["default"])
         for key, entry in project_config().items()
     }
 
@@ -35,6 +35,7 @@ def test_the_declared_defaults_are_accepted() -> None:
     assert parsed.exposure == "LoadBalancer"
     assert parsed.source_ranges == ()
     assert not parsed.adopt_existing
+    assert parsed.entry.name == "hello"
 
 
 def test_every_declared_key_has_type_default_and_description() -> None:
@@ -74,6 +75,7 @@ def test_a_missing_key_is_named() -> None:
         ("appsNamespace", "a" * 64, "a Kubernetes name"),
         ("linkerdImage", "", "an image such as"),
         ("linkerdImage", "two words", "an image such as"),
+        ("entryService", "nothing", "it must be one of hello, world"),
         ("sourceRanges", "10.0.0.0/8", "a list of texts"),
         ("sourceRanges", "[1]", "a list of texts"),
         ("sourceRanges", '["10.0.0.1/8"]', "has host bits set"),
@@ -83,7 +85,7 @@ def test_a_wrong_value_is_one_line(key: str, value: str, allowed: str) -> None:
     with pytest.raises(settings.SettingsError) as raised:
         settings.parse({**defaults(), key: value})
     said = str(raised.value)
-    assert said.startswith(f"config {key} is {value!r}: ")
+    assert said.startswith(f"config {key} is {value!r}")
     assert allowed in said
     assert "\n" not in said
 

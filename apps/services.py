@@ -1,0 +1,46 @@
+"""The services that a stack declares, and the versions that they run in."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from apps.service import HttpService
+
+if TYPE_CHECKING:
+    from settings import Service
+
+
+class Services(pulumi.ComponentResource):
+    """One HttpService for each service without versions, and for each version.
+
+    With `secret_env`, the variables' values are encrypted in the state and hidden in previews.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        services: "Iterable[Service]",
+        secret_env: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        # Until there were services of one's own, these were the component HelloWorld.
+        former = pulumi.Alias(type_="linkerd-canary:apps:HelloWorld", name="hello-world")
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[former]))
+        super().__init__("linkerd-canary:apps:Services", "services", {}, opts)
+        for deployment in (each for service in services for each in service.deployments):
+            env: dict[str, pulumi.Input[str]] = {
+                name: pulumi.Output.secret(value) if secret_env else value
+                for name, value in deployment.env.items()
+            }
+            HttpService(
+                deployment.name,
+                namespace,
+                deployment.image,
+                deployment.port,
+                deployment.replicas,
+                deployment.args,
+                env,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.register_outputs({})

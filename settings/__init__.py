@@ -1,0 +1,157 @@
+"""The stack's config as one typed, checked, frozen object.
+
+The keys, their types, defaults and descriptions are in Pulumi.yaml; the engine fills the defaults
+in. This package adds what a type cannot say: ranges, forms, and that there are no unknown keys.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
+
+from settings import readers, services
+from settings.errors import SettingsError
+from settings.services import Service
+
+__all__ = ["Service", "Settings", "SettingsError", "load", "parse"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One stack's config, checked."""
+
+    canary_weight: int
+    """Percent of the traffic for the second of two versions, 0–100."""
+    max_weight_step: int
+    """The most percents that one update may add to a branch, 1–100."""
+    adopt_existing: bool
+    """Whether tables that exist in namerd with other content are taken over."""
+    platform: str
+    """Where the cluster comes from: kubeconfig."""
+    kubeconfig: str
+    """Path or content of a kubeconfig; empty for the ambient one. Not to be shown."""
+    kube_context: str
+    """Name of a context in it; empty for its current one."""
+    cluster_identifier: str
+    """A name for the cluster that outlives address and credentials; empty for the stack's name."""
+    mesh_namespace: str
+    apps_namespace: str
+    linkerd_image: str
+    namerd_image: str
+    kubectl_image: str
+    helloworld_image: str
+    """What a service runs that names no image."""
+    exposure: str
+    """LoadBalancer, NodePort or ClusterIP."""
+    source_ranges: tuple[str, ...]
+    """CIDRs that the load balancer lets in; empty for all."""
+    replicas: int
+    """Pods of each service or version that does not say, 1–100."""
+    services: tuple[Service, ...]
+    """Sorted by name."""
+    services_are_secret: bool
+    """Whether `services` was set as a secret, or holds one."""
+    entry_service: str
+    """The name of the service that requests from outside reach."""
+
+    @property
+    def entry(self) -> Service:
+        """The service that requests from outside reach."""
+        return next(each for each in self.services if each.name == self.entry_service)
+
+
+def load() -> Settings:
+    """The running stack's settings; a SettingsError for the first wrong value."""
+    prefix = f"{pulumi.get_project()}:"
+    # pulumi.Config looks single keys up; unknown ones show only in the whole.
+    everything = {**get_config_env(), **CONFIG.get()}
+    ours = {key: value for key, value in everything.items() if key.startswith(prefix)}
+    config = {key.removeprefix(prefix): str(value) for key, value in ours.items()}
+    return parse(config, secret={key for key in config if is_config_secret(f"{prefix}{key}")})
+
+
+def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
+    """Settings of config values by their short keys; a SettingsError for the first wrong one.
+
+    `secret` are the keys that the stack keeps encrypted.
+    """
+    unknown = sorted(set(config) - {*_KEYS, SERVICES})
+    if unknown:
+        raise SettingsError(
+            f"config key {unknown[0]!r} is not one of this project's: remove it with "
+            f"`pulumi config rm {unknown[0]}`; the keys are {', '.join((*_KEYS, SERVICES))}"
+        )
+    values = {_field(key): _value(key, reader, config) for key, reader in _KEYS.items()}
+    if values["mesh_namespace"] == values["apps_namespace"]:
+        raise SettingsError(
+            f"config appsNamespace is {values['apps_namespace']!r}, the same as meshNamespace: "
+            "the mesh and the apps need a namespace each"
+        )
+    found = Settings(
+        **values,
+        services=services.read(_given(SERVICES, config), _service_defaults(values)),
+        services_are_secret=SERVICES in secret,
+    )
+    _refuse_missing_entry(found)
+    return found
+
+
+def _service_defaults(values: Mapping[str, Any]) -> services.Defaults:
+    return services.Defaults(
+        values["helloworld_image"], values["replicas"], values["canary_weight"]
+    )
+
+
+def _refuse_missing_entry(settings: Settings) -> None:
+    names = [service.name for service in settings.services]
+    if settings.entry_service not in names:
+        raise SettingsError(
+            f"config entryService is {settings.entry_service!r}, which is no service: it must be "
+            f"one of {', '.join(names)}"
+        )
+
+
+def _value(key: str, reader: Callable[[str], T], config: Mapping[str, str]) -> T:
+    value = _given(key, config)
+    try:
+        return reader(value)
+    except ValueError as error:
+        raise SettingsError(f"config {key} is {value!r}: {error}") from None
+
+
+def _given(key: str, config: Mapping[str, str]) -> str:
+    if key not in config:
+        raise SettingsError(f"config {key} is missing: set it with `pulumi config set {key} …`")
+    return config[key]
+
+
+def _field(key: str) -> str:
+    return re.sub(r"[A-Z]", lambda capital: f"_{capital[0].lower()}", key)
+
+
+SERVICES = "services"
+
+_KEYS: Mapping[str, Callable[[str], Any]] = {
+    "canaryWeight": readers.integer(0, 100),
+    "maxWeightStep": readers.integer(1, 100),
+    "adoptExisting": readers.boolean,
+    "platform": readers.one_of("kubeconfig"),
+    "kubeconfig": readers.text,
+    "kubeContext": readers.text,
+    "clusterIdentifier": readers.text,
+    "meshNamespace": readers.dns_label,
+    "appsNamespace": readers.dns_label,
+    "linkerdImage": readers.image,
+    "namerdImage": readers.image,
+    "kubectlImage": readers.image,
+    "helloworldImage": readers.image,
+    "exposure": readers.one_of("LoadBalancer", "NodePort", "ClusterIP"),
+    "sourceRanges": readers.cidrs,
+    "replicas": readers.integer(1, 100),
+    "entryService": readers.dns_label,
+}

@@ -1,0 +1,252 @@
+"""The config key `services`: HTTP services, and how traffic is split between their versions."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, TypeVar
+
+from settings import readers
+from settings.errors import SettingsError
+
+VERSION_KEYS = ("image", "port", "args", "env", "replicas")
+SERVICE_KEYS = (*VERSION_KEYS, "versions", "weights", "prefix")
+OWN_VARIABLES = ("POD_IP", "NODE_NAME", "HOST_IP", "http_proxy")
+"""What every service's environment has by itself."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What runs under one name of its own: a service without versions, or one version."""
+
+    name: str
+    image: str
+    port: int
+    replicas: int
+    args: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A name that other services call, and what answers."""
+
+    name: str
+    prefix: str
+    """The name in the routing table: `/host/world`."""
+    deployments: tuple[Deployment, ...]
+    weights: Mapping[str, int]
+    """Whole percents by deployment, adding up to 100."""
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the routing table needs an entry for it beside the base."""
+        names = [deployment.name for deployment in self.deployments]
+        return names != [self.name] or self.prefix != f"/host/{self.name}"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a service takes that does not say otherwise."""
+
+    image: str
+    replicas: int
+    canary_weight: int
+    """Percent for the second of two versions without `weights`."""
+
+
+def read(text: str, defaults: Defaults) -> tuple[Service, ...]:
+    """The services, sorted by name; a SettingsError for the first thing wrong, which it places.
+
+    No message shows an environment's values or arguments: they may be secret.
+    """
+    parsed = readers.parsed_json(text)
+    if not isinstance(parsed, dict) or not parsed:
+        raise SettingsError("config services must be an object with a service or more by name")
+    found = tuple(
+        _Node(f"services.{name}", parsed[name]).service(name, defaults) for name in sorted(parsed)
+    )
+    _refuse_clashes(found)
+    follow = any(_follows_canary_weight(parsed[service.name]) for service in found)
+    if defaults.canary_weight and not follow:
+        raise SettingsError(
+            f"config canaryWeight is {defaults.canary_weight}, but no service has two versions "
+            "without `weights` for it to move: set it to 0, or leave one's weights out"
+        )
+    return found
+
+
+def _follows_canary_weight(given: Mapping[str, Any]) -> bool:
+    return len(given.get("versions", ())) == 2 and "weights" not in given
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A part of the value, and where it is."""
+
+    place: str
+    value: Any
+
+    def fail(self, reason: str, value: object = None) -> SettingsError:
+        shown = "" if value is None else f" is {value!r}"
+        return SettingsError(f"config {self.place}{shown}: {reason}")
+
+    def at(self, key: str) -> "_Node":
+        return _Node(f"{self.place}.{key}", self.value.get(key))
+
+    def service(self, name: str, defaults: Defaults) -> Service:
+        _checked(_Node("services", name), readers.dns_label)
+        self._refuse_unknown(SERVICE_KEYS, "a service")
+        inherited = {key: self.value[key] for key in VERSION_KEYS if key in self.value}
+        if "versions" not in self.value:
+            if "weights" in self.value:
+                raise self.at("weights").fail("there are no versions to weigh")
+            deployments = [self._deployment(name, inherited, defaults)]
+            weights = {name: 100}
+        else:
+            deployments = list(self._versions(name, inherited, defaults))
+            weights = self._weights(name, defaults.canary_weight)
+        return Service(name, self._prefix(name), tuple(deployments), weights)
+
+    def _versions(
+        self, name: str, inherited: Mapping[str, Any], defaults: Defaults
+    ) -> Iterator[Deployment]:
+        versions = self.at("versions")
+        if not isinstance(versions.value, dict) or not versions.value:
+            raise versions.fail("it must be an object with a version or more by name")
+        for version in sorted(versions.value):
+            node = versions.at(version)
+            node._refuse_unknown(VERSION_KEYS, "a version")
+            yield node._deployment(f"{name}-{version}", inherited, defaults)
+
+    def _deployment(
+        self, name: str, inherited: Mapping[str, Any], defaults: Defaults
+    ) -> Deployment:
+        """What this service or version declares; what it leaves out is inherited."""
+        _checked(_Node(self.place, name), readers.dns_label)
+        given = _Node(self.place, {**inherited, **self.value})
+        if "port" not in given.value:
+            raise self.at("port").fail("it is missing: a whole number from 1 to 65535")
+        env = {**_Node(self.place, inherited).env(), **self.env()}
+        return Deployment(
+            name=name,
+            image=_checked(given.at("image"), readers.image, defaults.image),
+            port=_whole(given.at("port"), 1, 65535),
+            replicas=_whole(given.at("replicas"), 1, 100, defaults.replicas),
+            args=given.args(),
+            env=env,
+        )
+
+    def args(self) -> tuple[str, ...]:
+        args = self.at("args")
+        if args.value is None:
+            return ()
+        if not isinstance(args.value, list) or not all(isinstance(one, str) for one in args.value):
+            raise args.fail("it must be a list of texts")
+        return tuple(args.value)
+
+    def env(self) -> dict[str, str]:
+        env = self.at("env")
+        if env.value is None:
+            return {}
+        if not isinstance(env.value, dict):
+            raise env.fail("it must be an object with a text by each variable's name")
+        for name, value in env.value.items():
+            if name in OWN_VARIABLES:
+                raise env.at(name).fail("the service has this variable by itself")
+            if not re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name):
+                raise env.fail("a variable's name is of letters, digits, _, . and -", name)
+            if not isinstance(value, str):
+                raise env.at(name).fail("it must be a text: put it in quotes")
+        return dict(env.value)
+
+    def _weights(self, name: str, canary_weight: int) -> dict[str, int]:
+        """Whole percents by deployment."""
+        weights, versions = self.at("weights"), sorted(self.value["versions"])
+        if weights.value is None:
+            return self._moved_by_canary_weight(name, versions, canary_weight)
+        if not isinstance(weights.value, dict):
+            raise weights.fail("it must be an object with a whole percent by version")
+        for version in weights.value:
+            if version not in versions:
+                raise weights.at(version).fail(f"there is no such version, only {_and(versions)}")
+        found = {version: _whole(weights.at(version), 0, 100, 0) for version in versions}
+        if sum(found.values()) != 100:
+            raise weights.fail(f"the percents add up to {sum(found.values())}, not to 100")
+        return {f"{name}-{version}": percent for version, percent in found.items()}
+
+    def _moved_by_canary_weight(
+        self, name: str, versions: list[str], canary_weight: int
+    ) -> dict[str, int]:
+        """The version that sorts last takes canaryWeight, the other one the rest."""
+        if len(versions) == 1:
+            return {f"{name}-{versions[0]}": 100}
+        if len(versions) > 2:
+            raise self.at("weights").fail(
+                f"it is missing: a whole percent each of {_and(versions)}"
+            )
+        if versions != sorted(versions, key=_as_numbered):
+            raise self.at("versions").fail(
+                f"canaryWeight moves the version that sorts last, and {_and(versions)} do not sort "
+                "as their numbers do: give both as many digits"
+            )
+        baseline, canary = (f"{name}-{version}" for version in versions)
+        return {baseline: 100 - canary_weight, canary: canary_weight}
+
+    def _prefix(self, name: str) -> str:
+        label = r"[\w.:-]+"
+        allowed = readers.form(
+            rf"/(host|svc)(/{label})+", "a name in the routing table such as /host/world"
+        )
+        return _checked(self.at("prefix"), allowed, f"/host/{name}")
+
+    def _refuse_unknown(self, keys: tuple[str, ...], what: str) -> None:
+        if not isinstance(self.value, dict):
+            raise self.fail(f"{what} is an object with {_and(keys)}")
+        for key in self.value:
+            if key not in keys:
+                raise self.at(key).fail(f"{what} has no such key, only {_and(keys)}")
+
+
+def _checked(node: _Node, reader: Callable[[str], T], default: T | None = None) -> T:
+    if node.value is None and default is not None:
+        return default
+    try:
+        return reader(node.value if isinstance(node.value, str) else "")
+    except ValueError as error:
+        raise node.fail(str(error), node.value) from None
+
+
+def _whole(node: _Node, low: int, high: int, default: int | None = None) -> int:
+    number = node.value if node.value is not None else default
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise node.fail(f"it must be a whole number from {low} to {high}", number)
+    return number
+
+
+def _refuse_clashes(services: tuple[Service, ...]) -> None:
+    for one, other in combinations(services, 2):
+        names = {deployment.name for deployment in one.deployments}
+        for deployment in other.deployments:
+            if deployment.name in names:
+                raise SettingsError(
+                    f"config services: {one.name} and {other.name} would both run {deployment.name}"
+                )
+        shorter, longer = sorted((f"{one.prefix}/", f"{other.prefix}/"), key=len)
+        if longer.startswith(shorter):
+            raise SettingsError(
+                f"config services: the prefixes of {one.name} and {other.name}, {one.prefix} and "
+                f"{other.prefix}, overlap"
+            )
+
+
+def _as_numbered(version: str) -> list[tuple[str, int]]:
+    """A key that sorts v9 before v10."""
+    return [(word, int(digits or 0)) for word, digits in re.findall(r"(\D*)(\d*)", version)]
+
+
+def _and(words: tuple[str, ...] | list[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
