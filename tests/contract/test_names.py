@@ -1,4 +1,4 @@
-"""Rows of namerd's HTTP API that follow names: delegate, bind, addr."""
+"""namerd's HTTP API that follows names: delegate, bind, addr."""
 
 from typing import Any
 

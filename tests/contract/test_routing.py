@@ -1,4 +1,4 @@
-"""How linkerd splits requests: rows of the facts' table of routes."""
+"""How linkerd splits requests, by the weights, wildcards and alternatives of a routing table."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Rows of namerd's HTTP API that read and write tables, with each storage."""
+"""namerd's HTTP API that reads and writes tables, with each storage."""
 
 import base64
 import json
