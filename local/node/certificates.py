@@ -1,9 +1,8 @@
 """The cluster's certificates and kubeconfigs, made once by kubeadm's phases."""
 
-import subprocess
 from pathlib import Path
 
-from local.errors import LocalError
+from local.node.commands import said_by
 from local.node.identity import KUBERNETES
 from local.paths import KUBECONFIG
 
@@ -22,11 +21,11 @@ def make(programs: Path) -> None:
     if (KUBERNETES / "complete").exists() and KUBECONFIG.exists():
         return
     kubeadm, config = programs / "kubeadm", KUBERNETES / "kubeadm.yaml"
-    _run(kubeadm, "init", "phase", "certs", "all", "--config", config)
-    _run(kubeadm, "init", "phase", "kubeconfig", "all", "--config", config,
-         "--kubeconfig-dir", KUBERNETES)  # fmt: skip
+    said_by([kubeadm, "init", "phase", "certs", "all", "--config", config])
+    said_by([kubeadm, "init", "phase", "kubeconfig", "all", "--config", config,
+             "--kubeconfig-dir", KUBERNETES])  # fmt: skip
     for name, user in USERS.items():
-        made = _run(kubeadm, "kubeconfig", "user", "--client-name", user, "--config", config)
+        made = said_by([kubeadm, "kubeconfig", "user", "--client-name", user, "--config", config])
         _write_secret(KUBERNETES / f"{name}.conf", made)
     _give(programs / "kubectl")
     (KUBERNETES / "complete").touch()
@@ -36,18 +35,10 @@ def _give(kubectl: Path) -> None:
     """The administrator's kubeconfig, under a context name that is easy to type."""
     _write_secret(KUBECONFIG, (KUBERNETES / "admin.conf").read_text())
     context = f"kubernetes-admin@{CONTEXT}"
-    _run(kubectl, "config", "rename-context", context, CONTEXT, "--kubeconfig", KUBECONFIG)
+    said_by([kubectl, "config", "rename-context", context, CONTEXT, "--kubeconfig", KUBECONFIG])
 
 
 def _write_secret(file: Path, text: str) -> None:
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     file.write_text(text)
-
-
-def _run(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise LocalError(f"`{' '.join(map(str, command))}`: {said[-1]}")
-    return done.stdout

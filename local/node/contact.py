@@ -1,12 +1,14 @@
 """Reaching into the running node: commands, images, state."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from local.errors import LocalError
 from local.node import cgroups
+from local.node.commands import said_by
 from local.node.identity import ENVIRONMENT, SUPERVISOR_CONFIG
 from local.paths import KUBECONFIG, PYTHON
 
@@ -33,13 +35,15 @@ def image_names() -> set[str]:
 
 def load(archive: Path) -> None:
     """Bring the images of an archive (OCI layout or `docker save`) onto the node."""
+    loading = ("ctr", "--namespace", CONTAINERS, "images", "import", "-")
     with archive.open("rb") as content:
-        loading = _nsenter(["ctr", "--namespace", CONTAINERS, "images", "import", "-"])
-        done = subprocess.run(
-            loading, stdin=content, capture_output=True, text=True, env=ENVIRONMENT, check=False
+        said_by(
+            _nsenter(loading),
+            given=content,
+            env=ENVIRONMENT,
+            seconds=600,
+            shown_as=f"loading {archive} onto the node",
         )
-    if done.returncode:
-        raise LocalError(f"{archive} could not be loaded onto the node: {_last(done.stderr)}")
 
 
 def containerd_ready() -> bool:
@@ -53,20 +57,13 @@ def containerd_ready() -> bool:
 def status() -> None:
     """Print the node's processes with their states; a LocalError when it does not run."""
     control = [str(PYTHON), "-m", "supervisor.supervisorctl", "-c", SUPERVISOR_CONFIG, "status"]
-    # supervisorctl's own status is not 0 when any process is not running.
-    done = subprocess.run(
-        _nsenter(control), capture_output=True, text=True, env=ENVIRONMENT, check=False
-    )
-    print(done.stdout.rstrip() or f"the local node is starting: {_last(done.stderr)}")
+    # supervisorctl's own exit status is not 0 when any process is not running.
+    print(_ask("sh", "-c", f"{shlex.join(control)} || true").rstrip())
 
 
 def _ask(*command: str) -> str:
-    done = subprocess.run(
-        _nsenter(command), capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=False
-    )
-    if done.returncode:
-        raise LocalError(f"`{' '.join(command)}` in the node: {_last(done.stderr)}")
-    return done.stdout
+    shown_as = f"`{shlex.join(command)}` in the node"
+    return said_by(_nsenter(command), env=ENVIRONMENT, shown_as=shown_as)
 
 
 def _nsenter(command: Sequence[str]) -> list[str]:
@@ -75,7 +72,3 @@ def _nsenter(command: Sequence[str]) -> list[str]:
         raise LocalError("the local node does not run: `make up` starts it")
     namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid")
     return ["nsenter", f"--target={first}", *namespaces, "--", *command]
-
-
-def _last(said: str) -> str:
-    return (said.strip().splitlines() or ["it said nothing"])[-1]

@@ -8,12 +8,12 @@ error, the last of node.log.
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 from local.errors import LocalError
 from local.node import cgroups, mounts, network
+from local.node.commands import said_by
 from local.node.identity import ENVIRONMENT, NODE_NAME, SUPERVISOR_CONFIG
 from local.paths import PYTHON
 
@@ -40,9 +40,7 @@ def main(packages: str, programs: str, addresses: str) -> None:
 
 def _try_firewall() -> None:
     """kube-proxy and hostPorts are nftables' work: does the kernel know them?"""
-    said = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
-    if said.returncode:
-        raise LocalError(f"this kernel has no nftables: {' '.join(said.stderr.split())}")
+    said_by(["nft", "list", "tables"], shown_as="nftables, which this kernel must have")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -32,6 +33,7 @@ RECORD = STATE / "run.json"
 """What the node was last started with, and when."""
 
 LOCK_SECONDS = 300.0
+SET_UP_SECONDS = 120.0
 END_SECONDS = 10.0
 
 
@@ -88,14 +90,19 @@ def _start(programs: Path, packages: Path, wanted: Network) -> None:
                 stderr=log,
             ) as starting,
         ):
-            said = starting.stdout.readline() if starting.stdout else b""
-            first = cgroups.first_process()
-            if said != b"ready\n" or first is None:
+            first = cgroups.first_process() if _says_ready(starting) else None
+            if first is None:
                 raise LocalError(f"the node could not be set up: {last_words()}")
             network.connect(wanted, first)
     except BaseException:
         _end()
         raise
+
+
+def _says_ready(starting: subprocess.Popen[bytes]) -> bool:
+    """Whether the new process 1 asks for its network, within SET_UP_SECONDS."""
+    said, _, _ = select.select([starting.stdout], [], [], SET_UP_SECONDS)
+    return bool(said and starting.stdout and starting.stdout.readline() == b"ready\n")
 
 
 def _finish(kubectl: Kubectl, images: dict[str, OwnImage], wanted: Network) -> None:

@@ -4,10 +4,10 @@ Everything here is done in the node's private mount namespace, and gone with it.
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 
 from local.errors import LocalError
+from local.node.commands import said_by
 from local.node.identity import SCRATCH, STATE
 
 COVERED = ("/etc", "/opt", "/usr", "/var")
@@ -96,7 +96,7 @@ def _try_overlay(folder: Path) -> None:
             f"{STATE} cannot hold overlay mounts, as containers need ({error}): "
             "put the clone on an ordinary file system such as ext4 or xfs"
         ) from None
-    subprocess.run(["umount", layers["merged"]], check=True)
+    said_by(["umount", layers["merged"]])
     shutil.rmtree(folder / ".overlay")
 
 
@@ -107,6 +107,4 @@ def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
 
 
 def _mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalError(f"`mount {' '.join(arguments)}`: {' '.join(done.stderr.split())}")
+    said_by(["mount", *arguments])

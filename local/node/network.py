@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from local.errors import LocalError
+from local.node.commands import said_by
 from local.node.identity import ID
 from local.paths import ROOT
 
@@ -173,10 +174,7 @@ def furnish(network: Network) -> None:
 
 def ip(*arguments: str) -> str:
     """Run iproute2's `ip`; its output, or a LocalError with what it said."""
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalError(f"`ip {' '.join(arguments)}`: {done.stderr.strip()}")
-    return done.stdout
+    return said_by(["ip", *arguments])
 
 
 def _ip(*what: str) -> list[dict[str, Any]]:

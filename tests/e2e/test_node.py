@@ -15,6 +15,7 @@ from local.node import network
 from tests.e2e.cluster import PATIENCE, SERVER, Cluster, eventually, server_image
 
 NAMESPACE = "node-test"
+CRD = "tables.node-test.linkerd-canary.local"
 HOST_PORT = 14140
 NO_ROUTE = r"no route to host|unreachable"
 NODE = network.chosen()
@@ -62,6 +63,7 @@ def web(cluster: Cluster) -> Iterator[Web]:
     if image.name not in node.image_names():
         node.load(image.archive())
     objects = Template((SERVER / "objects.yaml").read_text()).substitute(IMAGE=image.name)
+    clean(cluster)  # of a run that was killed
     cluster.kubectl("create", "namespace", NAMESPACE)
     deployed = Web(cluster, image.program)
     try:
@@ -71,8 +73,13 @@ def web(cluster: Cluster) -> Iterator[Web]:
         deployed.kubectl("wait", "--for=condition=Ready", "pod/client", f"--timeout={PATIENCE}s")
         yield deployed
     finally:
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait")
-        cluster.kubectl("delete", "crd", "tables.node-test.linkerd-canary.local")
+        clean(cluster)
+
+
+def clean(cluster: Cluster) -> None:
+    """Delete what the module's objects are in."""
+    for kind, name in (("namespace", NAMESPACE), ("crd", CRD)):
+        cluster.kubectl("delete", kind, name, "--ignore-not-found")
 
 
 def test_it_is_the_release_that_was_asked_for(cluster: Cluster) -> None:
@@ -189,8 +196,7 @@ def test_port_forward(web: Web) -> None:
 
 
 def test_a_custom_resource_keeps_what_its_schema_declares(web: Web) -> None:
-    crd = "crd/tables.node-test.linkerd-canary.local"
-    web.kubectl("wait", "--for=condition=Established", crd, f"--timeout={PATIENCE}s")
+    web.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", f"--timeout={PATIENCE}s")
     web.kubectl(
         "apply",
         "-f",
@@ -207,7 +213,7 @@ dentries: [{prefix: /svc, dst: /host}]
 
 def test_rbac_gives_what_a_role_says_and_no_more(web: Web) -> None:
     def may(verb: str) -> bool:
-        review = ("auth", "can-i", verb, "tables.node-test.linkerd-canary.local")
+        review = ("auth", "can-i", verb, CRD)
         user = f"--as=system:serviceaccount:{NAMESPACE}:reader"
         done = subprocess.run(
             web.cluster.command("-n", NAMESPACE, *review, user),
