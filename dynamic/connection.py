@@ -83,11 +83,11 @@ class Connection:
     ) -> Answer:
         """One request, never repeated, and its answer, whatever its status.
 
-        `path` follows namerd's `/api/1/`; one that begins with `/` follows the server's root.
+        `path` follows namerd's `/api/1/`; one that begins with `/` follows the API server's URL.
 
         Raises UnreachableError, TimedOutError, UnexpectedAnswerError (a redirect, a cut body).
         """
-        url = self._url(path)
+        url = f"{self.server}{path}" if path.startswith("/") else f"{self._base}/{path}"
         deadline = time.monotonic() + seconds
         try:
             with self._session.request(
@@ -112,12 +112,6 @@ class Connection:
                 "never does: give the address of namerd itself"
             )
         return Answer(response.status_code, response.headers, content)
-
-    def _url(self, path: str) -> str:
-        if not path.startswith("/"):
-            return f"{self._base}/{path}"
-        parts = urlsplit(self._base)
-        return f"{parts.scheme}://{parts.netloc}{path}"
 
     def _body(self, response: requests.Response, deadline: float, seconds: float) -> bytes:
         """All of the body; not by `response.content`, whose time limit starts anew each read."""
@@ -164,6 +158,12 @@ def _said(cause: BaseException) -> str:
     return getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or str(cause)
 
 
+def _without_user(url: str) -> str:
+    """Without a user name and password before the host."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
 def _without_query(url: str) -> str:
     return url.partition("?")[0]
 
@@ -191,7 +191,7 @@ def connected(target: Target) -> Iterator[Connection]:
         yield Connection(
             session,
             f"{cluster.server}/api/v1/namespaces/{namespace}/services/{name}:http/proxy/api/1",
-            f"namerd (service {target.service} of the cluster at {cluster.server})",
+            f"namerd (service {target.service} of the cluster at {_without_user(cluster.server)})",
             server=cluster.server,
             kubernetes_namespace=namespace,
         )
