@@ -36,11 +36,13 @@ clean: ## `make down`, and remove everything that is not the sources
 	@[ ! -d .local ] || $(PYTHON) -m local down
 	rm -rf .local .venv Pulumi.local.yaml
 
+LOCK := env -u PIP_FIND_LINKS .venv/bin/uv pip compile --quiet
+HASHED := --universal --generate-hashes --no-emit-index-url --no-emit-find-links
+
 lock: venv ## write the lock files anew from pyproject.toml
-	@for lock in requirements.txt "requirements-dev.txt --group dev"; do \
-		env -u PIP_FIND_LINKS .venv/bin/uv pip compile --quiet pyproject.toml --universal \
-			--generate-hashes --no-emit-index-url --no-emit-find-links -o $$lock || exit 1; \
-	done
+	$(LOCK) pyproject.toml $(HASHED) -o requirements.txt
+	$(LOCK) pyproject.toml --group dev $(HASHED) -o requirements-dev.txt
+	$(LOCK) --group policy $(HASHED) -o policy/requirements.txt
 
 venv:
 	@local/venv.sh

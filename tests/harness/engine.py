@@ -23,7 +23,7 @@ from typing import Any
 from local import toolchain
 from local.paths import ROOT, VENV
 
-VERSIONS = {"kubernetes": toolchain.KUBERNETES_PLUGIN_VERSION}
+VERSIONS = {"kubernetes": toolchain.KUBERNETES_PLUGIN_VERSION, "azure-native": "v3.29.0"}
 
 # The wrapper of the language host wants `virtualenv:` on a line of its own.
 _PROJECT = f"""\
