@@ -101,8 +101,10 @@ def _start(programs: Path, packages: Path, wanted: Network) -> None:
 
 def _says_ready(starting: subprocess.Popen[bytes]) -> bool:
     """Whether the new process 1 asks for its network, within SET_UP_SECONDS."""
+    if not starting.stdout:
+        return False
     said, _, _ = select.select([starting.stdout], [], [], SET_UP_SECONDS)
-    return bool(said and starting.stdout and starting.stdout.readline() == b"ready\n")
+    return bool(said) and starting.stdout.readline() == b"ready\n"
 
 
 def _finish(kubectl: Kubectl, images: dict[str, OwnImage], wanted: Network) -> None:

@@ -73,18 +73,15 @@ service("bad-all-ranges", **balanced(loadBalancerSourceRanges=["0.0.0.0/0"], por
 # pinned-images
 def deployment(name: str, image: Any, init: Any = "example.com/init:1") -> None:
     labels = {"app": name}
-    pod: Any = {
+    pod = {
         "containers": [{"name": "main", "image": image}],
         "initContainers": [{"name": "first", "image": init}],
     }
-    k8s.apps.v1.Deployment(
-        name,
-        metadata={"name": name, "namespace": "shop"},
-        spec={
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    )
+    spec: Any = {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+    k8s.apps.v1.Deployment(name, metadata={"name": name, "namespace": "shop"}, spec=spec)
 
 
 deployment("good-tag", "registry.example:5000/web:1.2")
@@ -92,11 +89,12 @@ deployment("good-digest", f"example.com/web@sha256:{'0' * 64}")
 deployment("bad-no-tag", "registry.example:5000/web")
 deployment("bad-latest", "example.com/web:latest")
 deployment("bad-init", "example.com/web:1", init="busybox")
-job: Any = {"template": {"spec": {"containers": [{"name": "main", "image": "busybox"}]}}}
+job = {"template": {"spec": {"containers": [{"name": "main", "image": "busybox"}]}}}
+cron: Any = {"schedule": "0 0 * * *", "jobTemplate": {"spec": job}}
 k8s.batch.v1.CronJob(
     "bad-cron",
     metadata={"name": "bad-cron", "namespace": "shop"},
-    spec={"schedule": "0 0 * * *", "jobTemplate": {"spec": job}},
+    spec=cron,
 )
 
 
