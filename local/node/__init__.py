@@ -7,7 +7,7 @@
 from local.binaries import KUBERNETES_VERSION
 from local.node.contact import enter, image_names, load, running, status
 from local.node.identity import NODE_NAME
-from local.node.lifecycle import down, up
+from local.node.lifecycle import down, own_network, up
 
 __all__ = [
     "KUBERNETES_VERSION",
@@ -16,6 +16,7 @@ __all__ = [
     "enter",
     "image_names",
     "load",
+    "own_network",
     "running",
     "status",
     "up",

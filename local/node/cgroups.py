@@ -12,7 +12,8 @@ from pathlib import Path
 from local.errors import LocalError
 from local.node.identity import ID
 
-NAME = f"linkerd-canary-{ID}"
+NAMES = "linkerd-canary-"
+NAME = f"{NAMES}{ID}"
 
 
 def hierarchies(mountinfo: Path = Path("/proc/self/mountinfo")) -> list[Path]:
@@ -60,12 +61,12 @@ def _write_if_possible(file: Path, text: str) -> None:
         return
 
 
-def processes() -> set[int]:
-    """Every process of the node, its pods' included."""
+def processes(name: str = NAME) -> set[int]:
+    """Every process of the node, its pods' included; with a name, of another clone's node."""
     return {
         int(pid)
         for root in hierarchies()
-        for group in _groups(root / NAME)
+        for group in _groups(root / name)
         for pid in _read(group / "cgroup.procs").split()
         if pid != "0"
     }

@@ -40,7 +40,7 @@ END_SECONDS = 10.0
 def up() -> None:
     """Start the node, or mend it, or see that all is well; then pods can run on it."""
     preflight.check()
-    wanted = network.chosen()
+    wanted = network.chosen(_record().get("network"))
     programs, packages = binaries.kube(), debs.unpacked()
     images = {
         "PAUSE_IMAGE": OwnImage(binaries.pause()),
@@ -71,6 +71,14 @@ def down() -> None:
     preflight.check_tools()
     with _alone():
         _end()
+
+
+def own_network() -> Network:
+    """The network that the node's data was made for; a LocalError where there is none."""
+    made_for = _record().get("network")
+    if made_for is None:
+        raise LocalError("there is no local node yet: `make up` makes it")
+    return Network.of(made_for)
 
 
 def _start(programs: Path, packages: Path, wanted: Network) -> None:

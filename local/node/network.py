@@ -3,20 +3,23 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from local.errors import LocalError
+from local.node import cgroups
 from local.node.commands import said_by
 from local.node.identity import ID
 from local.paths import ROOT
 
 VARIABLE = "LINKERD_CANARY_NET"
-DEFAULT = "198.18.0.0/16"
+USUAL = ("198.18.0.0/16", "198.19.0.0/16")
 """Reserved for tests of network devices (RFC 2544), so hardly ever in use."""
 
-BRIDGE = f"canary-{ID}"
+BRIDGES = "canary-"
+BRIDGE = f"{BRIDGES}{ID}"
 PORT = f"canary-{ID}-p"
 ALIAS = "linkerd-canary node of "
 """With the clone's folder after it, the bridge's alias: who holds the network."""
@@ -70,33 +73,63 @@ class Network:
         return IPv4Network((int(self.all.network_address) + (third << 8), bits))
 
 
-def chosen() -> Network:
-    """The network that the environment asks for, or the usual one."""
-    text = os.environ.get(VARIABLE) or DEFAULT
-    try:
-        return Network.of(text)
-    except ValueError:
-        raise LocalError(f"{VARIABLE}={text}: give an IPv4 /16 such as {DEFAULT}") from None
+def chosen(made_for: str | None = None) -> Network:
+    """The network that the environment asks for, else `made_for`, else a usual one that is free.
+
+    `made_for` is the network that the node's data was made for, if there is data.
+    """
+    text = os.environ.get(VARIABLE)
+    if text:
+        try:
+            return Network.of(text)
+        except ValueError:
+            raise LocalError(f"{VARIABLE}={text}: give an IPv4 /16 such as {USUAL[0]}") from None
+    if made_for:
+        return Network.of(made_for)
+    usual = [Network.of(each) for each in USUAL]
+    return next((each for each in usual if _conflict(each) is None), usual[0])
 
 
 def refuse_conflicts(network: Network) -> None:
     """A LocalError if anything but this clone's own bridge uses a part of the network."""
-    links = _ip("link")
-    aliases = {link["ifname"]: link.get("ifalias", "") for link in links}
+    conflict = _conflict(network)
+    if conflict:
+        raise LocalError(conflict)
+
+
+def _conflict(network: Network) -> str | None:
+    """What is in the network's way, and what to do."""
+    aliases = _aliases()
+    free = {BRIDGE, *_dead_bridges(aliases)}
     for device, used in [*_addresses(), *_routes()]:
-        if device == BRIDGE or not used.overlaps(network.all):
+        if device in free or not used.overlaps(network.all):
             continue
         alias = aliases.get(device, "")
         if alias.startswith(ALIAS):
             folder = alias.removeprefix(ALIAS)
-            raise LocalError(
+            return (
                 f"{network.all} belongs to the local node of {folder}: `make down` there, "
                 f"or set {VARIABLE} to another /16"
             )
-        raise LocalError(
+        return (
             f"{network.all} overlaps with {used}, in use here on {device or 'a route'}: "
             f"set {VARIABLE} to a /16 that is free"
         )
+    return None
+
+
+def _aliases() -> dict[str, str]:
+    return {link["ifname"]: link.get("ifalias", "") for link in _ip("link")}
+
+
+def _dead_bridges(aliases: dict[str, str]) -> list[str]:
+    """The bridges of nodes that were killed, and whose clones have not seen to it."""
+    return [
+        device
+        for device, alias in aliases.items()
+        if alias.startswith(ALIAS)
+        and not cgroups.processes(f"{cgroups.NAMES}{device.removeprefix(BRIDGES)}")
+    ]
 
 
 def _addresses() -> list[tuple[str, IPv4Network]]:
@@ -122,9 +155,11 @@ def connect(network: Network, pid: int) -> None:
     """Join this machine and the network namespace of a process; raises LocalError.
 
     The bridge holds this machine's address and routes, so that they stay, and nothing meant for the
-    node goes anywhere else, when the node has died; deleting the bridge removes all of it.
+    node goes anywhere else, when the node has died; deleting the bridge removes all of it. Bridges
+    of other clones' nodes that have died are in the way, and deleted.
     """
     disconnect()
+    _delete(_dead_bridges(_aliases()))
     steps = (
         f"link add {BRIDGE} type bridge",
         f"address add {network.host}/32 dev {BRIDGE}",
@@ -141,11 +176,14 @@ def connect(network: Network, pid: int) -> None:
 
 def disconnect() -> None:
     """Remove what `connect` made, where it is there."""
-    present = {link["ifname"] for link in _ip("link")}
-    for device in (PORT, BRIDGE):
-        if device in present:
-            # The kernel may be removing the pair at this moment, with the node's namespace.
-            subprocess.run(["ip", "link", "delete", device], capture_output=True, check=False)
+    present = _aliases()
+    _delete(device for device in (PORT, BRIDGE) if device in present)
+
+
+def _delete(devices: Iterable[str]) -> None:
+    for device in devices:
+        # The kernel may be removing a pair at this moment, with the node's namespace.
+        subprocess.run(["ip", "link", "delete", device], capture_output=True, check=False)
 
 
 def furnish(network: Network) -> None:

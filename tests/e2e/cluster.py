@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local import binaries
+from local import binaries, node
 from local.archives import OwnImage
 from local.cache import go_build
 from local.node.identity import ENVIRONMENT
+from local.node.network import Network
 from local.paths import KUBECONFIG, ROOT
 
 SERVER = Path(__file__).parent / "testserver"
@@ -24,6 +25,11 @@ class Cluster:
 
     def __init__(self) -> None:
         self._kubectl = [str(binaries.kube() / "kubectl"), "--kubeconfig", str(KUBECONFIG)]
+
+    @property
+    def network(self) -> Network:
+        """Where its addresses are."""
+        return node.own_network()
 
     def command(self, *arguments: str) -> list[str]:
         """The whole kubectl command for some arguments."""

@@ -11,14 +11,12 @@ import pytest
 import requests
 
 from local import node
-from local.node import network
 from tests.e2e.cluster import PATIENCE, SERVER, Cluster, eventually, server_image
 
 NAMESPACE = "node-test"
 CRD = "tables.node-test.linkerd-canary.local"
 HOST_PORT = 14140
 NO_ROUTE = r"no route to host|unreachable"
-NODE = network.chosen()
 
 
 class Web:
@@ -106,7 +104,7 @@ def test_a_headless_service_names_each_pod(web: Web) -> None:
 
 def test_all_pods_are_of_one_slash_24(web: Web) -> None:
     pods = web.cluster.get("pods", "-n", NAMESPACE)["items"]
-    prefix = str(NODE.pods.network_address).removesuffix("0")
+    prefix = str(web.cluster.network.pods.network_address).removesuffix("0")
     assert all(pod["status"]["podIP"].startswith(prefix) for pod in pods)
 
 
@@ -133,19 +131,20 @@ def test_a_pod_reaches_itself_through_its_service(web: Web) -> None:
 
 
 def test_a_host_port_answers_pods_the_node_and_this_machine(web: Web) -> None:
-    for answer in web.from_everywhere(f"http://{NODE.node}:{HOST_PORT}/"):
-        assert f"hostip={NODE.node}" in answer
+    address = web.cluster.network.node
+    for answer in web.from_everywhere(f"http://{address}:{HOST_PORT}/"):
+        assert f"hostip={address}" in answer
 
 
 def test_a_load_balancer_gets_an_address_that_answers_everywhere(web: Web) -> None:
     address = eventually(lambda: load_balancer_address(web, "web-public"))
-    assert address in map(str, NODE.load_balancers)
+    assert address in map(str, web.cluster.network.load_balancers)
     for answer in web.from_everywhere(f"http://{address}/public"):
         assert "path=/public" in answer
 
 
 def test_an_address_that_is_asked_for_is_given_and_freed_again(web: Web) -> None:
-    wanted = str(NODE.load_balancers[77])
+    wanted = str(web.cluster.network.load_balancers[77])
     for name in ("first", "second"):  # the second can only have it once the first has gone
         expose = ("expose", "deployment", "web", "--type=LoadBalancer", "--port=80")
         override = f'{{"spec": {{"loadBalancerIP": "{wanted}"}}}}'
@@ -177,7 +176,7 @@ def test_a_job_runs_to_its_end_and_its_log_can_be_read(web: Web) -> None:
 
 def test_logs_and_the_downward_api(web: Web) -> None:
     assert "listening on :8080" in web.kubectl("logs", "daemonset/agent")
-    assert f"node={node.NODE_NAME}" in get(f"http://{NODE.node}:{HOST_PORT}/")
+    assert f"node={node.NODE_NAME}" in get(f"http://{web.cluster.network.node}:{HOST_PORT}/")
 
 
 def test_a_config_map_as_environment(web: Web) -> None:

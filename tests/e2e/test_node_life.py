@@ -3,6 +3,7 @@
 The clone lies deep enough that a unix socket in it would have too long a path.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from local import binaries, debs
+from local import binaries, debs, node
+from local.errors import LocalError
 from local.node import cgroups, network
 from local.node.mounts import KERNEL_SETTINGS
+from local.node.network import Network
 from local.paths import ROOT, VENV
 from tests.e2e.cluster import Cluster, eventually, server_image
 from tests.e2e.test_node import get
 
-NETWORK = "198.19.0.0/16"
 UP = "from local import node; node.up()"
 DOWN = "from local import node; node.down()"
 
@@ -31,10 +33,13 @@ class Clone:
     """A second clone of the project's local part, with a network of its own."""
 
     folder: Path
+    net: str
+    """The network that its commands ask for where a test does not say another."""
 
-    def start(self, program: str, *prefix: str, net: str = NETWORK) -> subprocess.Popen[str]:
+    def start(self, program: str, *prefix: str, net: str | None = None) -> subprocess.Popen[str]:
         """Start a Python program in the clone; `prefix` is a command that runs it."""
-        environment = os.environ | {network.VARIABLE: net, "PYTHONPATH": str(self.folder)}
+        asked = {network.VARIABLE: self.net if net is None else net}
+        environment = os.environ | asked | {"PYTHONPATH": str(self.folder)}
         return subprocess.Popen(
             [*prefix, sys.executable, "-c", _LIKE_THE_COMMANDS.format(program=program)],
             cwd=self.folder,
@@ -44,13 +49,13 @@ class Clone:
             text=True,
         )
 
-    def run(self, program: str, *prefix: str, net: str = NETWORK) -> str:
+    def run(self, program: str, *prefix: str, net: str | None = None) -> str:
         """What a program prints that must go well."""
         status, said = self.finish(self.start(program, *prefix, net=net))
         assert status == 0, said
         return said
 
-    def refused(self, program: str, *prefix: str, net: str = NETWORK) -> str:
+    def refused(self, program: str, *prefix: str, net: str | None = None) -> str:
         """The one line with which a command must refuse."""
         status, said = self.finish(self.start(program, *prefix, net=net))
         assert status == 1, said
@@ -101,13 +106,24 @@ except LocalError as error:
 """
 
 
+def another_network() -> str:
+    """A free network beside that of this clone's own node."""
+    for text in (*network.USUAL, "100.64.0.0/16"):
+        found = Network.of(text)
+        if found != node.own_network():
+            with contextlib.suppress(LocalError):
+                network.refuse_conflicts(found)
+                return text
+    raise AssertionError("other nodes have all networks: end one of them")
+
+
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     folder = tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100)
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / VENV.name).symlink_to(VENV)
-    made = Clone(folder)
+    made = Clone(folder, another_network())
     yield made
     made.run(DOWN)
 
@@ -218,7 +234,7 @@ def test_a_fresh_start_after_the_data_was_deleted(clone: Clone) -> None:
 
 
 def test_another_clones_network_is_refused_by_its_folder(cluster: Cluster, clone: Clone) -> None:
-    taken = str(network.chosen().all)
+    taken = str(cluster.network.all)
     shutil.rmtree(clone.folder / ".local", ignore_errors=True)
     clone.run(DOWN)
     said = clone.refused(UP, net=taken)
@@ -231,10 +247,22 @@ def test_both_nodes_work_side_by_side(cluster: Cluster, clone: Clone) -> None:
     assert "local-node" in clone.kubectl("get", "nodes")
 
 
+def test_the_network_of_a_killed_node_is_free(clone: Clone) -> None:
+    clone.run(UP)
+    held, first = Network.of(clone.net), clone.first_process()
+    with pytest.raises(LocalError, match="belongs to the local node of "):
+        network.refuse_conflicts(held)
+    assert first
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: clone.first_process() is None)
+    network.refuse_conflicts(held)
+    assert clone.ready
+
+
 def test_data_made_for_another_network_is_refused(clone: Clone) -> None:
     clone.run(UP)
     said = clone.refused(UP, net="10.213.0.0/16")
-    assert f"has its data for {NETWORK}, not 10.213.0.0/16" in said
+    assert f"has its data for {clone.net}, not 10.213.0.0/16" in said
 
 
 def test_a_network_in_use_is_refused(clone: Clone) -> None:

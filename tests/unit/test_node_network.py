@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.errors import LocalError
-from local.node import network
+from local.node import cgroups, network
 from local.node.network import ALIAS, BRIDGE, Network
 
 
@@ -31,11 +31,12 @@ def test_no_part_overlaps_with_another() -> None:
     assert not any(address in part for address in (net.host, net.node) for part in parts)
 
 
-def test_the_usual_network_and_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(network.VARIABLE, raising=False)
-    assert str(network.chosen().all) == network.DEFAULT
+def test_the_network_that_is_asked_for_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(network.VARIABLE, "10.9.0.0/16")
     assert str(network.chosen().all) == "10.9.0.0/16"
+    assert str(network.chosen("10.8.0.0/16").all) == "10.9.0.0/16"
+    monkeypatch.delenv(network.VARIABLE)
+    assert str(network.chosen("10.8.0.0/16").all) == "10.8.0.0/16"
 
 
 @pytest.mark.parametrize("wrong", ["10.9.0.0/24", "10.9.1.0/16", "10.9", "fd00::/16", "here"])
@@ -65,6 +66,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 NET = Network.of("198.18.0.0/16")
+OTHER = "canary-000000"
+ALIVE: dict[str, set[int]] = {"linkerd-canary-000000": {4711}}
 
 
 def link(name: str, alias: str = "", address: str = "") -> dict[str, Any]:
@@ -116,13 +119,31 @@ def test_what_overlaps_is_named(machine: Machine, told: dict[str, Any], said: st
         network.refuse_conflicts(NET)
 
 
-def test_another_clone_is_named_by_its_folder(machine: Machine) -> None:
+@pytest.fixture
+def other_clone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another clone's bridge holds the first usual network."""
+    monkeypatch.delenv(network.VARIABLE, raising=False)
     machine(
-        link=[link("canary-000000", alias=f"{ALIAS}/home/someone/canary")],
-        route=[{"dst": "198.18.0.0/16", "dev": "canary-000000"}],
+        link=[link(OTHER, alias=f"{ALIAS}/home/someone/canary")],
+        route=[{"dst": "198.18.0.0/16", "dev": OTHER}],
     )
+
+
+def test_another_clone_is_named_by_its_folder(
+    other_clone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "processes", lambda name: ALIVE[name])
     with pytest.raises(LocalError, match="belongs to the local node of /home/someone/canary: "):
         network.refuse_conflicts(NET)
+    assert str(network.chosen().all) == network.USUAL[1]
+
+
+def test_a_node_that_was_killed_holds_no_network(
+    other_clone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "processes", lambda name: set())
+    network.refuse_conflicts(NET)
+    assert str(network.chosen().all) == network.USUAL[0]
 
 
 def test_link_names_are_short_enough_for_the_kernel() -> None:
