@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from local import toolchain
 from local.errors import LocalError
+from local.node.cgroups import alive
 from local.paths import KUBECONFIG, ROOT
 from local.progress import say
 
@@ -51,13 +53,37 @@ def _environment() -> dict[str, str]:
 
 
 def ensure() -> None:
-    """Make the backend's folder and the stack where they are missing."""
+    """Make the backend's folder and the stack where they are missing, and unlock it if need be."""
     stacks = toolchain.STACKS
     stacks.mkdir(parents=True, exist_ok=True)
     if not (stacks / ".pulumi" / "stacks" / PROJECT / f"{NAME}.json").exists():
         say(f"… making the stack {NAME}")
         ask("stack", "init", "--no-select")
     ask("stack", "select")
+    _release_dead_locks()
+
+
+def _release_dead_locks() -> None:
+    """Unlock the stack if all who locked it have been killed; the lock of a living one stays."""
+    locks = list((toolchain.STACKS / ".pulumi" / "locks").rglob("*.json"))
+    holders = [int(json.loads(lock.read_text())["pid"]) for lock in locks]
+    if holders and not any(map(alive, holders)):
+        say(f"… releasing the stack {NAME}, which a killed pulumi had locked")
+        ask("cancel", "--yes")
+        _forget_pending()
+
+
+def _forget_pending() -> None:
+    """Drop the state's notes of what was begun; every command would warn of them for good.
+
+    What was made finds its place again: see PULUMI_K8S_UPSERT_EXISTING_OBJECTS in toolchain.py.
+    """
+    state = json.loads(ask("stack", "export"))
+    if state["deployment"].pop("pending_operations", None):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(state, file)
+            file.flush()
+            ask("stack", "import", "--file", file.name)
 
 
 def config() -> dict[str, Any]:

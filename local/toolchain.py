@@ -83,6 +83,8 @@ def environment() -> dict[str, str]:
         # What there is has been installed; otherwise every command looks for more outside.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+        # What an `up` made that was killed before it could note it is its own: nobody else is here.
+        "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",
     }
 
 

@@ -1,0 +1,64 @@
+"""A `make up` that is killed half-way, and the next one."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from local import stack, toolchain
+from local.paths import PYTHON, ROOT
+from tests.e2e import local_stack
+from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.local_stack import command, local
+
+LOCKS = toolchain.STACKS / ".pulumi" / "locks" / "organization" / stack.PROJECT / stack.NAME
+
+
+@pytest.fixture
+def killed(cluster: Cluster) -> Iterator[None]:
+    """The stack after its first `make up` was killed while it made the apps."""
+    local("up")
+    command("pulumi", "destroy", "--yes", "--skip-preview")
+    starting = subprocess.Popen(
+        [PYTHON, "-m", "local", "up"],
+        cwd=ROOT,
+        env=toolchain.subprocess_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        eventually(lambda: cluster.get("deployment", "hello", "-n", "hello-world"))
+        assert starting.poll() is None, "it is still at work"
+    finally:
+        os.killpg(starting.pid, signal.SIGKILL)
+        starting.wait()
+    yield
+    local("up")
+
+
+def test_the_next_up_finishes_what_was_begun(cluster: Cluster, killed: None) -> None:
+    said = local("up")
+    assert "releasing the stack local" in said
+    assert "Of 500 requests" in said
+    again = command("pulumi", "up", "--yes", "--skip-preview")
+    assert "unchanged" in again
+    assert "interrupted while" not in again
+    assert local_stack.world_of(local_stack.ask(str(local_stack.outputs()["url"])))
+
+
+def test_a_pulumi_at_work_keeps_its_lock(cluster: Cluster) -> None:
+    local("up")
+    lock = LOCKS / "4d1e5c3a-0000-4000-8000-000000000000.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(json.dumps({"pid": os.getpid(), "username": "root", "hostname": "here"}))
+    try:
+        said = local("up", status=1)
+    finally:
+        lock.unlink()
+    assert "locked by 1 lock(s)" in said
+    assert "releasing" not in said
