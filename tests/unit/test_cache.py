@@ -1,0 +1,86 @@
+"""local/cache.py: what is built once, what it is built with, and which Go that takes."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from local import cache
+from local.errors import LocalError
+
+
+@pytest.fixture
+def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(cache, "CACHE", folder)
+    return folder
+
+
+def an_only_program(name: str, script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PATH with one program on it."""
+    folder.mkdir()
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_a_thing_is_built_once_for_each_content(builds: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    made = []
+
+    def make(folder: Path) -> None:
+        made.append(source.read_text())
+        (folder / "program").write_text(source.read_text())
+
+    source.write_text("one")
+    first = cache.built("thing", [source], make)
+    assert cache.built("thing", [source], make) == first
+    source.write_text("two")
+    second = cache.built("thing", [source], make)
+    assert made == ["one", "two"]
+    assert (first / "program").read_text() == "one"
+    assert (second / "program").read_text() == "two"
+
+
+def test_a_build_that_fails_leaves_nothing_and_is_tried_again(builds: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").touch()
+        raise LocalError("the compiler says no")
+
+    with pytest.raises(LocalError, match="the compiler says no"):
+        cache.built("thing", ["input"], fail)
+    assert [entry.name for entry in builds.iterdir()] == [".thing.lock"]
+    assert cache.built("thing", ["input"], lambda folder: None).is_dir()
+
+
+def test_a_failed_command_is_told_with_its_last_lines() -> None:
+    with pytest.raises(LocalError, match=r"`sh -c .*` failed \(3\):\nwhat it said"):
+        cache.run(["sh", "-c", "echo what it said >&2; exit 3"])
+
+
+def test_without_go_it_says_where_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError, match=r"^no `go` on PATH: install Go 1\.21 or newer") as refused:
+        cache.go_env()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_go_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    an_only_program("go", "echo go1.19.8", tmp_path / "bin", monkeypatch)
+    with pytest.raises(LocalError, match=r"^Go 1\.19\.8 is too old: install Go 1\.21 or newer"):
+        cache.go_env()
+
+
+@pytest.mark.parametrize(
+    ("version", "toolchain"),
+    [("go1.21", "auto"), ("go1.25.10", "auto"), ("go1.25.11", "local"), ("go1.26rc1", "local")],
+)
+def test_an_older_go_fetches_the_one_that_the_engine_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, toolchain: str
+) -> None:
+    an_only_program("go", f"echo {version}", tmp_path / "bin", monkeypatch)
+    assert cache.go_env()["GOTOOLCHAIN"] == toolchain
