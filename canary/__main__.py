@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from canary import summary
+from canary import comment, drift, summary
 from canary.errors import CanaryError
 
-COMMANDS = (summary,)
+COMMANDS = (summary, comment, drift)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status."""
 
 

@@ -1,9 +1,10 @@
 """What a preview means for who reviews it: splits, tables, drift, resources.
 
 Inputs are compared here: for dynamic resources the engine does not say what changes. Of other
-values than routes, only the names are told.
+values than routes only the names are told.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,28 +12,36 @@ from typing import Any
 from canary.events import Inputs, Preview, Step
 
 DTAB = "pulumi-python:dynamic/namerd:Dtab"
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105  # marks a value that is left out
+
 _INTERNAL = "__"
 """What an input's name begins with that the SDK keeps for itself."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Weights = Mapping[str, Any]
+"""Percents by branch; a value that is not known yet is a text."""
+
+Changed = tuple[Step, list[str]]
+"""A resource and the paths of its inputs that differ."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The percents of one prefix by branch: as last deployed, as they are, as they will be.
-
-    None where the prefix is not split, or not by whole percents, at that time.
-    """
+    """The percents of one prefix; empty where the prefix is not split by whole percents."""
 
     table: str
     prefix: str
-    deployed: Mapping[str, Any] | None
-    live: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
+    deployed: Weights
+    """As of the last update."""
+    live: Weights
+    """As they are now."""
+    after: Weights | None
+    """As they will be; None where the preview does not tell."""
 
     @property
     def branches(self) -> list[str]:
         """All branches of any time, sorted."""
-        return sorted({*(self.deployed or ()), *(self.live or ()), *(self.after or ())})
+        return sorted({*self.deployed, *self.live, *(self.after or ())})
 
     @property
     def drifted(self) -> bool:
@@ -42,7 +51,7 @@ class Split:
     @property
     def changes(self) -> bool:
         """Whether it differs between any two times."""
-        return self.drifted or self.live != self.after
+        return self.drifted or self.after not in (None, self.live)
 
 
 @dataclass(frozen=True)
@@ -58,99 +67,112 @@ class Entries:
 
 def splits(preview: Preview) -> list[Split]:
     """The splits of all tables, by table and prefix."""
-    return [
-        Split(_table(urn), prefix, deployed.get(prefix), live.get(prefix), after.get(prefix))
-        for urn in _tables(preview)
-        for deployed, live, after in [[_splits(inputs) for inputs in _times(preview, urn)]]
-        for prefix in sorted({*deployed, *live, *after})
-    ]
+    found = []
+    for table in _tables(preview):
+        deployed, live = _splits(table.deployed), _splits(table.live)
+        after = None if table.after is None else _splits(table.after)
+        for prefix in sorted({*deployed, *live, *(after or ())}):
+            then = None if after is None else after.get(prefix, {})
+            before, now = deployed.get(prefix, {}), live.get(prefix, {})
+            found.append(Split(table.name, prefix, before, now, then))
+    return found
 
 
 def entries(preview: Preview) -> list[Entries]:
-    """What changes in the bases of all tables, by drift or by the program."""
+    """What changes in the bases of the tables that stay, by drift or by the program."""
     found = []
-    for urn in _tables(preview):
-        deployed, live, after = (_entries(inputs) for inputs in _times(preview, urn))
+    for table in _tables(preview):
+        deployed, live = _entries(table.deployed), _entries(table.live)
+        after = live if table.after is None else _entries(table.after)
         for before, then, by_drift in ((deployed, live, True), (live, after, False)):
             removed = [entry for entry in before if entry not in then]
             added = [entry for entry in then if entry not in before]
             if before and then and (removed or added):
-                found.append(Entries(_table(urn), removed, added, by_drift))
+                found.append(Entries(table.name, removed, added, by_drift))
     return found
 
 
-def drift(preview: Preview) -> list[tuple[Step, list[str]]]:
-    """The resources that are not as the state has them, and the inputs that differ."""
+def drift(preview: Preview) -> list[Changed]:
+    """The resources that are not as the state has them; those that are gone have no paths."""
     return [
         (step, paths)
         for step in preview.refreshed.values()
-        if _counts(step) and step.old is not None
-        for paths in [list(changed(step.old, step.new or {})) if step.new is not None else []]
+        if step.old is not None and not _is_default_provider(step)
+        for paths in [_paths(step) if step.new is not None else []]
         if paths or step.new is None
     ]
 
 
-def resources(preview: Preview, op: str) -> list[tuple[Step, list[str]]]:
-    """The resources that the program does this to, and the inputs that change."""
+def tables_drifted(preview: Preview) -> bool:
+    """Whether the live tables are others than those deployed."""
+    return any(step.type == DTAB for step, _ in drift(preview))
+
+
+def resources(preview: Preview, op: str) -> list[Changed]:
+    """The resources that the program does this to, and the inputs that differ."""
     return [
-        (step, _changed_by(step))
+        (step, list(step.keys) or _paths(step) or list(step.paths))
         for step in preview.steps.values()
-        if step.op == op and _counts(step)
+        if step.op == op and not _is_default_provider(step)
     ]
 
 
-def _changed_by(step: Step) -> list[str]:
-    if step.keys:
-        return list(step.keys)
-    return list(changed(step.old or {}, step.new or {})) or list(step.paths)
+def _paths(step: Step) -> list[str]:
+    found = list(_differences(step.old or {}, step.new or {}))
+    if step.type != DTAB:
+        return found
+    # What changes in splits and entries is told apart, with its values.
+    return list(dict.fromkeys(re.split(r"[.\[]", path)[0] for path in found))
 
 
-def changed(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """The paths at which two inputs differ: `spec.replicas`, `spec.ports[0].name`."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping) and not _is_hidden(old, new):
+def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """The paths at which two inputs differ: `spec.replicas`, `data["a.b"]`, `spec.ports[0]`."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             if not key.startswith(_INTERNAL):
-                below = f"{path}.{key}" if path else key
-                yield from changed(old.get(key), new.get(key), below)
+                yield from _differences(old.get(key), new.get(key), _below(path, key))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from changed(one, other, f"{path}[{index}]")
+            yield from _differences(one, other, f"{path}[{index}]")
     elif old != new:
         yield path
 
 
-def _is_hidden(*values: Mapping[str, Any]) -> bool:
-    return any(_SECRET in value for value in values)
+def _below(path: str, key: str) -> str:
+    if not _PLAIN_KEY.fullmatch(key):
+        return f'{path}["{key}"]'
+    return f"{path}.{key}" if path else key
 
 
-def _counts(step: Step) -> bool:
-    is_default = step.type.startswith("pulumi:providers:") and step.name.startswith("default")
-    return not is_default
+def _is_default_provider(step: Step) -> bool:
+    return step.type.startswith("pulumi:providers:") and step.name.startswith("default")
 
 
-def _tables(preview: Preview) -> Iterable[str]:
+@dataclass(frozen=True)
+class _Table:
+    """A table's inputs; {} where there is no table, None for what the preview does not tell."""
+
+    name: str
+    deployed: Inputs
+    live: Inputs
+    after: Inputs | None
+
+
+def _tables(preview: Preview) -> Iterable[_Table]:
     urns = {**preview.refreshed, **preview.steps}
-    return sorted(urn for urn, step in urns.items() if step.type == DTAB)
+    for urn in sorted(urn for urn, step in urns.items() if step.type == DTAB):
+        refreshed, step = preview.refreshed.get(urn), preview.steps.get(urn)
+        seen = refreshed or step
+        deployed = (seen.old if seen else None) or {}
+        live = (refreshed.new or {}) if refreshed else deployed
+        # A refresh by itself plans nothing, and a failed preview may not have come to this table.
+        yield _Table(urns[urn].name, deployed, live, (step.new or {}) if step else None)
 
 
-def _table(urn: str) -> str:
-    return urn.rpartition("::")[2]
-
-
-def _times(preview: Preview, urn: str) -> tuple[Inputs, Inputs, Inputs]:
-    """A table's inputs as last deployed, as it is, and as it will be; {} where it is not."""
-    refreshed, step = preview.refreshed.get(urn), preview.steps.get(urn)
-    if refreshed:
-        deployed, live = refreshed.old or {}, refreshed.new or {}
-    else:
-        deployed = live = (step.old if step else None) or {}
-    # A refresh by itself plans nothing, and a failed preview may not have come to this table.
-    return deployed, live, (step.new or {}) if step else live
-
-
-def _splits(inputs: Inputs) -> Mapping[str, Any]:
+def _splits(inputs: Inputs) -> Mapping[str, Weights]:
     found = inputs.get("splits")
-    return found if isinstance(found, Mapping) and not _is_hidden(found) else {}
+    given = found if isinstance(found, Mapping) else {}
+    return {prefix: of for prefix, of in given.items() if isinstance(of, Mapping)}
 
 
 def _entries(inputs: Inputs) -> list[str]:

@@ -1,21 +1,26 @@
-"""The engine's log of a preview, as `pulumi preview --event-log FILE` writes it: one event a line.
+"""The engine's log of a preview or refresh, as `--event-log FILE` writes it: one event a line.
 
-The events are those of the engine's public API (apitype.EngineEvent). Secrets are already left out
-of them: their values read `[secret]`.
+The events are those of the engine's public API (apitype.EngineEvent), which the Automation API
+reads as well. Secrets are already left out of them: their values read `[secret]`.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from canary.errors import CanaryError
 
 Inputs = Mapping[str, Any]
 
-_HOW = "PULUMI_DEBUG_COMMANDS=true pulumi preview --refresh --event-log FILE"
-_MARKUP = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+HOW = "PULUMI_DEBUG_COMMANDS=true pulumi preview --refresh --event-log FILE"
+"""How such a log is had; without the variable the CLI does not know the flag."""
+
+_COLOURS = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+_FAILED = "preview failed"
+"""What the engine says at the end of each failed preview, beside the reasons."""
+
 _REPLACING = ("replace", "create-replacement", "delete-replaced")
 
 
@@ -43,7 +48,7 @@ class Step:
     @property
     def name(self) -> str:
         """The resource's name in the program."""
-        return self.urn.rpartition("::")[2]
+        return _name(self.urn)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Violation:
     rule: str
     level: str
     """mandatory, which stops an update, or advisory."""
-    urn: str
+    name: str
+    """The resource's name in the program."""
     message: str
 
 
@@ -62,6 +68,7 @@ class Preview:
     """What a preview found."""
 
     stack: str = ""
+    """Empty where the log ends before any resource is named."""
     refreshed: dict[str, Step] = field(default_factory=dict)
     """By URN: the state's inputs, and those that the live object amounts to."""
     steps: dict[str, Step] = field(default_factory=dict)
@@ -76,38 +83,45 @@ class Preview:
     """Whether it came to its end, good or bad."""
     failed: bool = False
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it looked at everything there is."""
+        return self.ended and not self.failed
+
 
 def read(text: str, where: str) -> Preview:
-    """The preview that a log tells of. Raises CanaryError, naming `where`, if it is no log."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not lines:
-        raise CanaryError(f"{where} is empty: it takes the log of `{_HOW}`")
-    return _told((_event(line, f"{where}, line {number}") for number, line in lines), where)
+    """The preview that a log tells of; an empty one is of a preview that never began.
 
-
-def _event(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict) or "sequence" not in event:
-        raise CanaryError(
-            f"{where}, is no engine event: give the log of `{_HOW}`, not what --json prints"
-        )
-    return event
-
-
-def _told(events: Iterable[Mapping[str, Any]], where: str) -> Preview:
+    Raises CanaryError, naming `where`, for anything else than a log. A last line that is cut short
+    is left out, as when the engine was killed.
+    """
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     preview, refreshing = Preview(), set[str]()
     try:
-        for event in events:
+        for event in _events(lines, where):
             _take(preview, refreshing, event)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CanaryError(
-            f"{where} holds an event of another form than engine {_HOW.split()[1]} 3.259 gives: "
-            f"{type(error).__name__} at {error}"
+            f"{where} holds an event of an unknown form: {type(error).__name__} at {error}; "
+            "known are those of Pulumi 3.259"
         ) from None
     return preview
+
+
+def _events(lines: list[tuple[int, str]], where: str) -> Iterable[Mapping[str, Any]]:
+    for number, line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            if number == lines[-1][0] and number > 1:
+                return
+            event = None
+        if not isinstance(event, dict) or "sequence" not in event:
+            raise CanaryError(
+                f"{where}, line {number}, is no engine event: give the log of `{HOW}`, not what "
+                "--json prints"
+            )
+        yield event
 
 
 def _take(preview: Preview, refreshing: set[str], event: Mapping[str, Any]) -> None:
@@ -120,8 +134,8 @@ def _take(preview: Preview, refreshing: set[str], event: Mapping[str, Any]) -> N
         looked = event.get(kind, {})
         preview.rules.update(looked.get("passed") or (), looked.get("failed") or ())
     if said := event.get("diagnosticEvent"):
-        text = plain(said["message"])
-        if said["severity"] == "error" and text not in preview.errors:
+        text = _plain(said["message"])
+        if said["severity"] == "error" and text not in (_FAILED, *preview.errors):
             preview.errors.append(text)
     if summary := event.get("summaryEvent"):
         preview.ended = True
@@ -152,7 +166,7 @@ def _take_change(preview: Preview, step: Step) -> None:
     if step.op not in _REPLACING:
         preview.steps.setdefault(step.urn, step)
     elif step.op == "replace" or step.urn not in preview.steps:
-        preview.steps[step.urn] = Step(**{**vars(step), "op": "replace"})
+        preview.steps[step.urn] = replace(step, op="replace")
 
 
 def _step(metadata: Mapping[str, Any], op: str) -> Step:
@@ -168,17 +182,21 @@ def _step(metadata: Mapping[str, Any], op: str) -> Step:
 
 
 def _violation(event: Mapping[str, Any]) -> Violation:
-    text = plain(event["message"])
+    text = _plain(event["message"])
     # The rule's description comes first, on a line of its own.
     _, _, message = text.partition("\n")
     return Violation(
         rule=event["policyName"],
         level=event["enforcementLevel"],
-        urn=event.get("resourceUrn", ""),
+        name=_name(event.get("resourceUrn", "")),
         message=message or text,
     )
 
 
-def plain(text: str) -> str:
+def _name(urn: str) -> str:
+    return urn.split("::", 3)[-1]
+
+
+def _plain(text: str) -> str:
     """A message without the engine's colours."""
-    return _MARKUP.sub("", text).strip()
+    return _COLOURS.sub("", text).strip()

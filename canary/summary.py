@@ -5,27 +5,15 @@ import os
 import sys
 from pathlib import Path
 
-from canary import changes, events, markdown
+from canary import events, files, report
 from canary.errors import CanaryError
 
 NAME = "summary"
 
-DRIFTED = 3
-"""The exit status of --fail-on-drift where something has drifted."""
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument(
-        "log",
-        help="the log of `PULUMI_DEBUG_COMMANDS=true pulumi preview --refresh --event-log FILE`; "
-        "- for standard input",
-    )
-    parser.add_argument(
-        "--fail-on-drift",
-        action="store_true",
-        help=f"end with status {DRIFTED} if anything was changed outside of Pulumi",
-    )
+    parser.add_argument("log", help=f"the log of `{events.HOW}`; - for standard input")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,20 +21,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises CanaryError for a log that cannot be read.
     """
-    preview = events.read(_text(arguments.log), arguments.log)
-    text = markdown.document(preview)
+    text = report.document(events.read(files.text(arguments.log), arguments.log))
     sys.stdout.write(text)
     _add_to_job(text)
-    return DRIFTED if arguments.fail_on_drift and changes.drift(preview) else 0
-
-
-def _text(log: str) -> str:
-    try:
-        return sys.stdin.read() if log == "-" else Path(log).read_text(encoding="utf-8")
-    except OSError as error:
-        raise CanaryError(f"cannot read {log}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CanaryError(f"{log} is no text: give the engine's event log") from None
+    return 0
 
 
 def _add_to_job(text: str) -> None:
