@@ -111,7 +111,7 @@ def is_own(found: Object, mark: str) -> bool:
 
 def mark(what: str, stack: str) -> str:
     """A line that Markdown does not show, by which a job finds again what it wrote."""
-    return f"<!-- linkerd-canary {what} {stack.replace('--', '- -')} -->\n"
+    return f"<!-- linkerd-canary {what} {stack} -->\n"
 
 
 def run_link() -> str:

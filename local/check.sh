@@ -16,6 +16,7 @@ try $bin/ruff check --quiet .
 try sh -c "ulimit -v 8000000 && exec $bin/mypy ."
 # shellcheck disable=SC2046 # the names of this project's files hold no spaces
 try $bin/shellcheck $(git ls-files '*.sh' .ci/run local/build/pulumi-language-python)
+try $bin/python -m local.actionlint
 unformatted=$(git ls-files '*.go' | xargs gofmt -l)
 if [ -n "$unformatted" ]; then
 	echo "not in gofmt's form: $unformatted"

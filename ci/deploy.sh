@@ -1,0 +1,9 @@
+#!/bin/sh
+# Updates the stack $PULUMI_STACK. What somebody else changed in between is put back: the preview
+# that was approved has shown it.
+set -eu
+cd "$(dirname "$0")/.."
+: "${PULUMI_STACK:?the stack to update}"
+
+exec pulumi up --yes --non-interactive --skip-preview --refresh --diff \
+	--policy-pack "${POLICY_PACK:-policy}"
