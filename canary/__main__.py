@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from canary import comment, drift, summary
 from canary.errors import CanaryError
@@ -10,8 +11,8 @@ COMMANDS = (summary, comment, drift)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status."""
 
 
-def main() -> int:
-    """Run one command; its exit status, 1 where it cannot be done."""
+def main(given: Sequence[str] | None = None) -> int:
+    """Run one command, by default the program's own; its exit status, 1 where it cannot be done."""
     parser = argparse.ArgumentParser(prog="python -m canary", description="The canary's commands.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -19,7 +20,7 @@ def main() -> int:
         added = commands.add_parser(command.NAME, help=said, description=said)
         command.arguments(added)
         added.set_defaults(run=command.run)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     try:
         status: int = arguments.run(arguments)
     except CanaryError as error:

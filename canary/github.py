@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.util import Retry
 
 from canary.errors import CanaryError
@@ -20,6 +21,17 @@ Object = Mapping[str, Any]
 _API = "https://api.github.com"
 _TIMEOUT = 30
 _PAGE = 100
+
+
+class _Bearer(AuthBase):
+    """A token. As a header alone it would give way to what a .netrc has for the host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 class GitHub:
@@ -33,15 +45,15 @@ class GitHub:
         """`api` is the API's address, `repository` is OWNER/NAME."""
         self._base = f"{api.rstrip('/')}/repos/{repository}"
         self._session = requests.Session()
+        self._session.auth = _Bearer(token)
         self._session.headers.update(
             {
-                "Authorization": f"Bearer {token}",
                 "Accept": "application/vnd.github+json",
                 "X-GitHub-Api-Version": "2022-11-28",
             }
         )
         retry = Retry(
-            total=4,
+            total=3,
             backoff_factor=0.5,
             status_forcelist=(429, 500, 502, 503, 504),
             allowed_methods=("GET", "PATCH"),
