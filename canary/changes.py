@@ -96,7 +96,7 @@ def drift(preview: Preview) -> list[Changed]:
     """The resources that are not as the state has them; those that are gone have no paths."""
     return [
         (step, paths)
-        for step in preview.refreshed.values()
+        for step in _in_order(preview.refreshed)
         if step.old is not None and not _is_default_provider(step)
         for paths in [_paths(step) if step.new is not None else []]
         if paths or step.new is None
@@ -112,9 +112,14 @@ def resources(preview: Preview, op: str) -> list[Changed]:
     """The resources that the program does this to, and the inputs that differ."""
     return [
         (step, list(step.keys) or _paths(step) or list(step.paths))
-        for step in preview.steps.values()
+        for step in _in_order(preview.steps)
         if step.op == op and not _is_default_provider(step)
     ]
+
+
+def _in_order(steps: Mapping[str, Step]) -> list[Step]:
+    """By type and name: the engine's own order changes from one preview to the next."""
+    return sorted(steps.values(), key=lambda step: (step.type, step.name, step.urn))
 
 
 def _paths(step: Step) -> list[str]:

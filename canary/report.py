@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from canary import changes
 from canary.changes import Changed, Entries, Split, Weights
-from canary.events import Preview, Step
+from canary.events import Preview, Step, Violation
 from canary.markdown import block, bold, bullets, code, fitted, table
 
 LIMIT = 60_000
@@ -99,11 +99,16 @@ def _policies(preview: Preview) -> Iterator[str]:
     lines = [
         f"{violation.level if violation.level == 'advisory' else bold(violation.level)} "
         f"{_name(violation.rule)} by {_name(violation.name)}: {code(violation.message)}"
-        for violation in preview.violations
+        for violation in sorted(preview.violations, key=_by_weight)
     ]
     yield "\n\n".join(
         [f"{bold('Policies')}: {', '.join(counts)}", *([bullets(lines)] * bool(lines))]
     )
+
+
+def _by_weight(violation: Violation) -> tuple[bool, str, str]:
+    """What stops an update comes first."""
+    return violation.level == "advisory", violation.rule, violation.name
 
 
 _Shown = Callable[[str], str]

@@ -86,6 +86,10 @@ class Engine:
     def refresh(self, *arguments: str) -> Ran:
         return self._command("refresh", "--yes", "--skip-preview", *arguments)
 
+    def preview_refresh(self, *arguments: str) -> Ran:
+        """Compare the state with what is live, and leave both."""
+        return self._command("refresh", "--preview-only", "--diff", *arguments)
+
     def destroy(self, *arguments: str) -> Ran:
         return self._command("destroy", "--yes", "--skip-preview", *arguments)
 
