@@ -1,0 +1,210 @@
+"""A pull request's way on the local stack: preview, comment, deployment, drift; and the rights."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import stack, toolchain
+from local.paths import ROOT
+from tests.e2e import local_stack
+from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.local_stack import command, local
+from tests.e2e.pipeline import Pipeline
+from tests.harness.fake_github import FakeGitHub, fake_github
+
+TABLES = "/api/v1/namespaces/linkerd/services/namerd:http/proxy/api/1/dtabs"
+EXAMPLE = ROOT / "docs" / "pictures" / "comment.md"
+"""The comment that the walkthrough shows."""
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[FakeGitHub]:
+    with fake_github() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pipeline(
+    cluster: Cluster, github: FakeGitHub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pipeline]:
+    """The stack as the deploying identity has made it; put back as it was found at the end."""
+    local("up")
+    settings = stack.SETTINGS.read_text()
+    made = Pipeline(cluster, github, tmp_path_factory.mktemp("runner"))
+    try:
+        command("pulumi", "config", "set", "kubeconfig", str(made.kubeconfig))
+        set_weight(10)
+        made.run("ci/deploy.sh", "deploy")
+        yield made
+    finally:
+        stack.SETTINGS.write_text(settings)
+        command("pulumi", "up", "--yes", "--skip-preview", "--refresh")
+        made.close()
+
+
+def set_weight(weight: int) -> None:
+    """What a pull request does: the stack's config has another weight."""
+    command("pulumi", "config", "set", "canaryWeight", str(weight))
+
+
+def table(cluster: Cluster) -> tuple[str, str]:
+    """The version of the live table, and where world's traffic goes."""
+    found = cluster.get("dtabs", "internal", "-n", "linkerd")
+    return found["metadata"]["resourceVersion"], found["dentries"][-1]["dst"]
+
+
+def change(cluster: Cluster, destination: str) -> None:
+    """Somebody changes the live table."""
+    dentry = {"prefix": "/host/world", "dst": destination}
+    patch = json.dumps([{"op": "replace", "path": "/dentries/4", "value": dentry}])
+    cluster.kubectl("patch", "dtab", "internal", "-n", "linkerd", "--type=json", f"-p={patch}")
+    eventually(lambda: destination in cluster.kubectl("get", "--raw", f"{TABLES}/internal"))
+
+
+def state() -> str:
+    """Tells whether anything in the state's backend has changed."""
+    files = sorted(path for path in toolchain.STACKS.rglob("*") if path.is_file())
+    content = [(str(path), path.read_bytes()) for path in files]
+    return hashlib.sha256(repr(content).encode()).hexdigest()
+
+
+def test_a_pull_request_from_preview_to_traffic(
+    pipeline: Pipeline, cluster: Cluster, github: FakeGitHub
+) -> None:
+    set_weight(10)
+    pipeline.run("ci/deploy.sh", "deploy")
+    before = table(cluster), state()
+    set_weight(30)
+    pipeline.run("ci/preview.sh", "preview")
+    comment(pipeline)
+    set_weight(40)
+    pipeline.set_pull_request(7, "fedcba9876543210")
+    pipeline.run("ci/preview.sh", "preview")
+    comment(pipeline)
+    assert (table(cluster), state()) == before, "a preview writes nothing, anywhere"
+
+    (comments,) = [github.comments]
+    assert len(comments) == 1
+    body = comments[0]["body"]
+    assert pipeline.summary in f"{body}\n"
+    assert body == EXAMPLE.read_text(), "the walkthrough shows the real comment"
+
+    pipeline.run("ci/deploy.sh", "deploy")
+    assert table(cluster)[1] == "60.00*/srv/world-v1 & 40.00*/srv/world-v2"
+    worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 500)
+    assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), 0.4), worlds
+    pipeline.run("ci/preview.sh", "preview")
+    assert "Nothing changes, and nothing has drifted." in pipeline.summary
+
+
+def comment(pipeline: Pipeline) -> str:
+    return pipeline.run(
+        '.venv/bin/python -m canary comment "$RUNNER_TEMP/preview.md" --stack "$PULUMI_STACK"',
+        "preview",
+    )
+
+
+def test_a_preview_that_fails_is_told(pipeline: Pipeline, github: FakeGitHub) -> None:
+    settings = stack.SETTINGS.read_text()
+    try:
+        set_weight(101)
+        pipeline.run("ci/preview.sh", "preview", status=1)
+    finally:
+        stack.SETTINGS.write_text(settings)
+    comment(pipeline)
+    body = github.comments[-1]["body"]
+    assert "**The preview failed:** an update would stop." in body
+    assert "config canaryWeight is '101': it must be a whole number" in body
+
+
+def test_drift_opens_an_issue_until_it_is_undone(
+    pipeline: Pipeline, cluster: Cluster, github: FakeGitHub
+) -> None:
+    set_weight(10)
+    pipeline.run("ci/deploy.sh", "deploy")
+    assert drift(pipeline) == "the live tables are as deployed\n"
+    change(cluster, "50.00*/srv/world-v1 & 50.00*/srv/world-v2")
+    before = table(cluster), state()
+    assert drift(pipeline) == "opened https://github.example/i/1\n"
+    (issue,) = github.issues
+    assert "| `/srv/world-v2` | 10 % | **50 %** |" in issue["body"]
+    assert drift(pipeline) == "brought up to date https://github.example/i/1\n"
+
+    set_weight(20)
+    pipeline.run("ci/preview.sh", "preview")
+    assert "| `/srv/world-v2` | 10 % | 50 % | **20 %** |" in pipeline.summary
+    assert (table(cluster), state()) == before, "none of these writes anything"
+
+    pipeline.run("ci/deploy.sh", "deploy")
+    assert drift(pipeline) == "closed https://github.example/i/1\n"
+    assert issue["state"] == "closed"
+
+
+def drift(pipeline: Pipeline) -> str:
+    pipeline.run("ci/drift.sh", "preview")
+    return pipeline.run(
+        '.venv/bin/python -m canary drift "$RUNNER_TEMP/drift.jsonl" --stack "$PULUMI_STACK"',
+        "preview",
+    )
+
+
+def test_the_previews_identity_cannot_write(
+    pipeline: Pipeline, cluster: Cluster, tmp_path: Path
+) -> None:
+    before = table(cluster)
+    set_weight(90)
+    said = pipeline.pulumi("up", "--yes", "--skip-preview", identity="preview", status=255)
+    assert "(403)" in said
+    dtab = tmp_path / "dtab"
+    dtab.write_text("/svc => /nowhere")
+    raw = f"{TABLES}/internal"
+    for verb, given in (("create", True), ("replace", True), ("delete", False)):
+        more = ["-f", str(dtab)] if given else []
+        done, said = pipeline.kubectl(verb, "--raw", raw, *more, identity="preview")
+        assert not done
+        assert "forbidden" in said.lower(), said
+    done, said = pipeline.kubectl("get", "--raw", raw, identity="preview")
+    assert done
+    assert "/host/world" in said
+    assert table(cluster) == before
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "create services/proxy -n linkerd",
+        "get services/other:http --subresource=proxy -n linkerd",
+        "patch dtabs.l5d.io -n linkerd",
+        "patch deployments.apps -n hello-world",
+        "create pods -n hello-world",
+        "create pods/exec -n linkerd",
+        "get secrets -n linkerd",
+        "impersonate users",
+    ],
+)
+def test_what_the_previews_identity_may_not(pipeline: Pipeline, asked: str) -> None:
+    done, said = pipeline.kubectl("auth", "can-i", *asked.split(), identity="preview")
+    assert (done, said.splitlines()[-1]) == (False, "no"), said
+
+
+def test_the_first_deployment_needs_no_more_rights(pipeline: Pipeline, cluster: Cluster) -> None:
+    set_weight(0)
+    pipeline.pulumi("destroy", "--yes", "--skip-preview", identity="deploy")
+    pipeline.run("ci/preview.sh", "preview")
+    assert "| `/srv/world-v1` | – | **100 %** |" in pipeline.summary
+    made = len(stack_resources())
+    assert made == 0
+    assert " made\n" in pipeline.summary
+    pipeline.run("ci/deploy.sh", "deploy")
+    answer = eventually(lambda: local_stack.ask(str(local_stack.outputs()["url"])))
+    assert local_stack.world_of(answer) == "world"
+    pipeline.run("ci/preview.sh", "preview")
+    assert "Nothing changes, and nothing has drifted." in pipeline.summary
+
+
+def stack_resources() -> list[object]:
+    exported = json.loads(command("pulumi", "stack", "export"))
+    return [each for each in exported["deployment"].get("resources") or [] if each["custom"]]
