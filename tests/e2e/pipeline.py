@@ -32,16 +32,16 @@ class Pipeline:
         self._pack = policies.pack()
         self._event = folder / "event.json"
         self.set_pull_request(7, "0123456789abcdef")
+        self.close()  # what a run that was killed has left
         cluster.kubectl("create", "namespace", NAMESPACE)
         for identity in ("preview", "deploy"):
             self._make(identity)
 
     def close(self) -> None:
         """Remove the identities."""
-        self._cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-        for identity in ("preview", "deploy"):
-            name = f"linkerd-canary-{identity}"
-            self._cluster.kubectl("delete", "clusterrolebinding,clusterrole", name)
+        names = [f"linkerd-canary-{identity}" for identity in ("preview", "deploy")]
+        for kind, of in (("namespace", [NAMESPACE]), ("clusterrolebinding,clusterrole", names)):
+            self._cluster.kubectl("delete", kind, *of, "--ignore-not-found")
 
     def set_pull_request(self, number: int, commit: str) -> None:
         """What the jobs run for."""
