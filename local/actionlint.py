@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from local import cache
 from local.errors import LocalError
@@ -19,9 +20,10 @@ def main() -> int:
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    command = [folder / "actionlint", "-shellcheck", VENV / "bin" / "shellcheck", "-pyflakes="]
+    linters = ["-shellcheck", str(VENV / "bin" / "shellcheck"), "-pyflakes="]
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    return subprocess.run([*command, *workflows], cwd=ROOT, check=False).returncode
+    command: list[str | Path] = [folder / "actionlint", *linters, *workflows]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

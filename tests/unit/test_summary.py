@@ -154,7 +154,7 @@ def test_routes_that_are_secret_or_unknown() -> None:
 
 
 def test_policies() -> None:
-    packs = {"PolicyPacks": {"canary|local|/home/me/policy": "0.1.0"}}
+    packs: dict[str, Any] = {"PolicyPacks": {"canary|local|/home/me/policy": "0.1.0"}}
     passed: list[logs.Event] = [{"policyAnalyzeSummaryEvent": {"passed": ["a", "b"]}}]
     assert "**Policies**: 2 kept" in lines(passed, ending=ended(**packs))
     assert lines(
