@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from policy.rule import Hidden, Options, Rule, Seen, at, items
+from policy.rule import Options, Rule, Secret, Seen, Unknown, at, items, judged, shown
 
 _SERVICE = "kubernetes:core/v1:Service"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
@@ -46,7 +46,7 @@ def _of_a_service(service: Seen) -> Iterator[str]:
         what = _private(names, numbers, (at(port, "name"), at(port, "targetPort")))
         if what:
             yield (
-                f"port {_shown(numbers[0])} gives {what} a public address by {by}: anyone who "
+                f"port {shown(numbers[0])} gives {what} a public address by {by}: anyone who "
                 "finds it can use it; make the service ClusterIP and reach it by "
                 "`kubectl port-forward` or the API server's service proxy"
             )
@@ -82,7 +82,7 @@ def _of_an_ingress(ingress: Seen) -> Iterator[str]:
         what = _private({str(name)}, [at(port, "number")], [at(port, "name")])
         if what:
             yield (
-                f"it publishes {what} by service {_shown(name)}: take that backend out and reach "
+                f"it publishes {what} by service {shown(name)}: take that backend out and reach "
                 "it by `kubectl port-forward`"
             )
 
@@ -98,7 +98,7 @@ def _range_violations(service: Seen, options: Options) -> Iterator[str]:
     if service.stack in options.get("devStacks", ["dev", "local"]):
         return
     ranges = _ranges(service)
-    if not _is_public_balancer(service) or Hidden.UNKNOWN in ranges:
+    if not _is_public_balancer(service) or Unknown() in ranges:
         return
     if not ranges:
         yield (
@@ -107,28 +107,27 @@ def _range_violations(service: Seen, options: Options) -> Iterator[str]:
         )
     for text in ranges:
         if is_everything(text):
-            yield f"its load balancer lets every address in, by {text}: name who may call"
+            yield f"its load balancer lets every address in, by {shown(text)}: name who may call"
 
 
 def _ranges(service: Seen) -> list[Any]:
     found = service.at("spec", "loadBalancerSourceRanges")
-    listed = [found] if isinstance(found, Hidden) else list(items(found))
+    listed = [found] if isinstance(found, Unknown) else list(items(found))
     for key in _RANGES:
         text = service.at("metadata", "annotations", key)
-        listed += [text] if isinstance(text, Hidden) else (text or "").split(",")
-    return [each.strip() if isinstance(each, str) else each for each in listed if each]
+        if isinstance(text, (Unknown, Secret)):
+            listed.append(text)
+        elif isinstance(text, str):
+            listed += filter(None, map(str.strip, text.split(",")))
+    return listed
 
 
 def is_everything(text: Any) -> bool:
     """Whether an address range holds every address there is."""
     try:
-        return ipaddress.ip_network(str(text), strict=False).prefixlen == 0
+        return ipaddress.ip_network(str(judged(text)), strict=False).prefixlen == 0
     except ValueError:
         return False
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 PRIVATE_ADMIN = Rule(

@@ -1,9 +1,8 @@
 """Images say which version they are."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from policy.rule import Options, Rule, Seen, at, items
+from policy.rule import Options, Rule, Seen, at, items, judged, shown
 
 _POD_SPECS = {
     "Pod": ("spec",),
@@ -32,10 +31,12 @@ def _violations(workload: Seen, _: Options) -> Iterator[str]:
     for containers in ("initContainers", "containers"):
         for container in items(at(spec, containers)):
             image = at(container, "image")
-            if isinstance(image, str) and not is_pinned(image):
+            text = judged(image)
+            if isinstance(text, str) and not is_pinned(text):
+                name = shown(at(container, "name"))
                 yield (
-                    f"container {_shown(at(container, 'name'))} runs {image!r}, which may be "
-                    "another image tomorrow: name a tag other than latest, or a digest"
+                    f"container {name} runs the image {shown(image)}, which may be another one "
+                    "tomorrow: name a tag other than latest, or a digest"
                 )
 
 
@@ -45,10 +46,6 @@ def is_pinned(image: str) -> bool:
     # A colon before the last slash is a registry's port.
     tag = name.rpartition("/")[2].partition(":")[2]
     return bool(digest) or tag not in ("", "latest")
-
-
-def _shown(name: Any) -> str:
-    return repr(name) if isinstance(name, str) else "without a name"
 
 
 PINNED_IMAGES = Rule(

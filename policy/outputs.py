@@ -38,7 +38,7 @@ def _violations(stack: Sequence[Seen], _: Options) -> Iterator[tuple[Seen, str]]
 
 
 def _credential(name: str, value: Any) -> str | None:
-    """What an output gives away, or None; a Hidden gives nothing away."""
+    """What an output gives away, or None; a Secret gives nothing away."""
     if isinstance(value, Mapping):
         if {"clusters", "users"} <= set(value):
             return "a kubeconfig"

@@ -7,10 +7,10 @@ import pulumi_policy
 from pulumi_policy import deserialize
 from pulumi_policy.proxy import UnknownValueError
 
-from policy.rule import Hidden, Rule, Seen, StackRule
+from policy.rule import Rule, Secret, Seen, StackRule, Unknown
 
 _MARK = "1f4b7c0e-secret-of-the-stack"
-"""What a secret's value is replaced by before anything of it reaches a rule."""
+"""The one key of the object that a secret is put into before it reaches a rule."""
 
 
 def serve(rules: Sequence[Rule | StackRule]) -> None:
@@ -20,11 +20,10 @@ def serve(rules: Sequence[Rule | StackRule]) -> None:
 
 
 def _policy(rule: Rule | StackRule) -> Any:
-    levels = pulumi_policy.EnforcementLevel
     common = {
         "name": rule.name,
         "description": rule.description,
-        "enforcement_level": levels.MANDATORY if rule.mandatory else levels.ADVISORY,
+        "enforcement_level": pulumi_policy.EnforcementLevel.MANDATORY,
         "config_schema": pulumi_policy.PolicyConfigSchema(dict(rule.options)),
     }
     if isinstance(rule, Rule):
@@ -54,21 +53,22 @@ def _on_all(rule: StackRule) -> Any:
 def _plain(value: Any) -> Any:
     """The SDK's proxies as dicts and lists; they raise where a value is not known yet."""
     if isinstance(value, Mapping):
-        return {key: _item(value, key) for key in value}
+        plain = {key: _item(value, key) for key in value}
+        return Secret(plain[_MARK]) if set(plain) == {_MARK} else plain
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_item(value, index) for index in range(len(value))]
-    return Hidden.SECRET if value == _MARK else value
+    return value
 
 
 def _item(holder: Any, key: Any) -> Any:
     try:
         return _plain(holder[key])
     except UnknownValueError:
-        return Hidden.UNKNOWN
+        return Unknown()
 
 
 def _hide_secrets() -> None:
-    """Have the SDK pass on a mark for each secret.
+    """Have the SDK say which values are secret.
 
     It unwraps them, so that a rule could neither tell a secret output from a plain one nor be
     kept from showing it.
@@ -87,6 +87,6 @@ def _marked(value: Any) -> Any:
         return [_marked(each) for each in value]
     if isinstance(value, dict):
         if value.get(deserialize.SPECIAL_SIG_KEY) == deserialize.SPECIAL_SECRET_SIG:
-            return _MARK
+            return {_MARK: value.get("value")}
         return {key: _marked(each) for key, each in value.items()}
     return value

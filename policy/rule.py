@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 Options = Mapping[str, Any]
 """A rule's options as `--policy-pack-config` gives them; {} where it gives none."""
 
 
-class Hidden(Enum):
-    """Stands for a value that a rule cannot see."""
+@dataclass(frozen=True)
+class Unknown:
+    """Stands for a value that is known only after the update."""
 
-    UNKNOWN = "known only after the update"
-    SECRET = "secret"  # noqa: S105
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret value: `judged` gives what to judge, `shown` what a message may say of it."""
+
+    value: Any = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Seen:
     urn: str
     type: str
     properties: Mapping[str, Any]
-    """Plain values, a Hidden where there is none to see; numbers are floats."""
+    """Plain values, with Unknown and Secret among them; numbers are floats."""
 
     @property
     def stack(self) -> str:
@@ -31,22 +35,46 @@ class Seen:
         return self.urn.split(":")[2]
 
     def at(self, *path: str) -> Any:
-        """The value at a path of keys: None where there is none, a Hidden where one hides it."""
+        """The value at a path of keys: None where there is none, Unknown below an Unknown.
+
+        What lies in a Secret is a Secret.
+        """
         return at(self.properties, *path)
 
 
 def at(value: Any, *path: str) -> Any:
     """The value at a path of keys below another: see `Seen.at`."""
     for key in path:
-        if isinstance(value, Hidden):
+        if isinstance(value, Unknown):
             return value
-        value = value.get(key) if isinstance(value, Mapping) else None
+        inner = judged(value)
+        inner = inner.get(key) if isinstance(inner, Mapping) else None
+        value = _as_secret_as(value, inner)
     return value
 
 
 def items(value: Any) -> Sequence[Any]:
     """A list's items; none of anything else."""
-    return value if isinstance(value, list) else ()
+    inner = judged(value)
+    return [_as_secret_as(value, each) for each in inner] if isinstance(inner, list) else ()
+
+
+def judged(value: Any) -> Any:
+    """What to judge a value by: what is in a Secret. It must not come into a message."""
+    return value.value if isinstance(value, Secret) else value
+
+
+def shown(value: Any) -> str:
+    """What a message may say of a value."""
+    if isinstance(value, Secret):
+        return "[secret]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _as_secret_as(holder: Any, value: Any) -> Any:
+    if not isinstance(holder, Secret) or isinstance(value, (Secret, Unknown)) or value is None:
+        return value
+    return Secret(value)
 
 
 @dataclass(frozen=True)
@@ -61,7 +89,6 @@ class Rule:
     """One line for each thing that is wrong: what, where, and what to do."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """A JSON schema for each option."""
-    mandatory: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,4 +100,3 @@ class StackRule:
     violations: Callable[[Sequence[Seen], Options], Iterator[tuple[Seen, str]]]
     """Whose fault each thing is, and a line on it."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    mandatory: bool = True

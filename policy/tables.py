@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dynamic import grammar, splits
-from policy.rule import Options, Seen, StackRule, items
+from policy.rule import Options, Seen, StackRule, Unknown, at, items, judged
 
 DTAB = "pulumi-python:dynamic/namerd:Dtab"
 _SERVICE = "kubernetes:core/v1:Service"
@@ -16,30 +16,33 @@ _MOST_PATHS = 1000
 """How far a path is followed in a table that goes round in circles."""
 
 Ports = Mapping[tuple[str, str], set[str] | None]
-"""Names of ports by a service's namespace and name; None for one that is declared elsewhere."""
+"""Names of ports by a service's namespace and name; None where any will do."""
 
 
 def _violations(stack: Sequence[Seen], options: Options) -> Iterator[tuple[Seen, str]]:
-    declared = _declared(stack, options)
+    declared = {_name(seen): _port_names(seen) for seen in stack if seen.type == _SERVICE}
+    if any(isinstance(each, Unknown) for name in declared for each in name):
+        return  # it may be the one that a table leads to: the update, which knows it, looks again
+    for text in options.get("elsewhere", []):
+        namespace, _, name = text.partition("/")
+        declared[namespace, name] = None
     for seen in stack:
         if seen.type == DTAB:
             for line in table_violations(seen.properties, declared):
                 yield seen, line
 
 
-def _declared(stack: Sequence[Seen], options: Options) -> Ports:
-    ports: dict[tuple[str, str], set[str] | None] = {}
-    for seen in stack:
-        if seen.type == _SERVICE:
-            listed = items(seen.at("spec", "ports"))
-            namespace = seen.at("metadata", "namespace") or "default"
-            name = seen.at("metadata", "name")
-            if isinstance(namespace, str) and isinstance(name, str):
-                ports[namespace, name] = {str(port.get("name", "")) for port in listed}
-    for text in options.get("elsewhere", []):
-        namespace, _, name = text.partition("/")
-        ports[namespace, name] = None
-    return ports
+def _name(service: Seen) -> tuple[Any, Any]:
+    """Namespace and name."""
+    namespace = judged(service.at("metadata", "namespace")) or "default"
+    return namespace, judged(service.at("metadata", "name"))
+
+
+def _port_names(service: Seen) -> set[str] | None:
+    ports = service.at("spec", "ports")
+    names = [judged(at(port, "name")) for port in items(ports)]
+    are_known = not any(isinstance(each, Unknown) for each in (ports, *names))
+    return {str(name or "") for name in names} if are_known else None
 
 
 def table_violations(properties: Mapping[str, Any], declared: Ports) -> Iterator[str]:

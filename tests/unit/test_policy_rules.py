@@ -1,13 +1,14 @@
 """The policies' rules by themselves: the many forms that need no engine to be tried."""
 
 import base64
+import datetime
 from typing import Any
 
 import pytest
 
-from policy import exposure, outputs, tables
-from policy.images import is_pinned
-from policy.rule import Hidden, Seen
+from policy import aks, exposure, outputs, tables
+from policy.images import PINNED_IMAGES, is_pinned
+from policy.rule import Secret, Seen, Unknown
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9m"
 KUBECONFIG = "apiVersion: v1\nclusters: []\nkind: Config\n"
@@ -77,7 +78,7 @@ def test_what_a_credential_looks_like(value: Any) -> None:
 def test_what_a_credential_is_called(name: str) -> None:
     assert shown(**{name: "abc"}) == [name]
     assert shown(**{name: ""}) == []
-    assert shown(**{name: Hidden.SECRET, "other": Hidden.UNKNOWN}) == []
+    assert shown(**{name: Secret("abc"), "other": Unknown()}) == []
     assert shown(outer={name: ["abc"]}) == ["outer"]
 
 
@@ -99,10 +100,79 @@ def test_an_address_range_that_is_everything(everything: str) -> None:
     assert everything in line
 
 
-@pytest.mark.parametrize("hidden", list(Hidden))
-def test_ranges_that_are_not_known_yet_are_not_judged(hidden: Hidden) -> None:
-    for ranges in (hidden, [hidden]):
+def test_ranges_that_are_not_known_yet_are_not_judged() -> None:
+    for ranges in (Unknown(), [Unknown()]):
         assert broken(exposure.SOURCE_RANGES, service(loadBalancerSourceRanges=ranges)) == []
+
+
+def test_secret_ranges_are_judged_and_not_shown() -> None:
+    for ranges in (Secret(["203.0.113.0/24"]), [Secret("203.0.113.0/24")]):
+        assert broken(exposure.SOURCE_RANGES, service(loadBalancerSourceRanges=ranges)) == []
+    for ranges in (Secret(["0.0.0.0/0"]), [Secret("0.0.0.0/0")]):
+        (line,) = broken(exposure.SOURCE_RANGES, service(loadBalancerSourceRanges=ranges))
+        assert "lets every address in, by [secret]" in line
+
+
+@pytest.mark.parametrize(
+    ("container", "said"),
+    [
+        ({"name": "main", "image": Secret("busybox")}, "main runs the image [secret], which may"),
+        (Secret({"name": "main", "image": "busybox"}), "[secret] runs the image [secret], which"),
+        (Secret({"name": "main", "image": "busybox:1"}), None),
+        ({"name": "main", "image": Unknown()}, None),
+        (Unknown(), None),
+    ],
+)
+def test_secret_images_are_judged_and_not_shown(container: Any, said: str | None) -> None:
+    lines = broken(PINNED_IMAGES, pod({"containers": [container]}))
+    assert [said in line for line in lines if said] == ([True] if said else [])
+    of_a_secret = broken(PINNED_IMAGES, pod(Secret({"containers": [container]})))
+    assert ["[secret] runs the image [secret]" in line for line in of_a_secret] == [True] * len(
+        lines
+    )
+    assert "busybox" not in f"{lines}{of_a_secret}"
+
+
+def pod(spec: Any) -> Seen:
+    return Seen("urn:pulumi:prod::p::t::n", "kubernetes:core/v1:Pod", {"spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("version", "plan", "since"),
+    [
+        ("1.25", None, "2025-03-31"),
+        ("v1.30.4", None, "2025-08-22"),
+        ("1.30", "KubernetesOfficial", "2025-08-22"),
+        ("1.30", "AKSLongTermSupport", "2026-07-31"),
+        ("1.29", "AKSLongTermSupport", "2026-04-30"),
+        ("1.25", "AKSLongTermSupport", "2026-04-30"),
+        ("9.0", None, None),
+    ],
+)
+def test_the_end_of_a_versions_support(version: str, plan: Any, since: str | None) -> None:
+    lines = broken(aks.SUPPORTED_KUBERNETES, cluster(version, plan))
+    assert [line.split("since ")[1][:10] for line in lines] == ([since] if since else [])
+
+
+def test_another_calendar_goes_before_the_packs_own() -> None:
+    later, sooner = {"1.30": "2999-12-31"}, {"9.0": "2020-01-31"}
+    assert broken(aks.SUPPORTED_KUBERNETES, cluster("1.30"), endOfSupport=later) == []
+    (line,) = broken(aks.SUPPORTED_KUBERNETES, cluster("9.0"), endOfSupport=sooner)
+    assert line.startswith("Kubernetes 9.0 has been out of support since 2020-01-31")
+
+
+def test_the_calendar_is_a_calendar() -> None:
+    minors = [int(minor.removeprefix("1.")) for minor in aks.END_OF_SUPPORT]
+    assert minors == list(range(minors[0], minors[0] + len(minors))), "none is left out"
+    days = [day for pair in aks.END_OF_SUPPORT.values() for day in pair]
+    assert days == [datetime.date.fromisoformat(day).isoformat() for day in days]
+    assert all(community < long_term for community, long_term in aks.END_OF_SUPPORT.values())
+
+
+def cluster(version: str, plan: str | None = None) -> Seen:
+    properties = {"kubernetesVersion": version, "supportPlan": plan}
+    type_ = "azure-native:containerservice:ManagedCluster"
+    return Seen("urn:pulumi:prod::shop::t::c", type_, properties)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +239,30 @@ def test_a_table_that_goes_round_in_circles_ends() -> None:
     assert "no entry of the table takes it any further" in line
 
 
-@pytest.mark.parametrize("weight", [Hidden.UNKNOWN, None, "ten"])
+@pytest.mark.parametrize("weight", [Unknown(), Secret(10.0), None, "ten"])
 def test_a_table_that_is_not_known_yet_is_not_judged(weight: Any) -> None:
     assert undeclared(BASE, web_v3=weight) == []
+
+
+def on_a_stack(*services: Any) -> list[str]:
+    """Why a table is refused that leads to `web-v3`, beside services of this metadata and ports."""
+    stack = [
+        Seen("urn", "kubernetes:core/v1:Service", {"metadata": metadata, "spec": {"ports": ports}})
+        for metadata, ports in services
+    ]
+    table = {"dentries": BASE, "splits": {"/host/web": {"/srv/web-v3": 100.0}}}
+    stack.append(Seen("urn", tables.DTAB, table))
+    return [line for _, line in tables.DECLARED_BRANCHES.violations(stack, {})]
+
+
+def test_a_service_whose_name_is_not_known_yet_may_be_any() -> None:
+    known = ({"name": "web-v1", "namespace": "shop"}, [{"name": "http"}])
+    assert len(on_a_stack(known)) == 1
+    assert on_a_stack(known, ({"name": Unknown(), "namespace": "shop"}, [])) == []
+    assert on_a_stack(known, (Unknown(), [])) == []
+
+
+@pytest.mark.parametrize("ports", [Unknown(), [Unknown()], [{"name": Unknown()}], [{}]])
+def test_a_port_whose_name_is_not_known_yet_may_be_any(ports: Any) -> None:
+    lines = on_a_stack(({"name": "web-v3", "namespace": "shop"}, ports))
+    assert len(lines) == (1 if ports == [{}] else 0)

@@ -89,6 +89,8 @@ deployment("good-digest", f"example.com/web@sha256:{'0' * 64}")
 deployment("bad-no-tag", "registry.example:5000/web")
 deployment("bad-latest", "example.com/web:latest")
 deployment("bad-init", "example.com/web:1", init="busybox")
+deployment("good-secret", pulumi.Output.secret("example.com/s3cret-key:1"))
+deployment("bad-secret", pulumi.Output.secret("example.com/s3cret-key"))
 job = {"template": {"spec": {"containers": [{"name": "main", "image": "busybox"}]}}}
 cron: Any = {"schedule": "0 0 * * *", "jobTemplate": {"spec": job}}
 k8s.batch.v1.CronJob(
