@@ -39,6 +39,8 @@ linkerd = Linkerd(
     config.kubectl_image,
     config.exposure,
     config.source_ranges,
+    cluster.kubeconfig,
+    config.node_address,
     opts=in_mesh,
 )
 apps = Services(config.apps_namespace, config.services, config.services_are_secret, opts=in_apps)
@@ -57,6 +59,7 @@ Dtab(
     splits=routes.external_splits(config.apps_namespace, config.entry),
     namerd=reach_namerd,
     adopt=config.adopt_existing,
+    max_weight_step=config.max_weight_step,
     opts=served,
 )
 internal = Dtab(
@@ -71,6 +74,9 @@ internal = Dtab(
 )
 
 pulumi.export("url", linkerd.url)
+pulumi.export(
+    "portForward", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d-external 8080:80"
+)
 pulumi.export("linkerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d 9990")
 pulumi.export("namerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/namerd 9991")
 pulumi.export("split", internal.splits)

@@ -182,11 +182,7 @@ def connected(target: Target) -> Iterator[Connection]:
             session.proxies = environment_proxies(target.url)
             yield Connection(session, f"{target.url}/api/1", f"namerd at {target.url}")
             return
-        cluster = kubeconfig.load(target.kubeconfig, target.context)
-        session.mount("https://", kubeconfig.Adapter(cluster))
-        session.headers.update(cluster.headers)
-        proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
-        session.proxies = proxy or environment_proxies(cluster.server)
+        cluster = _use_cluster(session, target.kubeconfig, target.context)
         namespace, _, name = str(target.service).partition("/")
         yield Connection(
             session,
@@ -195,6 +191,31 @@ def connected(target: Target) -> Iterator[Connection]:
             server=cluster.server,
             kubernetes_namespace=namespace,
         )
+
+
+@contextmanager
+def to_api_server(given: str) -> Iterator[Connection]:
+    """A connection to the API server of a kubeconfig itself; every path begins with `/`.
+
+    Raises KubeconfigError.
+    """
+    with requests.Session() as session:
+        session.trust_env = False
+        cluster = _use_cluster(session, given, context=None)
+        where = f"the cluster at {_without_user(cluster.server)}"
+        yield Connection(session, cluster.server, where, server=cluster.server)
+
+
+def _use_cluster(
+    session: requests.Session, given: str | None, context: str | None
+) -> kubeconfig.Cluster:
+    """Have a session speak to a kubeconfig's API server as its user."""
+    cluster = kubeconfig.load(given, context)
+    session.mount("https://", kubeconfig.Adapter(cluster))
+    session.headers.update(cluster.headers)
+    proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
+    session.proxies = proxy or environment_proxies(cluster.server)
+    return cluster
 
 
 def environment_proxies(url: str) -> dict[str, str]:

@@ -1,17 +1,23 @@
-"""The local commands: `python -m local up|down|env|status`, which `make` runs."""
+"""The local commands: `python -m local up|down|env|status|policies`; `make` runs the first four."""
 
 import argparse
 import shlex
 import sys
 
-from local import node, toolchain, tour, whole
+from local import node, policies, toolchain, tour, whole
 from local.errors import LocalError
 from local.paths import KUBECONFIG
 
 
 def main() -> int:
     """Run one command; its exit status."""
-    commands = {"up": _up, "down": _down, "env": _env, "status": _status}
+    commands = {
+        "up": _up,
+        "down": _down,
+        "env": _env,
+        "status": _status,
+        "policies": _policies,
+    }
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=commands)
     command = commands[parser.parse_args().command]
@@ -36,6 +42,11 @@ def _down() -> None:
 
 def _status() -> None:
     node.status()
+
+
+def _policies() -> None:
+    """Print what to give to `pulumi preview --policy-pack`, ready to run."""
+    print(policies.pack())
 
 
 def _env() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local import binaries, cache
 from local.errors import LocalError
-from local.paths import LOCAL, PYTHON, ROOT
+from local.paths import CACHE, LOCAL, PYTHON, ROOT
 from local.progress import say
 
 ENGINE_VERSION = "v3.259.0"
@@ -24,13 +24,19 @@ _SDK = "github.com/pulumi/pulumi/sdk/v3"
 
 def pulumi() -> Path:
     """The folder of the `pulumi` program: from PATH if there is one, else built from modules."""
-    found = shutil.which("pulumi")
-    return Path(found).resolve().parent if found else _built_pulumi()
+    return _machines_own() or _built_pulumi()
 
 
 def is_own_pulumi() -> bool:
     """Whether the CLI is the one built here, not the machine's own."""
-    return shutil.which("pulumi") is None
+    return _machines_own() is None
+
+
+def _machines_own() -> Path | None:
+    """The folder of the machine's own CLI; a shell with `make env` has the built one on PATH."""
+    found = shutil.which("pulumi")
+    folder = Path(found).resolve().parent if found else None
+    return folder if folder and CACHE.resolve() not in folder.parents else None
 
 
 def _built_pulumi() -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import kubectl_proxy, namerd, workload
+from mesh import edge, kubectl_proxy, namerd, workload
 
 OUTGOING, INCOMING, EXTERNAL, ADMIN = 4140, 4141, 4142, 9990
 PORTS: Mapping[str, int] = {
@@ -70,7 +70,10 @@ def _router(
 
 
 class Linkerd(pulumi.ComponentResource):
-    """The DaemonSet `l5d`, its service inside the cluster, and `l5d-external` for the outside."""
+    """The DaemonSet `l5d`, its service inside the cluster, and `l5d-external` for the outside.
+
+    `kubeconfig` and `node_address` serve to tell the `url` of a NodePort.
+    """
 
     url: pulumi.Output[str]
     """Where hello answers; how far that reaches depends on `exposure`."""
@@ -82,6 +85,8 @@ class Linkerd(pulumi.ComponentResource):
         kubectl_image: str,
         exposure: str,
         source_ranges: Sequence[str],
+        kubeconfig: pulumi.Input[str],
+        node_address: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)
@@ -113,15 +118,15 @@ class Linkerd(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, config_map]),
         )
-        external = _external_service(
+        external = edge.service(
             namespace,
+            LABELS,
+            EXTERNAL,
             exposure,
             source_ranges,
             pulumi.ResourceOptions(parent=self, depends_on=[daemons]),
         )
-        self.url = pulumi.Output.all(external.spec, external.status).apply(
-            lambda parts: _url(namespace, *parts)
-        )
+        self.url = edge.url(namespace, LABELS, external, exposure, kubeconfig, node_address)
         self.register_outputs({"url": self.url})
 
 
@@ -147,30 +152,3 @@ def _internal_service(namespace: str, opts: pulumi.ResourceOptions) -> k8s.core.
         },
         opts=opts,
     )
-
-
-def _external_service(
-    namespace: str, exposure: str, source_ranges: Sequence[str], opts: pulumi.ResourceOptions
-) -> k8s.core.v1.Service:
-    spec: dict[str, Any] = {
-        "type": exposure,
-        "selector": dict(LABELS),
-        "ports": [{"name": "http", "port": 80, "targetPort": EXTERNAL}],
-    }
-    if source_ranges and exposure == "LoadBalancer":
-        spec["loadBalancerSourceRanges"] = list(source_ranges)
-    return k8s.core.v1.Service(
-        "l5d-external",
-        metadata={"name": "l5d-external", "namespace": namespace, "labels": dict(LABELS)},
-        spec=spec,
-        opts=opts,
-    )
-
-
-def _url(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
-    if spec["type"] == "LoadBalancer":
-        ingress = status["load_balancer"]["ingress"][0]
-        return f"http://{ingress.get('ip') or ingress.get('hostname')}"
-    if spec["type"] == "NodePort":
-        return f"http://<any node's address>:{spec['ports'][0]['node_port']}"
-    return f"http://l5d-external.{namespace}.svc.cluster.local"

@@ -48,6 +48,8 @@ class Settings:
     """What a service runs that names no image."""
     exposure: str
     """LoadBalancer, NodePort or ClusterIP."""
+    node_address: str
+    """Host name or address for the URL of a NodePort; empty for a node's own."""
     source_ranges: tuple[str, ...]
     """CIDRs that the load balancer lets in; empty for all."""
     replicas: int
@@ -151,6 +153,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "kubectlImage": readers.image,
     "helloworldImage": readers.image,
     "exposure": readers.one_of("LoadBalancer", "NodePort", "ClusterIP"),
+    "nodeAddress": readers.host_or_empty,
     "sourceRanges": readers.cidrs,
     "replicas": readers.integer(1, 100),
     "entryService": readers.dns_label,

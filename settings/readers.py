@@ -63,6 +63,17 @@ image = form(
 )
 
 
+def host_or_empty(value: str) -> str:
+    """A host's name or address, or nothing."""
+    label = r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+    if not value or re.fullmatch(rf"{label}(\.{label})*", value):
+        return value
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("it must be a host's name or address, without http:// and port") from None
+
+
 def cidrs(value: str) -> tuple[str, ...]:
     """A list of address ranges."""
     ranges = texts(value)

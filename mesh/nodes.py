@@ -1,0 +1,47 @@
+"""The nodes that linkerd runs on, as the cluster tells them."""
+
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dynamic.connection import to_api_server
+from dynamic.errors import DtabError
+
+
+class NodeAddressError(Exception):
+    """No node's address can be had: why, in one line without secrets."""
+
+
+def address(kubeconfig: str, namespace: str, labels: Mapping[str, str]) -> str:
+    """The address of a node where a pod of these labels is ready.
+
+    It is read off the pods (`status.hostIP`), which whoever waits for them may list anyway; nodes
+    themselves would take a right on the whole cluster. Of several the lowest, so that it stays the
+    same for as long as that node does.
+
+    Raises NodeAddressError.
+    """
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    try:
+        with to_api_server(kubeconfig) as api_server:
+            answer = api_server.send("GET", path, params={"labelSelector": selector})
+    except DtabError as error:
+        raise NodeAddressError(str(error)) from None
+    if answer.status != 200:
+        raise NodeAddressError(
+            f"{api_server.where} answers {answer.status} to a list of the pods in {namespace}"
+        )
+    found = sorted(_ready_hosts(json.loads(answer.text)), key=ipaddress.ip_address)
+    if not found:
+        raise NodeAddressError(f"no pod {selector} in {namespace} is ready on any node")
+    return found[0]
+
+
+def _ready_hosts(pods: Mapping[str, Any]) -> Iterator[str]:
+    for pod in pods["items"]:
+        status = pod.get("status", {})
+        conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
+        if conditions.get("Ready") == "True" and "hostIP" in status:
+            yield status["hostIP"]
