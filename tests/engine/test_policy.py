@@ -187,3 +187,61 @@ def test_what_a_preview_cannot_know_is_looked_at_by_the_update(
     policed.passed()
     assert policed.violations() == {}
     assert "runs the image example.com/late" in policed.failed(command="up")
+
+
+KUBECONFIG = """\
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://192.0.2.1:6443"}}]
+users: [{name: u, user: {token: s3cret-key}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def own_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Policed]]:
+    """This project's own program, which a preview asks no cluster for."""
+    folder = tmp_path_factory.mktemp("own-program")
+    plugins = {"kubernetes": AGREEABLE}
+    with stack(folder, plugins, of_project=True, PULUMI_DEBUG_COMMANDS="true") as engine:
+        environ = {**os.environ, "PULUMI_HOME": str(folder / "home")}
+        pack = policies.pack(folder / "policy", environ)
+        yield engine, Policed(engine, pack, folder)
+
+
+@pytest.mark.parametrize("name", ["local", "dev"])
+def test_the_projects_own_stacks_keep_all_rules_by_default(
+    own_program: tuple[Engine, Policed], name: str
+) -> None:
+    engine, policed = own_program
+    engine.select(name)
+    engine.configure(kubeconfig=KUBECONFIG)
+    assert "linkerd-canary" in policed.passed()
+    assert policed.violations() == {}
+
+
+def test_a_stack_in_production_says_who_may_call(own_program: tuple[Engine, Policed]) -> None:
+    engine, policed = own_program
+    engine.select("prod")
+    engine.configure(kubeconfig=KUBECONFIG)
+    shown = policed.failed()
+    assert set(policed.violations()) == {("source-ranges", "l5d-external")}
+    assert "pulumi config set --path 'sourceRanges[0]' 203.0.113.0/24" in " ".join(shown.split())
+    assert "s3cret-key" not in shown
+    engine.configure(kubeconfig=KUBECONFIG, sourceRanges=["203.0.113.0/24"])
+    policed.passed()
+    assert policed.violations() == {}
+
+
+def test_a_services_secret_hides_no_image_from_the_rules(
+    own_program: tuple[Engine, Policed],
+) -> None:
+    engine, policed = own_program
+    engine.select("services")
+    web = {"port": 80, "image": "busybox"}
+    edge = {"exposure": "ClusterIP", "entryService": "web"}
+    engine.configure(kubeconfig=KUBECONFIG, services={"web": web}, **edge)
+    engine.set_secret("services.web.env.KEY", "s3cret-key")
+    shown = policed.failed()
+    assert set(policed.violations()) == {("pinned-images", "web")}
+    assert "may be another one tomorrow" in shown
+    assert "s3cret-key" not in shown

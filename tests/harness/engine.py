@@ -5,7 +5,8 @@
         engine.up()
         assert engine.preview().steps == {"unchanged": 3}
 
-A program is a file; it takes its values from environment variables.
+A program is a file; it takes its values from environment variables. With `of_project` the stack is
+one of this project's own program, and takes its values by `engine.configure`.
 """
 
 import json
@@ -19,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from local import toolchain
 from local.paths import ROOT, VENV
@@ -34,6 +37,8 @@ runtime:
     toolchain: pip
     virtualenv: {VENV}
 """
+PROJECT = "linkerd-canary"
+_PROGRAM = ("__main__.py", "settings", "infra", "mesh", "apps", "dynamic")
 _STEP = re.compile(r"(\d+) (?:to )?(create|update|replace|delete|import|unchanged)")
 
 
@@ -73,6 +78,22 @@ class Engine:
         """Take a program, and what is in its environment, for the commands to come."""
         shutil.copyfile(program, self._project / "__main__.py")
         self.set_environment(**variables)
+
+    def configure(self, **values: Any) -> None:
+        """Set config values of the selected stack, and no others; None takes one back."""
+        name = self._command("stack", "--show-name").text.strip()
+        path = self._project / f"Pulumi.{name}.yaml"
+        settings = yaml.safe_load(path.read_text()) if path.exists() else {}
+        given = {f"{PROJECT}:{key}": value for key, value in values.items() if value is not None}
+        path.write_text(yaml.safe_dump({**settings, "config": given}))
+
+    def set_secret(self, path: str, value: str) -> None:
+        """Set one config value more, encrypted, at a path such as `services.web.env.KEY`."""
+        self._command("config", "set", "--secret", "--path", f"{PROJECT}:{path}", value)
+
+    def select(self, name: str) -> None:
+        """Take another stack of the project, a new one."""
+        self._command("stack", "init", name)
 
     def set_environment(self, **variables: str) -> None:
         self._environment.update(variables)
@@ -120,7 +141,9 @@ class Engine:
 
 
 @contextmanager
-def stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Iterator[Engine]:
+def stack(
+    folder: Path, plugins: Mapping[str, Sequence[str]], *, of_project: bool = False, **env: str
+) -> Iterator[Engine]:
     """A new stack whose backend, plugins and everything else of it are in `folder`.
 
     `plugins` gives the command of each resource plugin, run with the project's modules.
@@ -128,7 +151,7 @@ def stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Ite
     project, backend = folder / "project", folder / "backend"
     project.mkdir()
     backend.mkdir()
-    (project / "Pulumi.yaml").write_text(_PROJECT)
+    (project / "Pulumi.yaml").write_text(_own_project(project) if of_project else _PROJECT)
     programs = toolchain.pulumi()
     environment = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -148,6 +171,13 @@ def stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Ite
         )
     engine._command("stack", "init", "test")
     yield engine
+
+
+def _own_project(folder: Path) -> str:
+    """Put this project's program into a folder of its own settings; its Pulumi.yaml."""
+    for part in _PROGRAM:
+        (folder / part).symlink_to(ROOT / part)
+    return (ROOT / "Pulumi.yaml").read_text().replace(".venv", str(VENV))
 
 
 def _plugin(name: str, command: Sequence[str], folder: Path) -> Path:
