@@ -20,19 +20,15 @@ def service(
     opts: pulumi.ResourceOptions,
 ) -> k8s.core.v1.Service:
     """The service `l5d-external` in front of the pods of these labels, on port 80."""
-    spec: dict[str, Any] = {
+    spec: Any = {
         "type": exposure,
         "selector": dict(labels),
         "ports": [{"name": "http", "port": 80, "targetPort": target}],
     }
     if source_ranges and exposure == "LoadBalancer":
         spec["loadBalancerSourceRanges"] = list(source_ranges)
-    return k8s.core.v1.Service(
-        NAME,
-        metadata={"name": NAME, "namespace": namespace, "labels": dict(labels)},
-        spec=spec,
-        opts=opts,
-    )
+    metadata: Any = {"name": NAME, "namespace": namespace, "labels": dict(labels)}
+    return k8s.core.v1.Service(NAME, metadata=metadata, spec=spec, opts=opts)
 
 
 def url(

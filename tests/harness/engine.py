@@ -5,8 +5,8 @@
         engine.up()
         assert engine.preview().steps == {"unchanged": 3}
 
-A program is a file; it takes its values from environment variables. With `of_project` the stack is
-one of this project's own program, and takes its values by `engine.configure`.
+A program is a file; it takes its values from environment variables. `own_stack` is a
+stack of this project's own program, which takes its values by `engine.configure`.
 """
 
 import json
@@ -141,17 +141,34 @@ class Engine:
 
 
 @contextmanager
-def stack(
-    folder: Path, plugins: Mapping[str, Sequence[str]], *, of_project: bool = False, **env: str
-) -> Iterator[Engine]:
+def stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Iterator[Engine]:
     """A new stack whose backend, plugins and everything else of it are in `folder`.
 
     `plugins` gives the command of each resource plugin, run with the project's modules.
     """
-    project, backend = folder / "project", folder / "backend"
+    project = folder / "project"
     project.mkdir()
+    (project / "Pulumi.yaml").write_text(_PROJECT)
+    yield _engine(folder, project, plugins, env)
+
+
+@contextmanager
+def own_stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Iterator[Engine]:
+    """The same for this project's own program, whose stacks' settings are in `folder` too."""
+    project = folder / "project"
+    project.mkdir()
+    for part in _PROGRAM:
+        (project / part).symlink_to(ROOT / part)
+    declared = (ROOT / "Pulumi.yaml").read_text()
+    (project / "Pulumi.yaml").write_text(declared.replace(".venv", str(VENV)))
+    yield _engine(folder, project, plugins, env)
+
+
+def _engine(
+    folder: Path, project: Path, plugins: Mapping[str, Sequence[str]], env: Mapping[str, str]
+) -> Engine:
+    backend = folder / "backend"
     backend.mkdir()
-    (project / "Pulumi.yaml").write_text(_own_project(project) if of_project else _PROJECT)
     programs = toolchain.pulumi()
     environment = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -169,15 +186,8 @@ def stack(
         engine._command(
             *("plugin", "install", "resource", name, VERSIONS[name], "--file", str(source))
         )
-    engine._command("stack", "init", "test")
-    yield engine
-
-
-def _own_project(folder: Path) -> str:
-    """Put this project's program into a folder of its own settings; its Pulumi.yaml."""
-    for part in _PROGRAM:
-        (folder / part).symlink_to(ROOT / part)
-    return (ROOT / "Pulumi.yaml").read_text().replace(".venv", str(VENV))
+    engine.select("test")
+    return engine
 
 
 def _plugin(name: str, command: Sequence[str], folder: Path) -> Path:

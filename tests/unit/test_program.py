@@ -29,13 +29,18 @@ KUBECONFIG = yaml.safe_dump(
 class Recorder(mocks.Mocks):
     """Takes every resource for made, and remembers what was asked for."""
 
+    ingress: dict[str, str]
+    """What a load balancer says its address is."""
     made: list[mocks.MockResourceArgs] = field(default_factory=list)
+    url: str = ""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         self.made.append(args)
         outputs = dict(args.inputs)
         if args.typ == "kubernetes:core/v1:Service" and args.name == "l5d-external":
-            outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+            (port,) = args.inputs["spec"]["ports"]
+            outputs["spec"] = {**args.inputs["spec"], "ports": [{**port, "nodePort": 30080}]}
+            outputs["status"] = {"loadBalancer": {"ingress": [self.ingress]}}
         return f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -47,9 +52,11 @@ class Recorder(mocks.Mocks):
         return inputs
 
 
-def run_program(config: dict[str, str], secret: Sequence[str] = ()) -> Recorder:
+def run_program(
+    config: dict[str, str], secret: Sequence[str] = (), balancer: dict[str, str] | None = None
+) -> Recorder:
     """What `__main__.py` declares with the defaults and `config`, some of whose keys are secret."""
-    recorder = Recorder()
+    recorder = Recorder(balancer or {"ip": "192.0.2.7"})
     values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
     pulumi.runtime.set_all_config(
         {f"linkerd-canary:{key}": text for key, text in values.items()},
@@ -58,9 +65,14 @@ def run_program(config: dict[str, str], secret: Sequence[str] = ()) -> Recorder:
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(recorder, project="linkerd-canary", stack="test", preview=False)
 
+    def run() -> pulumi.Output[None]:
+        linkerd = runpy.run_path(str(ROOT / "__main__.py"))["linkerd"]
+        url: pulumi.Output[None] = linkerd.url.apply(lambda url: setattr(recorder, "url", url))
+        return url
+
     # It waits until every resource that the program declared has been asked for.
     waiting: Any = pulumi.runtime.test
-    waiting(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
+    waiting(run)()
     return recorder
 
 
@@ -234,6 +246,43 @@ def test_source_ranges_reach_the_load_balancer() -> None:
         "spec"
     ]
     assert spec["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("balancer", "url"),
+    [
+        ({"ip": "192.0.2.7"}, "http://192.0.2.7"),
+        ({"ip": "2001:db8::7"}, "http://[2001:db8::7]"),
+        ({"hostname": "lb.example"}, "http://lb.example"),
+        ({"ip": "192.0.2.7", "hostname": "lb.example"}, "http://192.0.2.7"),
+    ],
+)
+def test_the_url_of_a_load_balancer(balancer: dict[str, str], url: str) -> None:
+    assert run_program({}, balancer=balancer).url == url
+
+
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        ({"exposure": "NodePort", "nodeAddress": "node.example"}, "http://node.example:30080"),
+        ({"exposure": "NodePort", "nodeAddress": "2001:db8::7"}, "http://[2001:db8::7]:30080"),
+        (
+            {"exposure": "ClusterIP", "meshNamespace": "mesh"},
+            "http://l5d-external.mesh.svc.cluster.local",
+        ),
+    ],
+)
+def test_the_url_without_a_load_balancer(config: dict[str, str], url: str) -> None:
+    program = run_program({**config, "sourceRanges": '["203.0.113.0/24"]'})
+    assert program.url == url
+    spec = program.get("Service", "l5d-external")["spec"]
+    assert "loadBalancerSourceRanges" not in spec
+
+
+def test_both_tables_take_the_stacks_largest_step() -> None:
+    program = run_program({"maxWeightStep": "25"})
+    for table in ("external", "internal"):
+        assert program.get("Dtab", table)["max_weight_step"] == 25
 
 
 @pytest.mark.parametrize(

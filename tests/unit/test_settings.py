@@ -76,6 +76,9 @@ def test_a_missing_key_is_named() -> None:
         ("linkerdImage", "", "an image such as"),
         ("linkerdImage", "two words", "an image such as"),
         ("entryService", "nothing", "it must be one of hello, world"),
+        ("nodeAddress", "http://node", "a host's name or address, without http:// and port"),
+        ("nodeAddress", "node:80", "a host's name or address, without http:// and port"),
+        ("nodeAddress", "<any>", "a host's name or address"),
         ("sourceRanges", "10.0.0.0/8", "a list of texts"),
         ("sourceRanges", "[1]", "a list of texts"),
         ("sourceRanges", '["10.0.0.1/8"]', "has host bits set"),
@@ -101,6 +104,11 @@ def test_a_wrong_value_is_one_line(key: str, value: str, allowed: str) -> None:
 )
 def test_image_names_of_every_form_are_accepted(image: str) -> None:
     assert settings.parse({**defaults(), "linkerdImage": image}).linkerd_image == image
+
+
+@pytest.mark.parametrize("host", ["", "node", "node-1.example", "192.0.2.7", "2001:db8::7"])
+def test_hosts_of_every_form_are_accepted(host: str) -> None:
+    assert settings.parse({**defaults(), "nodeAddress": host}).node_address == host
 
 
 def test_mesh_and_apps_need_a_namespace_each() -> None:

@@ -1,0 +1,59 @@
+"""Twenty services of one's own on the node: each asks the next one through the mesh."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from local import stack
+from local.paths import PYTHON
+from tests.e2e import local_stack
+from tests.e2e.cluster import Cluster
+from tests.e2e.local_stack import command
+
+COUNT = 20
+PREFIX = "linkerd-canary"
+
+
+def services() -> dict[str, Any]:
+    """A chain whose last link has two versions."""
+    return {f"link-{number:02}": _link(number) for number in range(1, COUNT + 1)}
+
+
+def _link(number: int) -> dict[str, Any]:
+    port = 7000 + number
+    link: dict[str, Any] = {"port": port, "replicas": 1, "args": [f"-addr=:{port}"]}
+    if number == COUNT:
+        link["versions"] = {name: {"env": {"TARGET_WORLD": name}} for name in ("v1", "v2")}
+        return link
+    link["args"] += [f"-text=link-{number:02}", f"-target=link-{number + 1:02}"]
+    return link
+
+
+@pytest.fixture(scope="module")
+def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """The stack's config, put back at the end."""
+    command(str(PYTHON), "-c", "from local import whole; whole.up()")
+    found = stack.SETTINGS.read_text()
+    yield dict(yaml.safe_load(found))
+    stack.SETTINGS.write_text(found)
+    command("pulumi", "up", "--yes", "--skip-preview")
+
+
+def test_a_request_goes_through_all_twenty(settings: dict[str, Any], cluster: Cluster) -> None:
+    own = {"services": services(), "entryService": "link-01", "canaryWeight": 50}
+    config = {**settings["config"], **{f"{PREFIX}:{key}": value for key, value in own.items()}}
+    stack.SETTINGS.write_text(yaml.safe_dump({**settings, "config": config}))
+    command("pulumi", "up", "--yes", "--skip-preview")
+
+    url = str(local_stack.outputs()["url"])
+    last = []
+    for _ in range(40):
+        words = local_stack.ask(url).rstrip("!").split()
+        assert words[:-2:2] == list(services())[:-1], words
+        last.append(words[-2])
+    assert set(last) == {"v1", "v2"}, "an even split gives neither all of 40"
+
+    running = cluster.get("deployments", "-n", "hello-world")["items"]
+    assert len(running) == COUNT + 1, "and none of what was there before"
