@@ -31,7 +31,7 @@ class HttpService(pulumi.ComponentResource):
         super().__init__("linkerd-canary:apps:HttpService", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         labels = {"app": name}
-        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        metadata: Any = {"name": name, "namespace": namespace, "labels": labels}
         k8s.core.v1.Service(
             name,
             metadata=metadata,
@@ -42,19 +42,15 @@ class HttpService(pulumi.ComponentResource):
             },
             opts=child,
         )
-        k8s.apps.v1.Deployment(
-            name,
-            metadata=metadata,
-            spec={
-                "replicas": replicas,
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {"containers": [_container(image, port, args, env or {})]},
-                },
+        spec: Any = {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [_container(image, port, args, env or {})]},
             },
-            opts=child,
-        )
+        }
+        k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
         self.register_outputs({})
 
 

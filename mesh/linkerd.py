@@ -103,19 +103,15 @@ class Linkerd(pulumi.ComponentResource):
         )
         # The services first: linkerd finds its peers on other nodes through `l5d`.
         _internal_service(namespace, child)
+        containers = [_container(image), kubectl_proxy.container(kubectl_image)]
+        spec: Any = {
+            "selector": {"matchLabels": dict(LABELS)},
+            "template": workload.pod_template(LABELS, "l5d", "l5d-config", text, containers),
+        }
         daemons = k8s.apps.v1.DaemonSet(
             "l5d",
             metadata={"name": "l5d", "namespace": namespace},
-            spec={
-                "selector": {"matchLabels": dict(LABELS)},
-                "template": workload.pod_template(
-                    LABELS,
-                    "l5d",
-                    "l5d-config",
-                    text,
-                    [_container(image), kubectl_proxy.container(kubectl_image)],
-                ),
-            },
+            spec=spec,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, config_map]),
         )
         external = edge.service(

@@ -56,23 +56,19 @@ class Namerd(pulumi.ComponentResource):
             data={workload.CONFIG_FILE: text},
             opts=child,
         )
+        containers = [
+            workload.container("namerd", image, PORTS, ADMIN_PORT),
+            kubectl_proxy.container(kubectl_image),
+        ]
+        spec: Any = {
+            "replicas": 1,
+            "selector": {"matchLabels": dict(LABELS)},
+            "template": workload.pod_template(LABELS, "namerd", "namerd-config", text, containers),
+        }
         deployment = k8s.apps.v1.Deployment(
             "namerd",
             metadata={"name": "namerd", "namespace": namespace},
-            spec={
-                "replicas": 1,
-                "selector": {"matchLabels": dict(LABELS)},
-                "template": workload.pod_template(
-                    LABELS,
-                    "namerd",
-                    "namerd-config",
-                    text,
-                    [
-                        workload.container("namerd", image, PORTS, ADMIN_PORT),
-                        kubectl_proxy.container(kubectl_image),
-                    ],
-                ),
-            },
+            spec=spec,
             # The CRD first: namerd's storage looks for it once, at its start.
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[crd, account, config_map, *rights]
