@@ -11,7 +11,7 @@ import pytest
 
 from local import policies
 from local.paths import ROOT
-from tests.harness.engine import Engine, EngineFailedError, own_stack, stack
+from tests.harness.engine import Engine, EngineFailedError, own_project, stack
 
 PROGRAM = Path(__file__).parent / "programs" / "policies.py"
 NOTHING: Mapping[str, Any] = {}
@@ -202,7 +202,7 @@ def own_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engi
     """This project's own program, which a preview asks no cluster for."""
     folder = tmp_path_factory.mktemp("own-program")
     plugins = {"kubernetes": AGREEABLE}
-    with own_stack(folder, plugins, PULUMI_DEBUG_COMMANDS="true") as engine:
+    with stack(folder, plugins, own_project, PULUMI_DEBUG_COMMANDS="true") as engine:
         environ = {**os.environ, "PULUMI_HOME": str(folder / "home")}
         pack = policies.pack(folder / "policy", environ)
         yield engine, Policed(engine, pack, folder)

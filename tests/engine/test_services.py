@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.harness.apiserver import ApiServer
-from tests.harness.engine import Engine, EngineFailedError, own_stack
+from tests.harness.engine import Engine, EngineFailedError, own_project, stack
 from tests.harness.namerd import Namerd, namerd
 
 AGREEABLE = [sys.executable, "-u", "-m", "tests.harness.agreeable"]
@@ -78,7 +78,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, api_server: ApiServer) -> Ite
         api_server.expose(mesh, "namerd", {"http": port})
         variables = {"LINKERD_CANARY_PATIENCE": "0.3"}
         plugins = {"kubernetes": AGREEABLE}
-        with own_stack(folder, plugins, **variables) as engine:
+        with stack(folder, plugins, own_project, **variables) as engine:
             settings = {
                 "kubeconfig": str(api_server.kubeconfig),
                 "meshNamespace": mesh,

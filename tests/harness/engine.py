@@ -5,8 +5,7 @@
         engine.up()
         assert engine.preview().steps == {"unchanged": 3}
 
-A program is a file; it takes its values from environment variables. `own_stack` is a
-stack of this project's own program, which takes its values by `engine.configure`.
+A program is a file; it takes its values from environment variables.
 """
 
 import json
@@ -15,7 +14,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,9 @@ runtime:
     virtualenv: {VENV}
 """
 PROJECT = "linkerd-canary"
-_PROGRAM = ("__main__.py", "settings", "infra", "mesh", "apps", "dynamic")
+PACKAGES = ("settings", "infra", "mesh", "apps", "dynamic")
+"""What this project's program imports."""
+
 _STEP = re.compile(r"(\d+) (?:to )?(create|update|replace|delete|import|unchanged)")
 
 
@@ -79,22 +80,6 @@ class Engine:
         shutil.copyfile(program, self._project / "__main__.py")
         self.set_environment(**variables)
 
-    def configure(self, **values: Any) -> None:
-        """Set config values of the selected stack, and no others; None takes one back."""
-        name = self._command("stack", "--show-name").text.strip()
-        path = self._project / f"Pulumi.{name}.yaml"
-        settings = yaml.safe_load(path.read_text()) if path.exists() else {}
-        given = {f"{PROJECT}:{key}": value for key, value in values.items() if value is not None}
-        path.write_text(yaml.safe_dump({**settings, "config": given}))
-
-    def set_secret(self, path: str, value: str) -> None:
-        """Set one config value more, encrypted, at a path such as `services.web.env.KEY`."""
-        self._command("config", "set", "--secret", "--path", f"{PROJECT}:{path}", value)
-
-    def select(self, name: str) -> None:
-        """Take another stack of the project, a new one."""
-        self._command("stack", "init", name)
-
     def set_environment(self, **variables: str) -> None:
         self._environment.update(variables)
 
@@ -119,6 +104,27 @@ class Engine:
         deployment: dict[str, Any] = json.loads(self._command("stack", "export").text)["deployment"]
         return deployment
 
+    def set(self, key: str, value: str, *more: str) -> None:
+        """Set a config key of the stack; `--path` among `more` sets a part of one."""
+        self._command("config", "set", "--plaintext", *more, key, value)
+
+    def configure(self, **values: Any) -> None:
+        """Give the selected stack of this project's program these config values and no others."""
+        name = self._command("stack", "--show-name").text.strip()
+        path = self._project / f"Pulumi.{name}.yaml"
+        settings = yaml.safe_load(path.read_text()) if path.exists() else {}
+        config = {f"{PROJECT}:{key}": value for key, value in values.items()}
+        path.write_text(yaml.safe_dump({**settings, "config": config}))
+
+    def set_secret(self, path: str, value: str) -> None:
+        """Set one config value more, encrypted, at a path such as `services.web.env.KEY`."""
+        self._command("config", "set", "--secret", "--path", f"{PROJECT}:{path}", value)
+
+    def select(self, name: str) -> None:
+        """Take another stack, a new one without settings."""
+        (self._project / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
+        self._command("stack", "init", name)
+
     def outputs(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._command("stack", "output", "--json").text)
         return found
@@ -140,35 +146,37 @@ class Engine:
         return Ran(done.stdout)
 
 
+def bare_project(folder: Path) -> None:
+    """A project without a program: `Engine.run` brings one."""
+    (folder / "Pulumi.yaml").write_text(_PROJECT)
+
+
+def own_project(folder: Path) -> None:
+    """This project's program with its own stack files, which a test may change."""
+    for path in (ROOT / "__main__.py", *ROOT.glob("Pulumi*.yaml")):
+        shutil.copyfile(path, folder / path.name)
+    for name in (*PACKAGES, VENV.name):
+        (folder / name).symlink_to(ROOT / name)
+
+
 @contextmanager
-def stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Iterator[Engine]:
+def stack(
+    folder: Path,
+    plugins: Mapping[str, Sequence[str] | Path],
+    project_in: Callable[[Path], None] = bare_project,
+    name: str = "test",
+    /,
+    **env: str,
+) -> Iterator[Engine]:
     """A new stack whose backend, plugins and everything else of it are in `folder`.
 
-    `plugins` gives the command of each resource plugin, run with the project's modules.
+    `plugins` gives of each resource plugin the command, run with the project's modules, or the
+    folder that it is in.
     """
-    project = folder / "project"
+    project, backend = folder / "project", folder / "backend"
     project.mkdir()
-    (project / "Pulumi.yaml").write_text(_PROJECT)
-    yield _engine(folder, project, plugins, env)
-
-
-@contextmanager
-def own_stack(folder: Path, plugins: Mapping[str, Sequence[str]], **env: str) -> Iterator[Engine]:
-    """The same for this project's own program, whose stacks' settings are in `folder` too."""
-    project = folder / "project"
-    project.mkdir()
-    for part in _PROGRAM:
-        (project / part).symlink_to(ROOT / part)
-    declared = (ROOT / "Pulumi.yaml").read_text()
-    (project / "Pulumi.yaml").write_text(declared.replace(".venv", str(VENV)))
-    yield _engine(folder, project, plugins, env)
-
-
-def _engine(
-    folder: Path, project: Path, plugins: Mapping[str, Sequence[str]], env: Mapping[str, str]
-) -> Engine:
-    backend = folder / "backend"
     backend.mkdir()
+    project_in(project)
     programs = toolchain.pulumi()
     environment = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -181,17 +189,18 @@ def _engine(
         **env,
     }
     engine = Engine(programs / "pulumi", project, environment)
-    for name, command in plugins.items():
-        source = _plugin(name, command, folder / f"plugin-{name}")
+    for plugin, given in plugins.items():
+        source = given if isinstance(given, Path) else _plugin(plugin, given, folder)
         engine._command(
-            *("plugin", "install", "resource", name, VERSIONS[name], "--file", str(source))
+            *("plugin", "install", "resource", plugin, VERSIONS[plugin], "--file", str(source))
         )
-    engine.select("test")
-    return engine
+    engine._command("stack", "init", name)
+    yield engine
 
 
-def _plugin(name: str, command: Sequence[str], folder: Path) -> Path:
+def _plugin(name: str, command: Sequence[str], parent: Path) -> Path:
     """A folder that the engine installs a plugin from."""
+    folder = parent / f"plugin-{name}"
     folder.mkdir()
     program = folder / f"pulumi-resource-{name}"
     program.write_text(
