@@ -54,7 +54,7 @@ def _plain(value: Any) -> Any:
     """The SDK's proxies as dicts and lists; they raise where a value is not known yet."""
     if isinstance(value, Mapping):
         plain = {key: _item(value, key) for key in value}
-        return Secret(plain[_MARK]) if set(plain) == {_MARK} else plain
+        return _secret(plain[_MARK]) if set(plain) == {_MARK} else plain
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_item(value, index) for index in range(len(value))]
     return value
@@ -65,6 +65,10 @@ def _item(holder: Any, key: Any) -> Any:
         return _plain(holder[key])
     except UnknownValueError:
         return Unknown()
+
+
+def _secret(value: Any) -> Secret | Unknown:
+    return value if isinstance(value, Unknown) else Secret(value)
 
 
 def _hide_secrets() -> None:

@@ -180,13 +180,17 @@ def test_what_a_preview_cannot_know_is_looked_at_by_the_update(
         "import pulumi, pulumi_kubernetes as k8s\n"
         "made = k8s.core.v1.ConfigMap('maker', metadata={'name': 'maker'})\n"
         "image = made.id.apply(lambda _: 'example.com/late')\n"
-        "spec = {'containers': [{'name': 'main', 'image': image}]}\n"
+        "secret = pulumi.Output.secret(image)\n"
+        "containers = [{'name': 'main', 'image': image}, {'name': 'side', 'image': secret}]\n"
+        "spec = {'containers': containers}\n"
         "k8s.core.v1.Pod('late', metadata={'name': 'late'}, spec=spec)\n"
     )
     policed.run(program)
     policed.passed()
     assert policed.violations() == {}
-    assert "runs the image example.com/late" in policed.failed(command="up")
+    said = policed.failed(command="up")
+    assert "container main runs the image example.com/late" in said
+    assert "container side runs the image [secret]" in said
 
 
 KUBECONFIG = """\
