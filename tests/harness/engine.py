@@ -27,6 +27,8 @@ from local.paths import ROOT, VENV
 
 VERSIONS = {"kubernetes": toolchain.KUBERNETES_PLUGIN_VERSION, "azure-native": "v3.29.0"}
 
+PROJECT = "linkerd-canary"
+
 # The wrapper of the language host wants `virtualenv:` on a line of its own.
 _PROJECT = f"""\
 name: harness
@@ -36,7 +38,6 @@ runtime:
     toolchain: pip
     virtualenv: {VENV}
 """
-PROJECT = "linkerd-canary"
 PACKAGES = ("settings", "infra", "mesh", "apps", "dynamic")
 """What this project's program imports."""
 
@@ -83,6 +84,23 @@ class Engine:
     def set_environment(self, **variables: str) -> None:
         self._environment.update(variables)
 
+    def configure(self, **values: Any) -> None:
+        """Give the selected stack of this project's program these config values and no others."""
+        name = self._command("stack", "--show-name").text.strip()
+        path = self._project / f"Pulumi.{name}.yaml"
+        settings = yaml.safe_load(path.read_text()) if path.exists() else {}
+        config = {f"{PROJECT}:{key}": value for key, value in values.items()}
+        path.write_text(yaml.safe_dump({**settings, "config": config}))
+
+    def set_secret(self, path: str, value: str) -> None:
+        """Set one config value more, encrypted, at a path such as `services.web.env.KEY`."""
+        self._command("config", "set", "--secret", "--path", f"{PROJECT}:{path}", value)
+
+    def select(self, name: str) -> None:
+        """Take another stack, a new one without settings."""
+        (self._project / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
+        self._command("stack", "init", name)
+
     def up(self, *arguments: str) -> Ran:
         return self._command("up", "--yes", "--skip-preview", "--diff", *arguments)
 
@@ -107,23 +125,6 @@ class Engine:
     def set(self, key: str, value: str, *more: str) -> None:
         """Set a config key of the stack; `--path` among `more` sets a part of one."""
         self._command("config", "set", "--plaintext", *more, key, value)
-
-    def configure(self, **values: Any) -> None:
-        """Give the selected stack of this project's program these config values and no others."""
-        name = self._command("stack", "--show-name").text.strip()
-        path = self._project / f"Pulumi.{name}.yaml"
-        settings = yaml.safe_load(path.read_text()) if path.exists() else {}
-        config = {f"{PROJECT}:{key}": value for key, value in values.items()}
-        path.write_text(yaml.safe_dump({**settings, "config": config}))
-
-    def set_secret(self, path: str, value: str) -> None:
-        """Set one config value more, encrypted, at a path such as `services.web.env.KEY`."""
-        self._command("config", "set", "--secret", "--path", f"{PROJECT}:{path}", value)
-
-    def select(self, name: str) -> None:
-        """Take another stack, a new one without settings."""
-        (self._project / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
-        self._command("stack", "init", name)
 
     def outputs(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._command("stack", "output", "--json").text)
