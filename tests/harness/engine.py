@@ -69,7 +69,10 @@ class EngineFailedError(Exception):
 
 
 class Engine:
-    """A stack and the commands on it."""
+    """A stack and the commands on it.
+
+    Each is run with `--diff`: the other display tells errors in an order that is different each time.
+    """
 
     def __init__(self, pulumi: Path, project: Path, environment: Mapping[str, str]) -> None:
         self._pulumi = pulumi
@@ -108,14 +111,14 @@ class Engine:
         return self._command("preview", "--diff", *arguments)
 
     def refresh(self, *arguments: str) -> Ran:
-        return self._command("refresh", "--yes", "--skip-preview", *arguments)
+        return self._command("refresh", "--yes", "--skip-preview", "--diff", *arguments)
 
     def preview_refresh(self, *arguments: str) -> Ran:
         """Compare the state with what is live, and leave both."""
         return self._command("refresh", "--preview-only", "--diff", *arguments)
 
     def destroy(self, *arguments: str) -> Ran:
-        return self._command("destroy", "--yes", "--skip-preview", *arguments)
+        return self._command("destroy", "--yes", "--skip-preview", "--diff", *arguments)
 
     def state(self) -> dict[str, Any]:
         """The state as it is kept: secrets are encrypted in it."""
