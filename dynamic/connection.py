@@ -4,6 +4,7 @@ A connection lives for one operation and sends requests; what they mean is the c
 """
 
 import http.client
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import urllib3
 from dynamic import kubeconfig
 from dynamic.errors import (
     CutShortError,
+    InputError,
     TimedOutError,
     UnexpectedAnswerError,
     UnreachableError,
@@ -30,6 +32,14 @@ REQUEST_SECONDS = 10.0
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
+
+_MALFORMED = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    urllib3.exceptions.LocationParseError,
+    UnicodeError,
+)
+"""What is raised before anything is sent."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,8 @@ class Connection:
 
         `path` follows namerd's `/api/1/`; one that begins with `/` follows the API server's URL.
 
-        Raises UnreachableError, TimedOutError, UnexpectedAnswerError (a redirect, a cut body).
+        Raises UnreachableError, UntrustedError, TimedOutError, CutShortError, InputError, and
+        UnexpectedAnswerError for a redirect.
         """
         url = f"{self.server}{path}" if path.startswith("/") else f"{self._base}/{path}"
         deadline = time.monotonic() + seconds
@@ -103,12 +114,17 @@ class Connection:
                 content = self._body(response, deadline, seconds)
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise self._timed_out(seconds) from None
+        except _MALFORMED:
+            # Whose text quotes the whole of it, and with that a proxy's password or a token.
+            raise InputError(
+                f"{self.where} cannot be asked: its address, its proxy's or a token is malformed"
+            ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._broken(error) from None
         if 300 <= response.status_code < 400:
             to = response.headers.get("Location", "nowhere")
             raise UnexpectedAnswerError(
-                f"{self.where} answered with a redirect to {_without_query(to)}, which namerd "
+                f"{self.where} answered with a redirect to {_bare(to)}, which namerd "
                 "never does: give the address of namerd itself"
             )
         return Answer(response.status_code, response.headers, content)
@@ -160,12 +176,12 @@ def _said(cause: BaseException) -> str:
 
 def _without_user(url: str) -> str:
     """Without a user name and password before the host."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return re.sub("//[^/]*@", "//", url, count=1)
 
 
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
+def _bare(url: str) -> str:
+    """Without what may be a secret: a user name and password, a query, a fragment."""
+    return _without_user(re.split("[?#]", url, maxsplit=1)[0])
 
 
 @contextmanager

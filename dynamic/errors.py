@@ -9,7 +9,7 @@ class DtabError(Exception):
 
 
 class InputError(DtabError):
-    """An input that cannot be right."""
+    """An address or a credential that no request can be made with."""
 
 
 class KubeconfigError(DtabError):

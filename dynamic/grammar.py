@@ -77,6 +77,9 @@ _PLAIN_BRANCH = re.compile(
     rf"({_PLAIN_PATH}){_BLANK}*+(?=[;&|)]|\Z)"
 )
 
+SHOWN = 300
+"""Characters of a text that an error shows on either side of its place."""
+
 MAX_DEPTH = 100
 """How deep parentheses may be nested; namerd's own bound is its thread's stack."""
 
@@ -218,8 +221,17 @@ class _Parser:
     def expected(self, what: str, found: str | None = None) -> NoReturn:
         here = self.text[self.at : self.at + 1]
         found = found or (f"'{here}'" if here else "end of input")
-        marked = f"{self.text[: self.at]}[{here}]{self.text[self.at + 1 :]}"
+        before, after = self.text[: self.at], self.text[self.at + 1 :]
+        marked = f"{_end(before)}[{here}]{_beginning(after)}"
         raise GrammarError(f"{what} expected but {found} found at '{marked}'", self.at)
+
+
+def _beginning(text: str) -> str:
+    return f"{text[:SHOWN]}…" if len(text) > SHOWN else text
+
+
+def _end(text: str) -> str:
+    return f"…{text[-SHOWN:]}" if len(text) > SHOWN else text
 
 
 def _canonical_labels(path: str) -> str:
@@ -243,7 +255,9 @@ def parse_dentry(text: str) -> Dentry:
     """Exactly one entry, a semicolon after it or not; a GrammarError for none or several."""
     entries = parse(text)
     if len(entries) != 1:
-        raise GrammarError(f"one entry expected but {len(entries)} found in '{text}'", 0)
+        raise GrammarError(
+            f"one entry expected but {len(entries)} found in '{_beginning(text)}'", 0
+        )
     return entries[0]
 
 

@@ -7,15 +7,22 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from dynamic import grammar, splits
 from dynamic.grammar import Dtab
 
 IsUnknown = Callable[[object], bool]
 
-NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-"""A dtab namespace: in Kubernetes it is the name of an object."""
+_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+NAMESPACE = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+"""A dtab namespace: in Kubernetes it is the name of an object (RFC 1123, a subdomain)."""
+
+_URL = re.compile(
+    r"https?://"
+    r"(?:[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?/*",
+    re.IGNORECASE,
+)
 
 NAMERD_KEYS = ("cluster", "service", "url", "kubeconfig", "context")
 
@@ -256,15 +263,8 @@ def _namerd_lacks(given: Mapping[str, Any], is_unknown: IsUnknown) -> Iterator[s
 
 
 def _is_plain_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port_is_right = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    extra = parts.username or parts.password or parts.path.strip("/") or parts.query
-    return (
-        parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_right and not extra
-    )
+    found = _URL.fullmatch(url)
+    return found is not None and 0 < int(found["port"] or 80) < 65536
 
 
 def _steps(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
@@ -284,4 +284,6 @@ def _shown(dentry: grammar.Dentry) -> str:
 
 
 def _quote(given: object) -> str:
-    return f"{given:g}" if isinstance(given, float) else repr(given)[:100]
+    if isinstance(given, float) and float(f"{given:g}") == given:
+        return f"{given:g}"  # as a person writes it: every number comes as a float
+    return repr(given)[:100]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import ssl
 import sys
 import tempfile
@@ -48,6 +49,9 @@ class Adapter(HTTPAdapter):
         """Add no CA bundle to the context: requests would trust the public ones too."""
 
 
+_SERVER = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+
+
 @dataclass
 class _Settings:
     """What the official loader sets on the client configuration that it is handed."""
@@ -90,11 +94,13 @@ def load(given: str | None, context: str | None) -> Cluster:
             raise KubeconfigError(f"{name} is malformed") from None
         if complaints:
             raise KubeconfigError(f"{name} gives no credential: {complaints[0]}")
-        if not settings.host:
-            raise KubeconfigError(f"{name} names no server for its cluster")
+        if not _SERVER.fullmatch(settings.host):
+            raise KubeconfigError(
+                f"{name} has no URL such as 'https://HOST:6443' as the server of its cluster"
+            )
         return Cluster(
             server=settings.host,
-            headers=_headers(settings),
+            headers=_headers(settings, name),
             tls=_tls(settings, name) if settings.host.startswith("https:") else None,
             server_name=settings.tls_server_name,
             proxy=settings.proxy,
@@ -146,8 +152,10 @@ def _without_values(error: Exception) -> str:
     return str(error).partition("{")[0].strip()[:300]
 
 
-def _headers(settings: _Settings) -> dict[str, str]:
+def _headers(settings: _Settings, name: str) -> dict[str, str]:
     token = settings.api_key.get("BearerToken", "").strip()  # a token file ends with a new line
+    if not token.isprintable():
+        raise KubeconfigError(f"{name} has a token with a line break or the like in it")
     return {"Authorization": token} if token else {}
 
 

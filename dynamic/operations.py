@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from dynamic import grammar, inputs, kubeconfig, splits, writing
 from dynamic.client import Client, Table
 from dynamic.connection import connected
+from dynamic.difference import difference
 from dynamic.errors import ConflictError, DeniedError, DtabError, ExistsError, ServiceMissingError
 from dynamic.inputs import Inputs, Target
 from dynamic.journal import Journal
@@ -31,7 +32,7 @@ def create(props: Properties) -> tuple[str, dict[str, Any]]:
     def refuse(live: Table) -> DtabError:
         return ExistsError(
             f"the table {new.namespace!r} exists already with other content: "
-            f"{writing.difference(live.entries, new.table)}; to replace that, set the resource's "
+            f"{difference(live.entries, new.table)}; to replace that, set the resource's "
             "`adopt` (here: `pulumi config set adoptExisting true`)"
         )
 
@@ -45,7 +46,7 @@ def create(props: Properties) -> tuple[str, dict[str, Any]]:
     with journal.held(), connected(new.target) as connection:
         table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
     for former in replaced:
-        lines = writing.difference(former.entries, new.table)
+        lines = difference(former.entries, new.table)
         print(f"the table {new.namespace!r} was there and is adopted; replaced: {lines}")
     return f"{new.target.identity}/{new.namespace}", _state(props, table)
 
@@ -62,7 +63,7 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
     def refuse(live: Table) -> DtabError:
         return ConflictError(
             f"the table {new.namespace!r} was changed by somebody else: "
-            f"{writing.difference(live.entries, seen)}; nothing was written, run "
+            f"{difference(live.entries, seen)}; nothing was written, run "
             "`pulumi up --refresh` to see the change and decide"
         )
 

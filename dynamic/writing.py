@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dynamic import grammar, guard, splits
 from dynamic.client import Client, Deadline, Table
+from dynamic.difference import clipped, difference, written_and_served
 from dynamic.engine import Engine
 from dynamic.errors import (
     AbandonedError,
@@ -180,8 +181,8 @@ class _Write:
                 return live
         raise NotServedError(
             f"{self._client.where} took the table {self._wanted.namespace!r} but does not serve it "
-            f"after {deadline.seconds:g} s: written '{self._text}', "
-            f"served {_quoted(live)}"
+            f"after {deadline.seconds:g} s: "
+            f"{written_and_served(self._wanted.table, live.entries if live else None)}"
         )
 
     def _put_back(self) -> str:
@@ -251,21 +252,5 @@ def _wait_until_gone(client: Client, namespace: str, deleted: Table) -> None:
             return
     raise NotServedError(
         f"{client.where} took the deletion of {namespace!r} but serves it after "
-        f"{deadline.seconds:g} s: '{deleted.text}'"
+        f"{deadline.seconds:g} s: '{clipped(deleted.text)}'"
     )
-
-
-def difference(theirs: Dtab, ours: Dtab) -> str:
-    """Their lines and the ones they replaced, in one line."""
-    mine = list(map(grammar.show_dentry, ours))
-    other = list(map(grammar.show_dentry, theirs))
-    parts = {
-        "theirs": [line for line in other if line not in mine],
-        "gone": [line for line in mine if line not in other],
-    }
-    said = [f"{what} '{'; '.join(lines)}'" for what, lines in parts.items() if lines]
-    return ", ".join(said) or "the same lines in another order"
-
-
-def _quoted(live: Table | None) -> str:
-    return "none" if live is None else f"'{live.text}'"

@@ -95,11 +95,13 @@ def _start_apps(it: StandIns) -> None:
 
 
 def _create_tables(api: NamerdApi) -> None:
-    """The walkthrough's tables, before any split."""
+    """The walkthrough's tables, before any split; they are read once this returns."""
     service = f"/#/io.l5d.k8s/{APPS_NAMESPACE}/http"
     api.must("POST", "external", 204, f"/host => {service}/hello ; /svc/* => /host")
     chain = "/host => /srv ; /tmp => /srv ; /svc => /host ; /host/world => /srv/world-v1"
     api.must("POST", "internal", 204, f"/srv => {service} ; {chain}")
+    for name in ("external", "internal"):  # with Kubernetes storage reads lag behind writes
+        assert api.read_until(name, lambda answer: answer.status == 200).status == 200
 
 
 @pytest.fixture(scope="package")

@@ -2,13 +2,9 @@
 
 import base64
 import json
-import select
-import socket
-import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +13,13 @@ import pytest
 import yaml
 
 from dynamic.dtab import DtabProvider
+from local.paths import ROOT
 from tests.engine.tables import dtab, text
 from tests.harness.apiserver import ApiServer
 from tests.harness.faults import Exchange, FaultProxy, fault_proxy
 from tests.harness.namerd import Namerd
+from tests.harness.processes import free_port
+from tests.harness.tunnel import tunnel
 from tests.provider_host import CallError, ProviderHost, Stack
 
 MESH = "dtab-mesh"
@@ -200,50 +199,6 @@ def test_every_form_of_a_kubeconfig_serves_a_whole_life(
     assert a_namerd.get("internal") is None
 
 
-class Tunnel(socketserver.ThreadingTCPServer):
-    """An HTTP CONNECT proxy on loopback that notes where it was asked to go."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Tunnelled)
-        self.asked: list[str] = []
-
-
-class _Tunnelled(socketserver.BaseRequestHandler):
-    server: Tunnel
-    request: socket.socket
-
-    def handle(self) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += self.request.recv(4096)
-        target = head.split(b" ")[1].decode()
-        self.server.asked.append(target)
-        host, _, port = target.rpartition(":")
-        with socket.create_connection((host, int(port))) as upstream:
-            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            other = {self.request: upstream, upstream: self.request}
-            while True:
-                for source in select.select(list(other), [], [])[0]:
-                    chunk = source.recv(65536)
-                    if not chunk:
-                        return
-                    other[source].sendall(chunk)
-
-
-@contextmanager
-def tunnel() -> Iterator[Tunnel]:
-    with Tunnel() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_a_kubeconfigs_proxy_is_used(stack: Stack, cluster: Cluster, a_namerd: Namerd) -> None:
     with tunnel() as proxy:
         url = f"http://127.0.0.1:{proxy.server_address[1]}"
@@ -263,6 +218,52 @@ def test_the_environments_ca_bundle_and_proxy_do_not_stand_in_for_the_kubeconfig
         ALL_PROXY="http://127.0.0.1:1",
     )
     assert Stack(host, DtabProvider()).up(cluster.inputs(cluster.admin, 10)) == "create"
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_no_authority_of_the_environment_is_trusted_beside_the_kubeconfigs(
+    new_host: NewHost, cluster: Cluster, tmp_path: Path, variable: str
+) -> None:
+    """The environment has the right one, the kubeconfig another."""
+    other = (ROOT / "tests" / "data" / "another-authority.pem").read_bytes()
+    kubeconfig = cluster.kubeconfig(certificate_authority_data=base64.b64encode(other).decode())
+    host = new_host(**{variable: str(cluster.api.ca_file)})
+    with pytest.raises(CallError, match="cannot be trusted: unable to get local issuer"):
+        Stack(host, DtabProvider()).up(cluster.inputs(kubeconfig, 10))
+
+
+def test_the_environments_proxy_is_used_but_for_what_it_leaves_out(
+    new_host: NewHost, cluster: Cluster, a_namerd: Namerd
+) -> None:
+    port = cluster.api.port
+    away = f"https://kube.example:{port}"
+    kubeconfig = cluster.kubeconfig(server=away, tls_server_name="127.0.0.1")
+    with tunnel(to="127.0.0.1") as proxy:
+        url = f"http://127.0.0.1:{proxy.server_address[1]}"
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            stack = Stack(new_host(**{name: url}), DtabProvider())
+            stack.up(cluster.inputs(kubeconfig, 10))
+            stack.destroy()
+            assert set(proxy.asked) == {f"kube.example:{port}"}
+            del proxy.asked[:]
+        for left_out in ("kube.example", ".example", "*"):
+            host = new_host(HTTPS_PROXY=url, NO_PROXY=left_out, LINKERD_CANARY_PATIENCE="0.01")
+            with pytest.raises(CallError, match=f"of the cluster at {away}. cannot be reached"):
+                Stack(host, DtabProvider()).up(cluster.inputs(kubeconfig, 10))
+        assert proxy.asked == []
+
+
+def test_a_proxy_that_refuses_is_named_without_its_password(
+    new_host: NewHost, cluster: Cluster
+) -> None:
+    proxy = f"http://user:s3cret@127.0.0.1:{free_port()}"
+    stack = Stack(new_host(LINKERD_CANARY_PATIENCE="0.01"), DtabProvider())
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(cluster.kubeconfig(proxy_url=proxy), 10))
+    assert str(refused.value) == (
+        f"{cluster.where} cannot be reached: its proxy fails: Connection refused; "
+        "gave up after 0.3 s"
+    )
 
 
 def test_the_ambient_kubeconfig_serves_where_none_is_given(
@@ -331,6 +332,35 @@ BAD: dict[str, tuple[Form, str]] = {
         lambda cluster, folder: cluster.kubeconfig(certificate_authority_data="s3cret!"),
         "the kubeconfig is malformed",
     ),
+    "a server that is no URL": (
+        lambda cluster, folder: cluster.kubeconfig(server="kube.example:6443"),
+        "the kubeconfig has no URL such as 'https://HOST:6443' as the server of its cluster",
+    ),
+    "a server that cannot be": (
+        lambda cluster, folder: cluster.kubeconfig(server=f"https://{'a' * 70}.example"),
+        (
+            "namerd (service {service} of the cluster at https://{long}.example) cannot be asked: "
+            "its address, its proxy's or a token is malformed"
+        ),
+    ),
+    "a proxy that cannot be": (
+        lambda cluster, folder: cluster.kubeconfig(proxy_url="http://user:s3cret@:x"),
+        (
+            "namerd (service {service} of the cluster at {server}) cannot be asked: "
+            "its address, its proxy's or a token is malformed"
+        ),
+    ),
+    "a token of two lines": (
+        lambda cluster, folder: cluster.kubeconfig({"token": "s3cret\ns3cret"}),
+        "the kubeconfig has a token with a line break or the like in it",
+    ),
+    "a token that no header can hold": (
+        lambda cluster, folder: cluster.kubeconfig({"token": "s3cret\u20ac"}),
+        (
+            "namerd (service {service} of the cluster at {server}) cannot be asked: "
+            "its address, its proxy's or a token is malformed"
+        ),
+    ),
     "a plugin that fails": (
         lambda cluster, folder: cluster.kubeconfig(plugin(folder, "no login", 3)),
         "the kubeconfig gives no credential: exec: process returned 3",
@@ -358,8 +388,10 @@ def test_a_kubeconfig_that_cannot_be_used_is_one_clear_line(
     form, line = BAD[name]
     with pytest.raises(CallError) as refused:
         stack.up(cluster.inputs(form(cluster, tmp_path)))
-    assert str(refused.value) == line.format(folder=tmp_path)
-    assert not any("s3cret" in said for said in stack.host.said)
+    assert str(refused.value) == line.format(
+        folder=tmp_path, service=SERVICE, server=cluster.api.url, long="a" * 70
+    )
+    assert not any("s3cret" in said for said in (str(refused.value), *stack.host.said))
 
 
 def test_a_context_that_does_not_exist(stack: Stack, cluster: Cluster) -> None:

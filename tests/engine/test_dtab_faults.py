@@ -1,7 +1,6 @@
 """Bad answers and lost ones: one clear line each, and repeats only where they are safe."""
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,12 +13,10 @@ from tests.harness.faults import (
     Reply,
     altered,
     cut,
-    delayed,
     forged,
     lost_answer,
     lost_request,
     passed_on,
-    trickled,
 )
 from tests.harness.namerd import Namerd
 from tests.harness.processes import free_port
@@ -128,7 +125,7 @@ READ_ERRORS: dict[str, tuple[Fault, str]] = {
         ),
     ),
     "a redirect": (
-        forged(302, Location="https://sso.example/login?token=secret"),
+        forged(302, Location="https://user:s3cret@sso.example/login?token=s3cret#s3cret"),
         (
             "{where} answered with a redirect to https://sso.example/login, which namerd never "
             "does: give the address of namerd itself"
@@ -280,21 +277,6 @@ def test_a_name_that_does_not_resolve(stack: Stack) -> None:
     assert str(refused.value).startswith("namerd at http://namerd.invalid:4180 cannot be reached: ")
     assert str(refused.value).endswith("; gave up after 3 s")
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("fault", [delayed(30), trickled(0.2)], ids=["late", "slow"])
-def test_an_answer_that_takes_too_long_is_one_clear_line(
-    stack: Stack, proxy: FaultProxy, a_namerd: Namerd, fault: Fault
-) -> None:
-    stack.up(dtab(proxy.url, 10))
-    proxy.on("GET", DTABS, fault, times=1000)
-    began = time.monotonic()
-    with pytest.raises(CallError) as refused:
-        stack.refresh()
-    assert str(refused.value) == (
-        f"namerd at {proxy.url} gave no whole answer within 10 s; gave up after 0.5 s"
-    )
-    assert time.monotonic() - began < 25
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ class EngineFailedError(Exception):
 class Engine:
     """A stack and the commands on it.
 
-    Each is run with `--diff`: the other display tells errors in an order that is different each time.
+    Each is run with `--diff`: the other display tells errors in another order each time.
     """
 
     def __init__(self, pulumi: Path, project: Path, environment: Mapping[str, str]) -> None:

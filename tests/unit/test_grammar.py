@@ -113,6 +113,20 @@ def test_an_error_names_what_was_expected_and_marks_the_place(text: str, message
     assert str(refused.value) == message
 
 
+def test_an_error_in_a_long_text_shows_what_is_around_its_place() -> None:
+    entries = ";".join(f"/a{i} => /b" for i in range(10_000))
+    for text in (f"{entries}; /c = /d", f"{entries}; /c = /d; {entries}"):
+        with pytest.raises(GrammarError) as refused:
+            grammar.parse(text)
+        message = str(refused.value)
+        assert message.startswith("'>' expected but ' ' found at '…")
+        assert "; /c =[ ]/d" in message
+        assert len(message) < 700
+    with pytest.raises(GrammarError, match="one entry expected but 10000 found") as refused:
+        grammar.parse_dentry(entries)
+    assert len(str(refused.value)) < 400
+
+
 def test_parentheses_may_be_nested_deep_but_not_without_bound() -> None:
     deepest = f"/a => {'(' * grammar.MAX_DEPTH}/b{')' * grammar.MAX_DEPTH}"
     assert grammar.canonical(deepest) == "/a=>/b"

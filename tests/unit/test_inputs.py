@@ -46,6 +46,8 @@ def test_good_inputs_pass_with_whole_numbers() -> None:
         (-1, "-1"),
         (101, "101"),
         (10.5, "10.5"),
+        (50.00000000000001, "50.00000000000001"),
+        (1e308, "1e+308"),
         ("10", "'10'"),
         (True, "True"),
         (math.nan, "nan"),
@@ -154,7 +156,23 @@ def test_paths_prefixes_and_dentries_become_canonical() -> None:
 
 
 @pytest.mark.parametrize(
-    "namespace", ["", "Internal", "a/b", "a b", "-a", "a-", None, 1, "a" * 254]
+    "namespace",
+    [
+        "",
+        "Internal",
+        "a/b",
+        "a b",
+        "-a",
+        "a-",
+        "a..b",
+        ".a",
+        "a.-b",
+        "..",
+        "a\n",
+        None,
+        1,
+        "a" * 254,
+    ],
 )
 def test_a_namespace_is_the_name_of_a_kubernetes_object(namespace: object) -> None:
     (line,) = failures(namespace=namespace)
@@ -197,6 +215,25 @@ def test_a_namespace_is_the_name_of_a_kubernetes_object(namespace: object) -> No
             {"url": "http://user:secret@namerd:4180"},
             ["'url' is namerd's address, 'http://HOST:4180', without a path or password"],
         ),
+        *(
+            (
+                {"url": url},
+                ["'url' is namerd's address, 'http://HOST:4180', without a path or password"],
+            )
+            for url in (
+                "http://a b:1",
+                "http://namerd:1\n",
+                "http://namerd:1?",
+                "http://namerd#x",
+                f"http://{'a' * 64}:1",
+                "http://[::1",
+                "http://namerd:0",
+                "http://namerd:65536",
+                "ftp://namerd",
+                "http://",
+                "http://namerd:1/path",
+            )
+        ),
         (
             {"url": "http://namerd:port"},
             ["'url' is namerd's address, 'http://HOST:4180', without a path or password"],
@@ -220,6 +257,16 @@ def test_a_base_is_a_list_and_splits_are_a_mapping(key: str) -> None:
 
 def test_adopt_is_true_or_false() -> None:
     assert failures(adopt="yes") == ["adopt: true or false, not 'yes'"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://namerd", "https://namerd.mesh.svc.:4180/", "http://[::1]:4180", "http://10.0.0.1"],
+)
+def test_a_url_of_namerd(url: str) -> None:
+    found, wrong = check(namerd={"url": url})
+    assert wrong == []
+    assert found["namerd"] == {"url": url.rstrip("/")}
 
 
 def test_values_that_are_not_known_yet_pass() -> None:
