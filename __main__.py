@@ -10,8 +10,8 @@ import pulumi_kubernetes as k8s
 import settings
 from apps.services import Services
 from dynamic import Dtab
-from infra.existing import existing_cluster
-from infra.kubeconfig import KubeconfigError
+from infra.cluster import ClusterError
+from infra.platform import cluster_of
 from mesh import routes
 from mesh.discovery import Discovery
 from mesh.linkerd import Linkerd
@@ -19,17 +19,18 @@ from mesh.namerd import Namerd
 
 try:
     config = settings.load()
-    cluster = existing_cluster(
-        config.cluster_identifier or pulumi.get_stack(), config.kubeconfig, config.kube_context
-    )
-except (settings.SettingsError, KubeconfigError) as error:
+    cluster = cluster_of(config)
+except (settings.SettingsError, ClusterError) as error:
     raise pulumi.RunError(str(error)) from None
 
-on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
+# What is on a cluster that the program makes goes with it: a destroy has no need to reach it.
+made = cluster.made
+on_cluster = pulumi.ResourceOptions(provider=cluster.provider, deleted_with=made)
 mesh_ns = k8s.core.v1.Namespace("mesh", metadata={"name": config.mesh_namespace}, opts=on_cluster)
 apps_ns = k8s.core.v1.Namespace("apps", metadata={"name": config.apps_namespace}, opts=on_cluster)
-in_mesh = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[mesh_ns])
-in_apps = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[apps_ns])
+providers = [cluster.provider]
+in_mesh = pulumi.ResourceOptions(providers=providers, depends_on=[mesh_ns], deleted_with=made)
+in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], deleted_with=made)
 
 discovery = Discovery(config.mesh_namespace, opts=in_mesh)
 namerd = Namerd(config.mesh_namespace, config.namerd_image, config.kubectl_image, opts=in_mesh)
@@ -51,7 +52,12 @@ reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "kubeconfig": cluster.kubeconfig,
 }
 # A table leads to services that are there: namerd would drop a branch without pods in silence.
-served = pulumi.ResourceOptions(depends_on=[discovery, namerd, apps], deleted_with=namerd.service)
+served = pulumi.ResourceOptions(
+    depends_on=[discovery, namerd, apps],
+    deleted_with=namerd.service,
+    # A new cluster under the same name has no tables.
+    replace_with=[made] if made else None,
+)
 Dtab(
     "external",
     namespace="external",

@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
+from infra.cluster import ClusterError
+
 _FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
-class KubeconfigError(Exception):
+class KubeconfigError(ClusterError):
     """A kubeconfig that cannot be used: which one, and what to do."""
 
 

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from settings import readers, services
+from settings import aks, readers, services
+from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
 
-__all__ = ["Service", "Settings", "SettingsError", "load", "parse"]
+__all__ = ["Aks", "Service", "Settings", "SettingsError", "load", "parse"]
 
 T = TypeVar("T")
 
@@ -32,7 +33,9 @@ class Settings:
     adopt_existing: bool
     """Whether tables that exist in namerd with other content are taken over."""
     platform: str
-    """Where the cluster comes from: kubeconfig."""
+    """Where the cluster comes from: kubeconfig or aks."""
+    aks: Aks | None
+    """The cluster to make, where platform is aks."""
     kubeconfig: str
     """Path or content of a kubeconfig; empty for the ambient one. Not to be shown."""
     kube_context: str
@@ -82,11 +85,12 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    unknown = sorted(set(config) - {*_KEYS, SERVICES})
+    every_key = (*_KEYS, SERVICES, *aks.KEYS)
+    unknown = sorted(set(config) - {*every_key})
     if unknown:
         raise SettingsError(
             f"config key {unknown[0]!r} is not one of this project's: remove it with "
-            f"`pulumi config rm {unknown[0]}`; the keys are {', '.join((*_KEYS, SERVICES))}"
+            f"`pulumi config rm {unknown[0]}`; the keys are {', '.join(every_key)}"
         )
     values = {_field(key): _value(key, reader, config) for key, reader in _KEYS.items()}
     if values["mesh_namespace"] == values["apps_namespace"]:
@@ -96,10 +100,27 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
         )
     found = Settings(
         **values,
+        aks=_aks(values, config),
         services=services.read(_given(SERVICES, config), _service_defaults(values)),
         services_are_secret=SERVICES in secret,
     )
     _refuse_missing_entry(found)
+    return found
+
+
+def _aks(values: Mapping[str, Any], config: Mapping[str, str]) -> Aks | None:
+    given = {key: _value(key, reader, config) for key, (_, reader) in aks.KEYS.items()}
+    if values["platform"] != "aks":
+        aks.refuse_on_other_platforms(given, values["platform"])
+        return None
+    for key in ("kubeconfig", "kubeContext"):
+        if values[_field(key)]:
+            raise SettingsError(
+                f"config {key} is for a cluster that exists, and platform aks makes its own: "
+                f"remove it with `pulumi config rm {key}`, or set platform to kubeconfig"
+            )
+    found = Aks(**{_field(key): value for key, value in given.items()})
+    aks.refuse_what_does_not_fit(found)
     return found
 
 
@@ -142,7 +163,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "canaryWeight": readers.integer(0, 100),
     "maxWeightStep": readers.integer(1, 100),
     "adoptExisting": readers.boolean,
-    "platform": readers.one_of("kubeconfig"),
+    "platform": readers.one_of("kubeconfig", "aks"),
     "kubeconfig": readers.text,
     "kubeContext": readers.text,
     "clusterIdentifier": readers.text,

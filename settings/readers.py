@@ -19,6 +19,11 @@ def boolean(value: str) -> bool:
     return value == "true"
 
 
+def optional(reader: Callable[[str], str]) -> Callable[[str], str]:
+    """What a reader takes, or nothing."""
+    return lambda value: reader(value) if value else value
+
+
 def integer(low: int, high: int) -> Callable[[str], int]:
     """A whole number of a range, both ends included."""
 

@@ -3,50 +3,10 @@
 python -u -m local.standins.kubernetes [ADDRESS OF THE ENGINE]
 """
 
-import os
-import signal
 import sys
-import threading
-from concurrent import futures
 
-import grpc
-
-from local.standins.kubernetes.protocol import provider_pb2_grpc
 from local.standins.kubernetes.provider import Provider
-
-THREADS = 256
-"""How many requests are worked on at once; one that waits for a pod holds its thread."""
-
-LARGEST_MESSAGE = 400 * 1024 * 1024
-"""Bytes; the engine's own limit."""
-
-
-def main() -> None:
-    """Serve until the engine ends this process, or is itself gone."""
-    # The engine ends its plugins by an interrupt, and waits five seconds for those that ignore it.
-    # Ctrl-C in a terminal does not come here: a plugin is in a process group of its own.
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    started_by = os.getppid()
-    server = grpc.server(
-        futures.ThreadPoolExecutor(THREADS),
-        options=[
-            ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-            ("grpc.max_send_message_length", LARGEST_MESSAGE),
-        ],
-    )
-    address = sys.argv[1] if len(sys.argv) > 1 else None
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(address), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    print(port, flush=True)
-    while not ended.wait(timeout=1) and os.getppid() == started_by:
-        pass
-    server.stop(grace=None)
-    # Not the ordinary end: that waits for every thread, and one may be waiting for a pod.
-    os._exit(0)
-
+from local.standins.serving import serve
 
 if __name__ == "__main__":
-    main()
+    serve(Provider(sys.argv[1] if len(sys.argv) > 1 else None))

@@ -1,0 +1,107 @@
+"""The Azure that the plugin talks to: a folder that a test owns.
+
+cloud.json     what exists, by resource id; a test may change it, as somebody else would
+faults.json    what goes wrong next, a list of {"type", "on", "fault"}; each happens once
+requests.jsonl what was asked of Azure, one request a line: {"verb", "id", "body"}
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.standins.azure_native.errors import ArmError, ProvisioningError
+
+FOLDER = "AZURE_STANDIN"
+KUBECONFIG = "AZURE_STANDIN_KUBECONFIG"
+"""Environment variables: the folder, and the file with the administrator's kubeconfig of what
+stands in for every cluster."""
+
+Object = dict[str, Any]
+
+FAULTS: Mapping[str, ArmError] = {
+    "in progress": ArmError(
+        409,
+        "OperationNotAllowed",
+        "Operation is not allowed: Another operation is in progress. Please wait for it to finish "
+        "before starting a new operation.",
+    ),
+    "throttled": ArmError(
+        429,
+        "TooManyRequests",
+        "The request is being throttled as the limit has been reached for operation type - "
+        "ListManagedClusters. Try again in 300 seconds.",
+    ),
+    "quota": ArmError(
+        400,
+        "ErrCode_InsufficientVCPUQuota",
+        "Insufficient regional vcpu quota left for location westeurope. left regional vcpu quota "
+        "2, requested quota 6.",
+    ),
+    "forbidden": ArmError(
+        403,
+        "AuthorizationFailed",
+        "The client does not have authorization to perform this action over the scope or the scope "
+        "is invalid.",
+    ),
+    "provisioning": ProvisioningError(
+        200,
+        "ControlPlaneAddOnsNotReady",
+        "Pods not in Running status: coredns-autoscaler-5655d66f64-abcde.",
+    ),
+}
+"""In Azure's manner: https://learn.microsoft.com/troubleshoot/azure/azure-kubernetes/."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The folder, and the clusters' kubeconfig."""
+
+    folder: Path
+    kubeconfig: Path | None
+
+    @classmethod
+    def of_environment(cls) -> "Cloud":
+        """The cloud that the plugin's environment names."""
+        kubeconfig = os.environ.get(KUBECONFIG)
+        return cls(Path(os.environ[FOLDER]), Path(kubeconfig) if kubeconfig else None)
+
+    @property
+    def resources(self) -> dict[str, Object]:
+        """What exists, by id."""
+        file = self.folder / "cloud.json"
+        found: dict[str, Object] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    @contextmanager
+    def changing(self) -> Iterator[dict[str, Object]]:
+        """What exists, to be changed by one at a time; kept also where the block fails."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self.resources
+            try:
+                yield found
+            finally:
+                text = json.dumps(found, indent=1, sort_keys=True)
+                (self.folder / "cloud.json").write_text(text)
+
+    def note(self, verb: str, id_: str, body: Object | None = None) -> None:
+        """Write down a request."""
+        with (self.folder / "requests.jsonl").open("a") as log:
+            log.write(json.dumps({"verb": verb, "id": id_, "body": body}) + "\n")
+
+    def fault(self, type_: str, on: str) -> ArmError | None:
+        """What goes wrong with this request, taken off the list."""
+        file = self.folder / "faults.json"
+        if not file.exists():
+            return None
+        planned = json.loads(file.read_text())
+        for i, each in enumerate(planned):
+            if (each["type"], each["on"]) == (type_, on):
+                file.write_text(json.dumps(planned[:i] + planned[i + 1 :]))
+                return FAULTS[each["fault"]]
+        return None
