@@ -65,7 +65,7 @@ def _cluster(inputs: Object, before: Object | None) -> Object:
 
 def _pool(pool: Object, before: Object | None) -> Object:
     """A pool as the autoscaler and Azure's defaults make it."""
-    last = next(
+    last: Object = next(
         (
             each
             for each in (before or {}).get("agentPoolProfiles", ())

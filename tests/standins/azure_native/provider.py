@@ -142,12 +142,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._cloud.note("PUT", id_, inputs)
         rules.refuse(kind, inputs, resources)
         fault = self._cloud.fault(kind.short, on)
-        if fault and not isinstance(fault, ProvisioningError):
-            raise fault
-        resources[id_] = outputs.of(kind, inputs, resources.get(id_))
+        made = outputs.of(kind, inputs, resources.get(id_))
+        if isinstance(fault, ProvisioningError):
+            resources[id_] = {**made, "provisioningState": "Failed"}
+            return fault
         if fault:
-            resources[id_]["provisioningState"] = "Failed"
-        return fault
+            raise fault
+        resources[id_] = made
+        return None
 
     @told
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:

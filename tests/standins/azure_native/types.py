@@ -30,7 +30,7 @@ def wrong(args: type, inputs: Any, at: str = "") -> Iterator[tuple[str, str]]:
 
 def _required(args: type) -> list[str]:
     names = _types.input_type_py_to_pulumi_names(args)
-    parameters = list(inspect.signature(args.__init__).parameters.values())[1:]
+    parameters = list(inspect.signature(args).parameters.values())
     return [names[each.name] for each in parameters if each.default is each.empty]
 
 
