@@ -23,7 +23,7 @@ try:
 except (settings.SettingsError, ClusterError) as error:
     raise pulumi.RunError(str(error)) from None
 
-# What is on a cluster that the program makes goes with it: a destroy has no need to reach it.
+# What is on a cluster that the program deletes goes with it: a destroy need not reach it.
 made = cluster.made
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider, deleted_with=made)
 mesh_ns = k8s.core.v1.Namespace("mesh", metadata={"name": config.mesh_namespace}, opts=on_cluster)

@@ -1,5 +1,6 @@
 """A new AKS cluster: its resource group, itself, and the way to it."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -26,7 +27,9 @@ def aks_cluster(identifier: str, aks: "Aks") -> Cluster:
     made = AksCluster(f"{pulumi.get_project()}-{pulumi.get_stack()}", aks)
     # Through the cluster's name, so that another cluster under the same name is another one.
     name = made.cluster.name.apply(lambda _: identifier)
-    return Cluster(name, made.kubeconfig, provider(name, made.kubeconfig), made.cluster)
+    on_it = provider(name, made.kubeconfig)
+    # A protected cluster stays when a destroy is tried, and so must what is on it.
+    return Cluster(name, made.kubeconfig, on_it, None if aks.protect else made.cluster)
 
 
 class AksCluster(pulumi.ComponentResource):
@@ -41,6 +44,7 @@ class AksCluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("linkerd-canary:infra:AksCluster", "aks", {}, opts)
         self._aks = aks
+        self._asked = pulumi.InvokeOptions(parent=self)
         self._kept = pulumi.ResourceOptions(parent=self, protect=aks.protect)
         group = self._group(aks.resource_group_name or default_name)
         self.cluster = self._cluster(group, aks.cluster_name or default_name)
@@ -86,25 +90,50 @@ class AksCluster(pulumi.ComponentResource):
             if exists
             else registry.registry(given, group, self._aks.location, tags, self._kept)
         )
-        kubelet = self.cluster.identity_profile.apply(_kubelet_of)
-        registry.let_pull(id_, kubelet, child)
+        registry.let_pull(id_, self._kubelet(group), child)
+
+    def _kubelet(self, group: pulumi.Input[str]) -> pulumi.Output[str]:
+        """The object id of the nodes' identity, which Azure makes with the cluster.
+
+        Asked for by the cluster's name: that is known in a preview of an update, in which the
+        cluster's own outputs are not, and the right to pull would seem to be replaced.
+        """
+
+        def ask(name: str, in_group: str) -> str:
+            found = containerservice.get_managed_cluster(in_group, name, opts=self._asked)
+            return str(found.identity_profile["kubeletidentity"].object_id)
+
+        return self._told("the identity of the cluster's nodes", group, ask)
 
     def _kubeconfig(self, group: pulumi.Input[str]) -> pulumi.Output[str]:
-        child = pulumi.InvokeOutputOptions(parent=self)
-        of = {"resource_group_name": group, "resource_name": self.cluster.name}
-        if self._aks.local_accounts:
-            found = containerservice.list_managed_cluster_admin_credentials_output(**of, opts=child)
-            text = found.apply(lambda them: aks_credentials.decoded(them.kubeconfigs))
-        else:
-            found = containerservice.list_managed_cluster_user_credentials_output(
-                **of, format="exec", opts=child
+        def of_administrator(name: str, in_group: str) -> str:
+            found = containerservice.list_managed_cluster_admin_credentials(
+                resource_group_name=in_group, resource_name=name, opts=self._asked
             )
-            text = found.apply(
-                lambda them: aks_credentials.without_questions(
-                    aks_credentials.decoded(them.kubeconfigs)
-                )
+            return aks_credentials.decoded(found.kubeconfigs)
+
+        def of_user(name: str, in_group: str) -> str:
+            found = containerservice.list_managed_cluster_user_credentials(
+                format="exec", resource_group_name=in_group, resource_name=name, opts=self._asked
             )
-        return pulumi.Output.secret(text)
+            return aks_credentials.without_questions(aks_credentials.decoded(found.kubeconfigs))
+
+        ask = of_administrator if self._aks.local_accounts else of_user
+        return pulumi.Output.secret(self._told("the cluster's credentials", group, ask))
+
+    def _told(
+        self, what: str, group: pulumi.Input[str], ask: Callable[[str, str], str]
+    ) -> pulumi.Output[str]:
+        """What Azure tells of the cluster, by its name and group, once it is there."""
+
+        def asked(names: Sequence[str]) -> str:
+            try:
+                return ask(*names)
+            except Exception as error:  # of Pulumi's, which has no class of its own for it
+                reason = str(error).rpartition("returned an error: ")[2]
+                raise pulumi.RunError(f"Azure does not tell {what}: {reason}") from None
+
+        return pulumi.Output.all(self.cluster.name, group).apply(asked)
 
 
 def _properties(aks: "Aks", name: str) -> dict[str, Any]:
@@ -179,8 +208,3 @@ def _moved_by_azure(aks: "Aks") -> list[str]:
     pool = 1 if aks.system_node_count else 0
     version = ["kubernetesVersion"] if aks.upgrades_minor_versions else []
     return [f"agentPoolProfiles[{pool}].count", *version]
-
-
-def _kubelet_of(identities: Any) -> str:
-    """The object id of the nodes' identity, which Azure makes with the cluster."""
-    return str(identities["kubeletidentity"].object_id)

@@ -21,7 +21,7 @@ class Cluster:
     provider: k8s.Provider
     """Puts Kubernetes objects on the cluster."""
     made: pulumi.Resource | None = None
-    """The cluster itself, where the program makes it: what is on it goes and comes with it."""
+    """The cluster itself, where the program may delete it: what is on it goes with it."""
 
 
 def provider(

@@ -28,9 +28,7 @@ def listed(cloud: Cloud, token: str, args: Object) -> Object:
     fault = cloud.fault(CLUSTER.short, "credentials")
     if fault:
         raise fault
-    cluster = cloud.resources.get(id_)
-    if cluster is None:
-        raise ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")
+    cluster = cluster_of(cloud, args)
     name = _OPERATIONS[token]
     if name == "clusterAdmin" and cluster.get("disableLocalAccounts"):
         raise ArmError(
@@ -40,6 +38,15 @@ def listed(cloud: Cloud, token: str, args: Object) -> Object:
             "accounts.",
         )
     return {"kubeconfigs": [{"name": name, "value": _kubeconfig(cloud, name, args)}]}
+
+
+def cluster_of(cloud: Cloud, args: Object) -> Object:
+    """A cluster by its names; an ArmError where there is none."""
+    id_ = CLUSTER.id_of(args)
+    found = cloud.resources.get(id_)
+    if found is None:
+        raise ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")
+    return {**found, "id": id_}
 
 
 def _kubeconfig(cloud: Cloud, name: str, args: Object) -> str:

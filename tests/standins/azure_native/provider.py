@@ -17,7 +17,7 @@ from local.standins.kubernetes.values import UNKNOWN, from_struct, to_struct
 from tests.standins.azure_native import VERSION, credentials, outputs, rules, types
 from tests.standins.azure_native.cloud import Cloud, Object
 from tests.standins.azure_native.errors import ArmError, ExistsError, ProvisioningError
-from tests.standins.azure_native.kinds import GROUP, KINDS, ROLE_ASSIGNMENT, Kind
+from tests.standins.azure_native.kinds import CLUSTER, GROUP, KINDS, ROLE_ASSIGNMENT, Kind
 
 STABLE = ("name", "location")
 """The outputs that a preview of an update takes for known (pulumi-azure-native's own list)."""
@@ -187,9 +187,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @told
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """A cluster's credentials."""
+        """A cluster's credentials, or the cluster itself."""
         args = from_struct(request.args)[0]
-        found = credentials.listed(self._cloud, request.tok, args)
+        if request.tok == "azure-native:containerservice:getManagedCluster":
+            self._cloud.note("GET", CLUSTER.id_of(args))
+            found = credentials.cluster_of(self._cloud, args)
+        else:
+            found = credentials.listed(self._cloud, request.tok, args)
         answer = provider_pb2.InvokeResponse()
         # The field's name is a keyword of Python's.
         getattr(answer, "return").CopyFrom(to_struct(found))
