@@ -52,12 +52,7 @@ reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "kubeconfig": cluster.kubeconfig,
 }
 # A table leads to services that are there: namerd would drop a branch without pods in silence.
-served = pulumi.ResourceOptions(
-    depends_on=[discovery, namerd, apps],
-    deleted_with=namerd.service,
-    # A new cluster under the same name has no tables.
-    replace_with=[made] if made else None,
-)
+served = pulumi.ResourceOptions(depends_on=[discovery, namerd, apps], deleted_with=namerd.service)
 Dtab(
     "external",
     namespace="external",

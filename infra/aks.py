@@ -1,5 +1,6 @@
 """A new AKS cluster: its resource group, itself, and the way to it."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,18 @@ def aks_cluster(identifier: str, aks: "Aks") -> Cluster:
     """
     if not aks.local_accounts:
         aks_credentials.require_kubelogin()
-    made = AksCluster(f"{pulumi.get_project()}-{pulumi.get_stack()}", aks)
-    # Through the cluster's name, so that another cluster under the same name is another one.
-    name = made.cluster.name.apply(lambda _: identifier)
+    made = AksCluster(f"{pulumi.get_project()}-{pulumi.get_stack()}-{aks.location}", aks)
+    name = made.cluster.id.apply(lambda id_: _identity(identifier, id_))
     on_it = provider(name, made.kubeconfig)
     # A protected cluster stays when a destroy is tried, and so must what is on it.
     return Cluster(name, made.kubeconfig, on_it, None if aks.protect else made.cluster)
+
+
+def _identity(identifier: str, resource_id: str) -> str:
+    """A name that a cluster has for good, and that the one in its place has not."""
+    # Azure is not of one mind about capitals in ids.
+    digest = hashlib.sha256(resource_id.lower().encode()).hexdigest()
+    return f"{identifier}-{digest[:8]}"
 
 
 class AksCluster(pulumi.ComponentResource):
@@ -45,7 +52,11 @@ class AksCluster(pulumi.ComponentResource):
         super().__init__("linkerd-canary:infra:AksCluster", "aks", {}, opts)
         self._aks = aks
         self._asked = pulumi.InvokeOptions(parent=self)
-        self._kept = pulumi.ResourceOptions(parent=self, protect=aks.protect)
+        # What takes the place of a cluster is made first: the old one serves until it is there.
+        self._child = pulumi.ResourceOptions(parent=self, delete_before_replace=False)
+        self._kept = pulumi.ResourceOptions.merge(
+            self._child, pulumi.ResourceOptions(protect=aks.protect)
+        )
         group = self._group(aks.resource_group_name or default_name)
         self.cluster = self._cluster(group, aks.cluster_name or default_name)
         if aks.container_registry:
@@ -82,15 +93,11 @@ class AksCluster(pulumi.ComponentResource):
         # Here, so that a stack without a registry does not load what a registry takes.
         from infra import registry  # noqa: PLC0415
 
-        given, child = self._aks.container_registry, pulumi.ResourceOptions(parent=self)
-        exists = given.startswith("/")
-        tags = dict(self._aks.tags)
-        id_ = (
-            given
-            if exists
-            else registry.registry(given, group, self._aks.location, tags, self._kept)
-        )
-        registry.let_pull(id_, self._kubelet(group), child)
+        given, tags = self._aks.container_registry, dict(self._aks.tags)
+        id_: pulumi.Input[str] = given
+        if not given.startswith("/"):
+            id_ = registry.registry(given, group, self._aks.location, tags, self._kept)
+        registry.let_pull(id_, self._kubelet(group), self._child)
 
     def _kubelet(self, group: pulumi.Input[str]) -> pulumi.Output[str]:
         """The object id of the nodes' identity, which Azure makes with the cluster.

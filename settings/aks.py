@@ -21,11 +21,11 @@ class Aks:
     location: str
     """An Azure region's name, such as westeurope."""
     resource_group_name: str
-    """Empty for one named after the project and the stack."""
+    """Empty for one named after project, stack and location."""
     existing_resource_group: bool
     """Whether the group is there already, and stays when the stack goes."""
     cluster_name: str
-    """Empty for one named after the project and the stack."""
+    """Empty for one named after project, stack and location."""
     kubernetes_version: str
     """A minor version, such as 1.36; a patch only where nothing upgrades it."""
     cluster_tier: str

@@ -18,8 +18,8 @@ from tests.standins.azure_native.errors import ArmError, ProvisioningError
 
 FOLDER = "AZURE_STANDIN"
 KUBECONFIG = "AZURE_STANDIN_KUBECONFIG"
-"""Environment variables: the folder, and the file with the administrator's kubeconfig of what
-stands in for every cluster."""
+"""Environment variables: the folder, and the file with the administrator's kubeconfig of the
+Kubernetes that a cluster made from now on gets."""
 
 Object = dict[str, Any]
 
@@ -59,16 +59,14 @@ FAULTS: Mapping[str, ArmError] = {
 
 @dataclass(frozen=True)
 class Cloud:
-    """The folder, and the clusters' kubeconfig."""
+    """The folder."""
 
     folder: Path
-    kubeconfig: Path | None
 
     @classmethod
     def of_environment(cls) -> "Cloud":
         """The cloud that the plugin's environment names."""
-        kubeconfig = os.environ.get(KUBECONFIG)
-        return cls(Path(os.environ[FOLDER]), Path(kubeconfig) if kubeconfig else None)
+        return cls(Path(os.environ[FOLDER]))
 
     @property
     def resources(self) -> dict[str, Object]:
@@ -88,6 +86,16 @@ class Cloud:
             finally:
                 text = json.dumps(found, indent=1, sort_keys=True)
                 (self.folder / "cloud.json").write_text(text)
+
+    def kubeconfig_of(self, id_: str) -> Path:
+        """The file with a cluster's kubeconfig: the one that was given when it was made."""
+        with self.changing():
+            file = self.folder / "clusters.json"
+            known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+            if id_ not in known:
+                known[id_] = os.environ[KUBECONFIG]
+                file.write_text(json.dumps(known))
+        return Path(known[id_])
 
     def note(self, verb: str, id_: str, body: Object | None = None) -> None:
         """Write down a request."""

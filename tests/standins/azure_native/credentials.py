@@ -50,9 +50,8 @@ def cluster_of(cloud: Cloud, args: Object) -> Object:
 
 
 def _kubeconfig(cloud: Cloud, name: str, args: Object) -> str:
-    if cloud.kubeconfig is None:
-        raise ArmError(500, "InternalOperationError", "this stand-in was given no cluster")
-    config: dict[str, Any] = yaml.safe_load(cloud.kubeconfig.read_text())
+    given = cloud.kubeconfig_of(CLUSTER.id_of(args))
+    config: dict[str, Any] = yaml.safe_load(given.read_text())
     if name == "clusterUser":
         for entry in config["users"]:
             entry["user"] = {"exec": _kubelogin(args.get("format", "azure"))}

@@ -112,6 +112,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 raise ExistsError(id_)
             failed = self._put(kind, id_, inputs, resources, "create")
             found = resources[id_]
+        if kind is CLUSTER:
+            self._cloud.kubeconfig_of(id_)
         if failed:
             return _half_done(context, id_, inputs, found, failed)
         return provider_pb2.CreateResponse(id=id_, properties=to_struct(found))

@@ -1,0 +1,49 @@
+"""The Azure that the tests' programs run against, as a test changes it and looks at it."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-u", "-m", "tests.standins.azure_native"]
+KUBELOGIN = Path(__file__).parents[1] / "standins" / "kubelogin"
+
+
+@dataclass(frozen=True)
+class Azure:
+    """A folder of the stand-in's; see tests/standins/azure_native/cloud.py."""
+
+    folder: Path
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """What exists, by resource id."""
+        file = self.folder / "cloud.json"
+        found: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    def only(self, provider: str) -> dict[str, Any]:
+        """The one resource of a type such as managedClusters."""
+        (found,) = [
+            made for id_, made in self.resources().items() if id_.split("/")[-2] == provider
+        ]
+        return found
+
+    def change(self, provider: str, **properties: Any) -> None:
+        """Change outputs of the one resource of a type, as somebody else does."""
+        found = self.resources()
+        (id_,) = [each for each in found if each.split("/")[-2] == provider]
+        found[id_].update(properties)
+        (self.folder / "cloud.json").write_text(json.dumps(found))
+
+    def fail(self, type_: str, on: str, fault: str) -> None:
+        """Have the next request of a kind fail."""
+        (self.folder / "faults.json").write_text(
+            json.dumps([{"type": type_, "on": on, "fault": fault}])
+        )
+
+    def requests(self, *verbs: str) -> list[dict[str, Any]]:
+        """What was asked of Azure, by its verb: PUT, GET, DELETE, POST."""
+        file = self.folder / "requests.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [each for each in map(json.loads, lines) if not verbs or each["verb"] in verbs]
