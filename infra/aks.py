@@ -8,7 +8,7 @@ import pulumi
 from pulumi_azure_native import containerservice, resources
 
 from infra import aks_credentials
-from infra.cluster import Cluster, provider
+from infra.cluster import Cluster, ClusterError, provider
 
 if TYPE_CHECKING:
     from settings import Aks
@@ -136,8 +136,12 @@ class AksCluster(pulumi.ComponentResource):
         def asked(names: Sequence[str]) -> str:
             try:
                 return ask(*names)
-            except Exception as error:  # of Pulumi's, which has no class of its own for it
-                reason = str(error).rpartition("returned an error: ")[2]
+            except ClusterError as error:
+                raise pulumi.RunError(str(error)) from None
+            except Exception as error:  # Pulumi has no class of its own for a refused question
+                _, refused, reason = str(error).rpartition("returned an error: ")
+                if not refused:
+                    raise
                 raise pulumi.RunError(f"Azure does not tell {what}: {reason}") from None
 
         return pulumi.Output.all(self.cluster.name, group).apply(asked)

@@ -5,7 +5,6 @@ import json
 import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -347,9 +346,3 @@ def test_a_wrong_setting_stops_the_program_with_one_line() -> None:
 def test_a_wrong_context_stops_the_program_with_one_line() -> None:
     with pytest.raises(pulumi.RunError, match="has no context 'elsewhere': it has here"):
         run_program({"kubeContext": "elsewhere"})
-
-
-def test_azure_is_not_imported_for_a_cluster_that_exists() -> None:
-    sources = [ROOT / "__main__.py", *Path(ROOT / "infra").glob("*.py")]
-    importing = [one.name for one in sources if "pulumi_azure_native" in one.read_text()]
-    assert importing in ([], ["aks.py"])

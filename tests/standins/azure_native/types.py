@@ -81,9 +81,9 @@ def _wrong_entries(
 def _is_one_of(options: list[Any], value: Any) -> bool:
     if isinstance(value, bool):
         return bool in options
-    return any(option in (type(value), Any) for option in options) or (
-        isinstance(value, int) and float in options
-    )
+    if isinstance(value, (int, float)):  # on the wire every number is a float
+        return float in options or (int in options and value == int(value))
+    return type(value) in options or Any in options
 
 
 def _options(type_: Any) -> Iterator[Any]:
