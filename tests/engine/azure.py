@@ -36,11 +36,10 @@ class Azure:
         found[id_].update(properties)
         (self.folder / "cloud.json").write_text(json.dumps(found))
 
-    def fail(self, type_: str, on: str, fault: str) -> None:
-        """Have the next request of a kind fail."""
-        (self.folder / "faults.json").write_text(
-            json.dumps([{"type": type_, "on": on, "fault": fault}])
-        )
+    def fail(self, *faults: tuple[str, str, str]) -> None:
+        """Have the next requests of some kinds fail: type, verb and fault of each."""
+        planned = [dict(zip(("type", "on", "fault"), each, strict=True)) for each in faults]
+        (self.folder / "faults.json").write_text(json.dumps(planned))
 
     def requests(self, *verbs: str) -> list[dict[str, Any]]:
         """What was asked of Azure, by its verb: PUT, GET, DELETE, POST."""

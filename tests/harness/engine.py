@@ -79,6 +79,11 @@ class Engine:
         self._project = project
         self._environment = dict(environment)
 
+    @property
+    def path(self) -> str:
+        """$PATH of its commands."""
+        return self._environment["PATH"]
+
     def run(self, program: Path, **variables: str) -> None:
         """Take a program, and what is in its environment, for the commands to come."""
         shutil.copyfile(program, self._project / "__main__.py")

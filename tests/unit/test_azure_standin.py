@@ -200,7 +200,7 @@ def test_a_right_needs_what_it_is_a_right_to(arm: Plugin) -> None:
 def test_a_planned_failure_happens_once_and_leaves_nothing(
     arm: Plugin, azure: Azure, fault: str
 ) -> None:
-    azure.fail("ManagedCluster", "create", fault)
+    azure.fail(("ManagedCluster", "create", fault))
     with pytest.raises(PluginFailedError) as failed:
         arm.create(CLUSTER.type_, "c", cluster())
     assert str(failed.value) == str(cloud.FAULTS[fault])
@@ -209,7 +209,7 @@ def test_a_planned_failure_happens_once_and_leaves_nothing(
 
 
 def test_a_cluster_that_fails_to_provision_is_there(arm: Plugin, azure: Azure) -> None:
-    azure.fail("ManagedCluster", "create", "provisioning")
+    azure.fail(("ManagedCluster", "create", "provisioning"))
     with pytest.raises(PluginFailedError) as failed:
         arm.create(CLUSTER.type_, "c", cluster())
     half = failed.value.half_made

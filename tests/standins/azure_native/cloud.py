@@ -71,45 +71,54 @@ class Cloud:
     @property
     def resources(self) -> dict[str, Object]:
         """What exists, by id."""
-        file = self.folder / "cloud.json"
-        found: dict[str, Object] = json.loads(file.read_text()) if file.exists() else {}
+        found: dict[str, Object] = self._read("cloud.json", {})
         return found
 
     @contextmanager
     def changing(self) -> Iterator[dict[str, Object]]:
         """What exists, to be changed by one at a time; kept also where the block fails."""
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             found = self.resources
             try:
                 yield found
             finally:
-                text = json.dumps(found, indent=1, sort_keys=True)
-                (self.folder / "cloud.json").write_text(text)
+                self._write("cloud.json", found)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _read(self, name: str, empty: Any) -> Any:
+        file = self.folder / name
+        return json.loads(file.read_text()) if file.exists() else empty
+
+    def _write(self, name: str, content: Any) -> None:
+        """Replace a file as a whole: others read it meanwhile."""
+        new = self.folder / f"{name}.new"
+        new.write_text(json.dumps(content, indent=1, sort_keys=True))
+        new.replace(self.folder / name)
 
     def kubeconfig_of(self, id_: str) -> Path:
         """The file with a cluster's kubeconfig: the one that was given when it was made."""
-        with self.changing():
-            file = self.folder / "clusters.json"
-            known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        with self._locked():
+            known: dict[str, str] = self._read("clusters.json", {})
             if id_ not in known:
                 known[id_] = os.environ[KUBECONFIG]
-                file.write_text(json.dumps(known))
+                self._write("clusters.json", known)
         return Path(known[id_])
 
     def note(self, verb: str, id_: str, body: Object | None = None) -> None:
         """Write down a request."""
-        with (self.folder / "requests.jsonl").open("a") as log:
+        with self._locked(), (self.folder / "requests.jsonl").open("a") as log:
             log.write(json.dumps({"verb": verb, "id": id_, "body": body}) + "\n")
 
     def fault(self, type_: str, on: str) -> ArmError | None:
         """What goes wrong with this request, taken off the list."""
-        file = self.folder / "faults.json"
-        if not file.exists():
-            return None
-        planned = json.loads(file.read_text())
+        planned = self._read("faults.json", [])
         for i, each in enumerate(planned):
             if (each["type"], each["on"]) == (type_, on):
-                file.write_text(json.dumps(planned[:i] + planned[i + 1 :]))
+                self._write("faults.json", planned[:i] + planned[i + 1 :])
                 return FAULTS[each["fault"]]
         return None

@@ -107,6 +107,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=to_struct(_projected(kind, inputs)))
         id_ = kind.id_of(inputs)
+        self._cloud.note("PUT", id_, inputs)
         with self._cloud.changing() as resources:
             if id_ in resources:
                 raise ExistsError(id_)
@@ -127,6 +128,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             stable = {name: olds[name] for name in STABLE if name in olds}
             properties = {**_projected(kind, inputs), **stable}
             return provider_pb2.UpdateResponse(properties=to_struct(properties))
+        self._cloud.note("PUT", request.id, inputs)
         with self._cloud.changing() as resources:
             failed = self._put(kind, request.id, inputs, resources, "update")
             found = resources[request.id]
@@ -141,7 +143,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         Raises ArmError for what Azure refuses outright.
         """
-        self._cloud.note("PUT", id_, inputs)
         rules.refuse(kind, inputs, resources)
         fault = self._cloud.fault(kind.short, on)
         made = outputs.of(kind, inputs, resources.get(id_))

@@ -1,0 +1,191 @@
+"""AKS through the real engine: a stand-in Azure whose clusters are API servers without a node."""
+
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from local.paths import ROOT
+from tests.engine.azure import COMMAND, KUBELOGIN, Azure
+from tests.harness import apiserver
+from tests.harness.apiserver import ApiServer
+from tests.harness.engine import Engine, EngineFailedError, stack
+from tests.standins.azure_native import cloud
+from tests.unit.test_settings import defaults
+
+PROGRAM = Path(__file__).parent / "programs" / "aks.py"
+PLUGINS = {
+    "kubernetes": [sys.executable, "-u", "-m", "local.standins.kubernetes"],
+    "azure-native": COMMAND,
+}
+CLUSTERS = "managedClusters"
+
+
+@dataclass
+class Trial:
+    """A stack of the program aks.py, its Azure, and the API server that its clusters are."""
+
+    engine: Engine
+    azure: Azure
+    server: ApiServer
+    name: str
+    config: dict[str, str] = field(
+        default_factory=lambda: {
+            **defaults(),
+            "platform": "aks",
+            "authorizedIpRanges": '["203.0.113.0/24"]',
+        }
+    )
+
+    def configure(self, **config: str) -> None:
+        self.config.update(config)
+        self.engine.set_environment(CONFIG=json.dumps(self.config))
+
+    def refused(self, what: str, *arguments: str) -> str:
+        """What a command says that must fail, without a traceback."""
+        with pytest.raises(EngineFailedError) as failed:
+            getattr(self.engine, what)(*arguments)
+        said = str(failed.value)
+        assert "Traceback" not in said
+        return said
+
+    def is_on(self, server: ApiServer) -> bool:
+        """Whether the program's ConfigMap is there."""
+        found = server.kubectl("get", "configmap", self.name, "--ignore-not-found", "-o", "name")
+        return bool(found.strip())
+
+
+@pytest.fixture
+def trial(tmp_path: Path, api_server: ApiServer) -> Iterator[Trial]:
+    azure = Azure(tmp_path / "azure")
+    azure.folder.mkdir()
+    given = {
+        "PYTHONPATH": str(ROOT),
+        cloud.FOLDER: str(azure.folder),
+        cloud.KUBECONFIG: str(api_server.kubeconfig),
+    }
+    with stack(tmp_path, PLUGINS, **given) as engine:
+        found = Trial(engine, azure, api_server, f"aks-{uuid.uuid4().hex[:8]}")
+        engine.run(PROGRAM, NAME=found.name)
+        found.configure()
+        yield found
+
+
+def test_a_whole_life(trial: Trial, tmp_path: Path) -> None:
+    engine, azure = trial.engine, trial.azure
+    trial.configure(containerRegistry="ownregistry")
+    planned = engine.preview()
+    assert planned.steps == {"create": 8}
+    assert "clusterIdentifier     : [unknown]" in planned.text
+    assert azure.requests() == []
+
+    shown = engine.up().text
+    assert trial.is_on(trial.server)
+    pull = azure.only("roleAssignments")
+    assert (
+        pull["principalId"]
+        == azure.only(CLUSTERS)["identityProfile"]["kubeletidentity"]["objectId"]
+    )
+    engine.preview("--refresh", "--expect-no-changes")
+
+    key = trial.server.kubeconfig.read_text().partition("client-key-data: ")[2].split()[0]
+    kept = [file.read_text() for file in (tmp_path / "backend").rglob("*.json")]
+    for text in (shown, json.dumps(engine.state()), *kept):
+        assert key not in text
+
+    # The autoscaler's count is nobody's change, and the nodes' right to pull is as it was.
+    pools = azure.only(CLUSTERS)["agentPoolProfiles"]
+    azure.change(CLUSTERS, agentPoolProfiles=[{**pools[0], "count": 5}])
+    engine.refresh()
+    trial.configure(containerRegistry="ownregistry", nodeCountMax="9")
+    planned = engine.preview()
+    assert planned.steps == {"update": 1, "unchanged": 7}
+    assert "~ maxCount: 6 => 9" in planned.text
+    assert "count: 5" not in planned.text
+    engine.up()
+    (pool,) = azure.requests("PUT")[-1]["body"]["agentPoolProfiles"]
+    assert (pool["count"], pool["minCount"], pool["maxCount"]) == (5, 3, 9)
+
+    # Protected, it is neither moved nor destroyed; what a destroy took off it comes back.
+    trial.configure(location="northeurope")
+    assert "as it is currently marked for protection" in trial.refused("preview")
+    trial.configure(location="westeurope")
+    assert "because it is protected" in trial.refused("destroy")
+    assert [r for r in azure.requests("DELETE") if CLUSTERS in r["id"]] == []
+    assert not trial.is_on(trial.server), "it was deleted, not only forgotten"
+    trial.configure(protect="false")
+    engine.up()
+    assert trial.is_on(trial.server)
+    engine.destroy()
+    assert azure.resources() == {}
+    assert "resources" not in engine.state()
+    assert trial.is_on(trial.server), "what is on a deleted cluster is not deleted one by one"
+
+
+def test_a_failure_of_azures_is_one_line_and_the_next_up_goes_on(trial: Trial) -> None:
+    trial.configure(containerRegistry="ownregistry")
+    for faults in (
+        [("ManagedCluster", "create", "quota"), ("Registry", "create", "throttled")],
+        [("ManagedCluster", "create", "provisioning")],
+        [("ManagedCluster", "credentials", "forbidden")],
+    ):
+        trial.azure.fail(*faults)
+        said = trial.refused("up")
+        for *_, fault in faults:
+            assert _error_lines(said, str(cloud.FAULTS[fault])) == 1, fault
+    trial.engine.up()
+    assert trial.azure.only(CLUSTERS)["provisioningState"] == "Succeeded"
+
+    trial.configure(nodeCountMax="9")
+    trial.azure.fail(("ManagedCluster", "update", "in progress"))
+    assert _error_lines(trial.refused("up"), str(cloud.FAULTS["in progress"])) == 1
+    assert trial.engine.up().steps["update"] == 1
+    assert trial.azure.only(CLUSTERS)["agentPoolProfiles"][0]["maxCount"] == 9
+
+
+def _error_lines(text: str, part: str) -> int:
+    return len([line for line in text.splitlines() if part in line])
+
+
+def test_a_cluster_moves_and_the_old_one_serves_until_the_new_one_does(trial: Trial) -> None:
+    engine, azure = trial.engine, trial.azure
+    trial.configure(protect="false")
+    engine.up()
+    with apiserver.api_server() as elsewhere:
+        trial.configure(location="northeurope")
+        engine.set_environment(**{cloud.KUBECONFIG: str(elsewhere.kubeconfig)})
+        azure.fail(("ManagedCluster", "create", "quota"))
+        trial.refused("up")
+        assert azure.only(CLUSTERS)["location"] == "westeurope"
+        assert trial.is_on(trial.server)
+
+        azure.fail(("ManagedCluster", "delete", "in progress"))
+        assert "Another operation is in progress" in trial.refused("up")
+        assert trial.is_on(elsewhere)
+        engine.up()
+        assert azure.only(CLUSTERS)["location"] == "northeurope"
+        engine.preview("--refresh", "--expect-no-changes")
+    # With the API server gone, a destroy ends all the same.
+    engine.destroy()
+    assert azure.resources() == {}
+
+
+def test_without_local_accounts_kubelogin_lets_the_program_in(trial: Trial) -> None:
+    trial.configure(localAccounts="false", existingResourceGroup="true", resourceGroupName="shared")
+    said = trial.refused("up")
+    assert _error_lines(said, "kubelogin is not on PATH, and without local accounts") == 1
+    assert trial.azure.requests() == []
+
+    id_ = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/shared"
+    (trial.azure.folder / "cloud.json").write_text(json.dumps({id_: {"name": "shared"}}))
+    trial.engine.set_environment(PATH=os.pathsep.join([str(KUBELOGIN), trial.engine.path]))
+    trial.configure(protect="false")
+    trial.engine.up()
+    assert trial.is_on(trial.server)
+    trial.engine.destroy()
+    assert list(trial.azure.resources()) == [id_], "an existing group stays"
