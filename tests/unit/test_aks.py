@@ -27,7 +27,7 @@ class Azure(Recorder):
     """Also answers what the program asks Azure for."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(ingress={"ip": "192.0.2.7"})
         self.called: list[mocks.MockCallArgs] = []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
