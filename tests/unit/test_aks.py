@@ -12,8 +12,7 @@ from pulumi.runtime import mocks, rpc
 
 from tests.standins.azure_native import types
 from tests.standins.azure_native.kinds import KINDS
-from tests.unit import test_program
-from tests.unit.test_program import KUBECONFIG, Recorder
+from tests.unit.test_program import KUBECONFIG, Recorder, run_program
 from tests.unit.test_settings import ROOT
 
 ON_AKS = {"platform": "aks", "kubeconfig": "", "authorizedIpRanges": '["203.0.113.0/24"]'}
@@ -27,7 +26,7 @@ class Azure(Recorder):
     """Also answers what the program asks Azure for."""
 
     def __init__(self) -> None:
-        super().__init__(ingress={"ip": "192.0.2.7"})
+        super().__init__()
         self.called: list[mocks.MockCallArgs] = []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -46,19 +45,18 @@ class Azure(Recorder):
         return {"kubeconfigs": [{"name": "c", "value": value}]}, []
 
 
-def run(monkeypatch: pytest.MonkeyPatch, **config: str) -> Azure:
-    recorder = Azure()
-    monkeypatch.setattr(test_program, "Recorder", lambda: recorder)
-    test_program.run_program({**ON_AKS, **config})
-    return recorder
+def run(**config: str) -> Azure:
+    azure = Azure()
+    run_program({**ON_AKS, **config}, recorder=azure)
+    return azure
 
 
 def cluster_of(azure: Azure) -> dict[str, Any]:
     return azure.get("ManagedCluster", "cluster")
 
 
-def test_the_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
-    azure = run(monkeypatch, tags='{"environment": "dev"}')
+def test_the_baseline() -> None:
+    azure = run(tags='{"environment": "dev"}')
     assert azure.get("ResourceGroup", "group") == {
         "resourceGroupName": "linkerd-canary-test-westeurope",
         "location": "westeurope",
@@ -118,9 +116,9 @@ EVERYTHING = {
 
 
 def test_what_is_sent_fits_the_sdks_own_types(
-    monkeypatch: pytest.MonkeyPatch, with_kubelogin: None
+    with_kubelogin: None,
 ) -> None:
-    for azure in (run(monkeypatch), run(monkeypatch, **EVERYTHING)):
+    for azure in (run(), run(**EVERYTHING)):
         sent = [one for one in azure.made if one.typ.startswith("azure-native:")]
         assert len(sent) in (2, 4)
         for one in sent:
@@ -133,8 +131,8 @@ def with_kubelogin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
-def test_a_pool_for_the_systems_pods(monkeypatch: pytest.MonkeyPatch) -> None:
-    system, services = cluster_of(run(monkeypatch, systemNodeCount="2"))["agentPoolProfiles"]
+def test_a_pool_for_the_systems_pods() -> None:
+    system, services = cluster_of(run(systemNodeCount="2"))["agentPoolProfiles"]
     assert (system["mode"], system["count"]) == ("System", 2)
     assert system["nodeTaints"] == ["CriticalAddonsOnly=true:NoSchedule"]
     assert "enableAutoScaling" not in system
@@ -142,21 +140,21 @@ def test_a_pool_for_the_systems_pods(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (services["minCount"], services["maxCount"]) == (3, 6)
 
 
-def test_premium_is_for_long_term_support(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = cluster_of(run(monkeypatch, clusterTier="Premium"))
+def test_premium_is_for_long_term_support() -> None:
+    cluster = cluster_of(run(clusterTier="Premium"))
     assert cluster["sku"]["tier"] == "Premium"
     assert cluster["supportPlan"] == "AKSLongTermSupport"
 
 
-def test_an_existing_group_is_used_and_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    azure = run(monkeypatch, existingResourceGroup="true", resourceGroupName="shared")
+def test_an_existing_group_is_used_and_not_made() -> None:
+    azure = run(existingResourceGroup="true", resourceGroupName="shared")
     assert not [one for one in azure.made if one.typ.endswith(":ResourceGroup")]
     assert cluster_of(azure)["resourceGroupName"] == "shared"
 
 
-def test_a_cluster_name_becomes_a_dns_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_name_becomes_a_dns_prefix() -> None:
     name = "a_" + "b" * 51 + "-" + "c" * 9
-    assert cluster_of(run(monkeypatch, clusterName=name))["dnsPrefix"] == "a-" + "b" * 51
+    assert cluster_of(run(clusterName=name))["dnsPrefix"] == "a-" + "b" * 51
 
 
 @pytest.mark.parametrize(
@@ -166,10 +164,8 @@ def test_a_cluster_name_becomes_a_dns_prefix(monkeypatch: pytest.MonkeyPatch) ->
         (REGISTRY_ID, REGISTRY_ID, "other"),
     ],
 )
-def test_the_nodes_may_pull_from_the_registry(
-    monkeypatch: pytest.MonkeyPatch, given: str, scope: str, subscription: str
-) -> None:
-    azure = run(monkeypatch, containerRegistry=given)
+def test_the_nodes_may_pull_from_the_registry(given: str, scope: str, subscription: str) -> None:
+    azure = run(containerRegistry=given)
     made = [one.inputs for one in azure.made if one.typ.endswith(":Registry")]
     assert [one["registryName"] for one in made] == (
         [] if given == REGISTRY_ID else ["ownregistry"]
@@ -184,16 +180,16 @@ def test_the_nodes_may_pull_from_the_registry(
     )
 
 
-def test_no_registry_needs_no_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    azure = run(monkeypatch)
+def test_no_registry_needs_no_right() -> None:
+    azure = run()
     assert {one.typ for one in azure.made if one.typ.startswith("azure-native:")} == {
         "azure-native:resources:ResourceGroup",
         "azure-native:containerservice:ManagedCluster",
     }
 
 
-def test_the_administrators_kubeconfig_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    azure = run(monkeypatch)
+def test_the_administrators_kubeconfig_is_a_secret() -> None:
+    azure = run()
     (call,) = azure.called
     assert call.token.endswith(":listManagedClusterAdminCredentials")
     assert call.args == {
@@ -209,26 +205,24 @@ def test_the_administrators_kubeconfig_is_a_secret(monkeypatch: pytest.MonkeyPat
 
 
 def test_without_local_accounts_the_users_kubeconfig_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, with_kubelogin: None
+    with_kubelogin: None,
 ) -> None:
-    azure = run(monkeypatch, localAccounts="false")
+    azure = run(localAccounts="false")
     (call,) = azure.called
     assert call.token.endswith(":listManagedClusterUserCredentials")
     assert call.args["format"] == "exec"
     assert cluster_of(azure)["disableLocalAccounts"] is True
 
 
-def test_the_clusters_identity_is_its_own_and_not_its_credentials(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_clusters_identity_is_its_own_and_not_its_credentials() -> None:
     found = {
-        identifier: run(monkeypatch, clusterIdentifier=identifier).get("kubernetes", "cluster")
+        identifier: run(clusterIdentifier=identifier).get("kubernetes", "cluster")
         for identifier in ("", "mine")
     }
     names = {key: one["clusterIdentifier"] for key, one in found.items()}
     assert names[""].startswith("test-")
     assert names["mine"].startswith("mine-")
-    assert run(monkeypatch).get("Dtab", "internal")["namerd"]["value"]["cluster"] == names[""]
+    assert run().get("Dtab", "internal")["namerd"]["value"]["cluster"] == names[""]
 
 
 PROBE = """\

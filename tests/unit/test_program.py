@@ -28,7 +28,7 @@ KUBECONFIG = yaml.safe_dump(
 class Recorder(mocks.Mocks):
     """Takes every resource for made, and remembers what was asked for."""
 
-    ingress: dict[str, str]
+    ingress: dict[str, str] = field(default_factory=lambda: {"ip": "192.0.2.7"})
     """What a load balancer says its address is."""
     made: list[mocks.MockResourceArgs] = field(default_factory=list)
     url: str = ""
@@ -52,10 +52,10 @@ class Recorder(mocks.Mocks):
 
 
 def run_program(
-    config: dict[str, str], secret: Sequence[str] = (), balancer: dict[str, str] | None = None
+    config: dict[str, str], secret: Sequence[str] = (), recorder: Recorder | None = None
 ) -> Recorder:
     """What `__main__.py` declares with the defaults and `config`, some of whose keys are secret."""
-    recorder = Recorder(balancer or {"ip": "192.0.2.7"})
+    recorder = recorder or Recorder()
     values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
     pulumi.runtime.set_all_config(
         {f"linkerd-canary:{key}": text for key, text in values.items()},
@@ -248,7 +248,7 @@ def test_source_ranges_reach_the_load_balancer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("balancer", "url"),
+    ("ingress", "url"),
     [
         ({"ip": "192.0.2.7"}, "http://192.0.2.7"),
         ({"ip": "2001:db8::7"}, "http://[2001:db8::7]"),
@@ -256,8 +256,8 @@ def test_source_ranges_reach_the_load_balancer() -> None:
         ({"ip": "192.0.2.7", "hostname": "lb.example"}, "http://192.0.2.7"),
     ],
 )
-def test_the_url_of_a_load_balancer(balancer: dict[str, str], url: str) -> None:
-    assert run_program({}, balancer=balancer).url == url
+def test_the_url_of_a_load_balancer(ingress: dict[str, str], url: str) -> None:
+    assert run_program({}, recorder=Recorder(ingress)).url == url
 
 
 @pytest.mark.parametrize(
