@@ -505,42 +505,51 @@ def test_a_renewed_kubeconfig_is_an_update_that_asks_for_nothing(
     assert stack.up(cluster.inputs(renewed, 10)) == "same"
 
 
-def revoked(cluster: Cluster, name: str) -> dict[str, Any]:
-    """A kubeconfig by a token, and the way to make it void."""
-    return cluster.kubeconfig({"token": cluster.service_account(name)})
-
-
-def revoke(cluster: Cluster, name: str) -> None:
-    cluster.api.kubectl("delete", "serviceaccount", name, "--namespace", MESH)
-
-
-def until_denied(stack: Stack) -> str:
-    """The API server knows tokens for some seconds more; then what refresh says."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            stack.refresh()
-        except CallError as error:
-            return str(error)
+@pytest.fixture(scope="module")
+def revoked(
+    host: ProviderHost, cluster: Cluster, shared_namerd: Namerd
+) -> Callable[[ProviderHost], Stack]:
+    """Stacks of a table at weight 10 whose state has a credential that is void."""
+    kubeconfig = cluster.kubeconfig({"token": cluster.service_account("ran-out")})
+    shared_namerd.put("internal", text(10))
+    made = Stack(host, DtabProvider())
+    made.up(cluster.inputs(kubeconfig, 10))
+    cluster.api.kubectl("delete", "serviceaccount", "ran-out", "--namespace", MESH)
+    deadline = time.monotonic() + 60  # the API server knows tokens for some seconds more
+    while refused(made.refresh) is None:
+        assert time.monotonic() < deadline, "the token was never refused"
         time.sleep(0.2)
-    raise AssertionError("the token was never refused")
+
+    def stack(host: ProviderHost) -> Stack:
+        shared_namerd.put("internal", text(10))
+        return Stack(host, DtabProvider(), made.state)
+
+    return stack
+
+
+def refused(act: Callable[[], object]) -> str | None:
+    """What an error says, if there is one."""
+    try:
+        act()
+    except CallError as error:
+        return str(error)
+    return None
 
 
 def test_a_credential_that_ran_out_is_renewed_by_an_up(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd
+    new_host: NewHost,
+    cluster: Cluster,
+    revoked: Callable[[ProviderHost], Stack],
+    shared_namerd: Namerd,
 ) -> None:
-    stack = Stack(new_host(KUBECONFIG="/nowhere"), DtabProvider())
-    stack.up(cluster.inputs(revoked(cluster, "ran-out"), 10))
-    revoke(cluster, "ran-out")
+    stack = revoked(new_host(KUBECONFIG="/nowhere"))
     denied = (
         f"with the state's kubeconfig, {cluster.where} answers 401, not authorised: the credential "
         "is wrong or has expired; renew it, then run `pulumi up`; no ambient kubeconfig leads to "
         "the same server; run `pulumi up` with a valid one, which renews it in the state"
     )
-    assert until_denied(stack) == denied
-    with pytest.raises(CallError) as refused:
-        stack.destroy()
-    assert str(refused.value) == denied
+    assert refused(stack.refresh) == denied
+    assert refused(stack.destroy) == denied
     _, diff = stack.preview(cluster.inputs(cluster.admin, 10))
     assert diff is not None
     assert diff.changes
@@ -548,11 +557,15 @@ def test_a_credential_that_ran_out_is_renewed_by_an_up(
     assert stack.refresh() == "read"
     assert stack.up(cluster.inputs(cluster.admin, 20)) == "update"
     stack.destroy()
-    assert a_namerd.get("internal") is None
+    assert shared_namerd.get("internal") is None
 
 
 def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+    new_host: NewHost,
+    cluster: Cluster,
+    revoked: Callable[[ProviderHost], Stack],
+    shared_namerd: Namerd,
+    tmp_path: Path,
 ) -> None:
     ambient = json.loads(json.dumps(cluster.admin))
     elsewhere = {"name": "elsewhere", "cluster": {"server": "https://192.0.2.1:6443"}}
@@ -562,26 +575,22 @@ def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
     )
     ambient["current-context"] = "elsewhere"
     (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
-    blind, seeing = new_host(KUBECONFIG="/nowhere"), new_host(KUBECONFIG=f"{tmp_path}/ambient")
-    stack = Stack(blind, DtabProvider())
-    stack.up(cluster.inputs(revoked(cluster, "replaced"), 10))
-    revoke(cluster, "replaced")
-    until_denied(stack)
-    stack.host = seeing
+    stack = revoked(new_host(KUBECONFIG=f"{tmp_path}/ambient"))
     assert stack.refresh() == "read"
     stack.destroy()
-    assert a_namerd.get("internal") is None
+    assert shared_namerd.get("internal") is None
 
 
 def test_an_ambient_kubeconfig_that_is_refused_too_is_named(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+    new_host: NewHost,
+    cluster: Cluster,
+    revoked: Callable[[ProviderHost], Stack],
+    tmp_path: Path,
 ) -> None:
     ambient = cluster.kubeconfig({"token": "s3cret"})
     (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
-    stack = Stack(new_host(KUBECONFIG=f"{tmp_path}/ambient"), DtabProvider())
-    stack.up(cluster.inputs(revoked(cluster, "both"), 10))
-    revoke(cluster, "both")
-    assert until_denied(stack) == (
+    stack = revoked(new_host(KUBECONFIG=f"{tmp_path}/ambient"))
+    assert refused(stack.refresh) == (
         f"with the state's kubeconfig and with context '{ambient['current-context']}' of the "
         f"ambient one, {cluster.where} answers 401, not authorised: the credential is wrong or has "
         "expired; renew it, then run `pulumi up`; run `pulumi up` with a valid one, which renews "

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from dynamic.dtab import DtabProvider
-from tests.engine.tables import BASE_TEXT, V1, V2, WORLD, dtab, text
+from tests.engine.tables import BASE, BASE_TEXT, V1, V2, WORLD, dtab, text
 from tests.harness.faults import (
     Exchange,
     FaultProxy,
     Reply,
     altered,
+    fault_proxy,
     meanwhile,
     passed_on,
     repeated,
@@ -235,3 +237,53 @@ def test_each_write_is_conditional_whatever_happens(
     assert len(puts) == 5
     assert len({put.headers["If-Match"] for put in puts}) == 5
     assert a_namerd.get("internal") == text(20)
+
+
+def test_a_conflict_of_ten_thousand_entries_is_a_line_that_a_person_can_read(
+    stack: Stack, a_namerd: Namerd
+) -> None:
+    many = [f"/svc/{i} => /srv/{i}" for i in range(10_000)]
+    stack.up(dtab(a_namerd.url, 10, dentries=[*BASE, *many]))
+    assert stack.up(dtab(a_namerd.url, 20, dentries=[*BASE, *many])) == "update"
+    a_namerd.put("internal", "/theirs=>/x")
+    with pytest.raises(CallError) as refused:
+        stack.up(dtab(a_namerd.url, 30, dentries=[*BASE, *many]))
+    said = str(refused.value)
+    assert "changed by somebody else: theirs '/theirs => /x', gone '/srv/world-v1 => " in said
+    assert said.endswith(
+        " and 9986 more; nothing was written, run `pulumi up --refresh` to see the change and "
+        "decide"
+    )
+    assert len(said) < 1000
+
+
+@pytest.mark.parametrize("theirs", [None, "/theirs=>/x"], ids=["empty", "another's table"])
+def test_a_namerd_that_restarts_between_read_and_write(
+    stack: Stack,
+    tmp_path_factory: pytest.TempPathFactory,
+    theirs: str | None,
+) -> None:
+    """Its memory is gone: what is there then is written over only where it is nobody's."""
+    folder = tmp_path_factory.mktemp("restarting")
+    with ExitStack() as programs:
+        first, process = programs.enter_context(started(folder))
+        proxy = programs.enter_context(fault_proxy(first.url))
+        stack.up(dtab(proxy.url, 10))
+
+        def restarted() -> None:
+            process.end()
+            second, _ = programs.enter_context(started(folder, int(first.url.rpartition(":")[2])))
+            if theirs:
+                second.put("internal", "/a=>/b")
+                second.put("internal", theirs)  # another tag than the one that was read
+
+        # A program ends with the thread that started it, and the proxy's are short-lived.
+        thread = programs.enter_context(ThreadPoolExecutor(1))
+        proxy.on("PUT", DTABS, meanwhile(lambda: thread.submit(restarted).result()))
+        if theirs:
+            with pytest.raises(CallError, match="changed by somebody else: theirs '/theirs => /x'"):
+                stack.up(dtab(proxy.url, 20))
+            assert first.get("internal") == theirs
+        else:
+            assert stack.up(dtab(proxy.url, 20)) == "update"
+            assert first.get("internal") == text(20)

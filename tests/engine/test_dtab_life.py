@@ -51,6 +51,43 @@ def test_a_table_of_nothing_but_splits_or_of_none(stack: Stack, a_namerd: Namerd
     assert stack.up(dtab(a_namerd.url, dentries=[], splits={})) == "same"
 
 
+@pytest.mark.parametrize(
+    ("splits", "written"),
+    [
+        ({WORLD: {V1: 100}}, f"{WORLD}=>{V1}"),
+        ({"/host/*": {V1: 50, V2: 50}}, f"/host/*=>50.00*{V1} & 50.00*{V2}"),
+        ({"/*/x": {V1: 100, V2: 0}}, f"/*/x=>{V1}"),
+        (
+            {r"/host/w\xc3\xb6rld": {V1: 50, V2: 50}},
+            rf"/host/\x77\xc3\xb6\x72\x6c\x64=>50.00*{V1} & 50.00*{V2}",
+        ),
+    ],
+    ids=["one branch", "a wildcard", "a wildcard first", "an escaped label"],
+)
+def test_other_splits_have_a_whole_life_too(
+    stack: Stack, a_namerd: Namerd, splits: dict[str, dict[str, int]], written: str
+) -> None:
+    assert stack.up(dtab(a_namerd.url, splits=splits)) == "create"
+    assert a_namerd.get("internal") == f"{BASE_TEXT};{written}"
+    assert stack.up(dtab(a_namerd.url, splits=splits)) == "same"
+    assert stack.refresh() == "read"
+    assert stack.up(dtab(a_namerd.url, splits=splits)) == "same"
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+def test_a_branch_that_joins_at_zero_changes_the_state_and_no_table(
+    stack: Stack, a_namerd: Namerd
+) -> None:
+    stack.up(dtab(a_namerd.url, splits={WORLD: {V1: 100}}))
+    version = a_namerd.version("internal")
+    assert stack.up(dtab(a_namerd.url, 0)) == "update"
+    assert a_namerd.version("internal") == version
+    assert stack.up(dtab(a_namerd.url, 0)) == "same"
+    assert stack.up(dtab(a_namerd.url, 10)) == "update"
+    assert a_namerd.get("internal") == text(10)
+
+
 def test_several_splits_are_sorted(stack: Stack, a_namerd: Namerd) -> None:
     splits = {"/host/z": {V2: 30, V1: 70}, "/host/a": {V2: 100, V1: 0}}
     stack.up(dtab(a_namerd.url, splits=splits))
