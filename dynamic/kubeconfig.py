@@ -50,6 +50,7 @@ class Adapter(HTTPAdapter):
 
 
 _SERVER = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+"""An API server's URL; it may have a path, as behind a gateway."""
 
 
 @dataclass
