@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     repository = GitHub.of_job()
     issue = next((i for i in _open(repository) if github.is_own(i, mark)), None)
     if drifted:
-        body = f"{mark}{report.document(found)}\n{_ADVICE}\n\n<sub>{github.run_link()}</sub>\n"
+        told = report.document(found, "Drift")
+        body = f"{mark}{told}\n{_ADVICE}\n\n<sub>{github.run_link()}</sub>\n"
         print(_kept(repository, issue, arguments.stack, body))
     elif issue:
         print(_closed(repository, issue))

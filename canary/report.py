@@ -17,10 +17,13 @@ _LONGEST_NAME = 100
 """Characters of a name; Kubernetes' own take 63, a routing table's prefix has no bound."""
 
 
-def document(preview: Preview) -> str:
-    """The whole summary, ending with a new line; at most LIMIT characters."""
+def document(preview: Preview, what: str = "Preview") -> str:
+    """The whole summary, ending with a new line; at most LIMIT characters.
+
+    `what` begins its title.
+    """
     sections = [
-        f"### Preview of {_name(preview.stack)}" if preview.stack else "### Preview",
+        f"### {what} of {_name(preview.stack)}" if preview.stack else f"### {what}",
         *_verdict(preview),
         *map(_split, (split for split in changes.splits(preview) if split.changes)),
         *map(_entries, changes.entries(preview)),
@@ -38,7 +41,8 @@ def _verdict(preview: Preview) -> Iterator[str]:
     elif preview.failed:
         yield bold("The preview failed:") + " an update would stop."
     elif _is_quiet(preview):
-        yield "Nothing changes, and nothing has drifted."
+        drift = "nothing has drifted" if preview.refreshed else "nobody has looked for drift"
+        yield f"Nothing changes, and {drift}."
     if preview.errors:
         yield block(preview.errors)
 
@@ -101,9 +105,9 @@ def _policies(preview: Preview) -> Iterator[str]:
         f"{_name(violation.rule)} by {_name(violation.name)}: {code(violation.message)}"
         for violation in sorted(preview.violations, key=_by_weight)
     ]
-    yield "\n\n".join(
-        [f"{bold('Policies')}: {', '.join(counts)}", *([bullets(lines)] * bool(lines))]
-    )
+    yield f"{bold('Policies')}: {', '.join(counts)}"
+    if lines:
+        yield bullets(lines)
 
 
 def _by_weight(violation: Violation) -> tuple[bool, str, str]:

@@ -10,6 +10,7 @@ import yaml
 
 from local import policies, stack, toolchain
 from local.paths import KUBECONFIG, ROOT
+from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster
 from tests.harness.fake_github import FakeGitHub
 from tests.harness.workflows import command
@@ -36,6 +37,13 @@ class Pipeline:
         cluster.kubectl("create", "namespace", NAMESPACE)
         for identity in ("preview", "deploy"):
             self._make(identity)
+
+    def restore(self) -> None:
+        """Bring the stack back to its settings, whatever a test that failed has left."""
+        refreshed_as = {CREDENTIAL: str(self._credential("deploy"))}
+        local_stack.command(
+            *("pulumi", "up", "--yes", "--skip-preview", "--refresh"), **refreshed_as
+        )
 
     def close(self) -> None:
         """Remove the identities."""

@@ -43,7 +43,7 @@ def pipeline(
         yield made
     finally:
         stack.SETTINGS.write_text(settings)
-        command("pulumi", "up", "--yes", "--skip-preview")
+        made.restore()
         made.close()
 
 
@@ -56,7 +56,7 @@ def deployed(pipeline: Pipeline, weight: int) -> None:
     """Bring the stack to a weight, where it has another."""
     set_weight(weight)
     wanted = {"/srv/world-v1": 100 - weight, "/srv/world-v2": weight}
-    if local_stack.outputs()["split"] != {"/host/world": wanted}:
+    if local_stack.outputs().get("split") != {"/host/world": wanted}:
         pipeline.run("ci/deploy.sh", "deploy")
 
 
@@ -95,10 +95,8 @@ def test_a_pull_request_from_preview_to_traffic(
     comment(pipeline)
     assert (table(cluster), state()) == before, "a preview writes nothing, anywhere"
 
-    (comments,) = [github.comments]
-    assert len(comments) == 1
-    body = comments[0]["body"]
-    assert without_counts(body) == shown("comment.md"), "the walkthrough shows the real comment"
+    (kept,) = github.comments
+    assert without_counts(kept["body"]) == shown("comment.md"), "as the walkthrough shows it"
 
     pipeline.run("ci/deploy.sh", "deploy")
     assert table(cluster)[1] == "60.00*/srv/world-v1 & 40.00*/srv/world-v2"
@@ -212,16 +210,9 @@ def test_the_first_deployment_needs_no_more_rights(pipeline: Pipeline, cluster: 
     pipeline.pulumi("destroy", "--yes", "--skip-preview", identity="deploy")
     pipeline.run("ci/preview.sh", "preview")
     assert "| `/srv/world-v1` | – | **100 %** |" in pipeline.summary
-    made = len(stack_resources())
-    assert made == 0
-    assert " made\n" in pipeline.summary
+    assert re.search(r"\*\*Resources\*\*: \d+ made\n", pipeline.summary), pipeline.summary
     pipeline.run("ci/deploy.sh", "deploy")
     answer = eventually(lambda: local_stack.ask(str(local_stack.outputs()["url"])))
     assert local_stack.world_of(answer) == "world"
     pipeline.run("ci/preview.sh", "preview")
     assert "Nothing changes, and nothing has drifted." in pipeline.summary
-
-
-def stack_resources() -> list[object]:
-    exported = json.loads(command("pulumi", "stack", "export"))
-    return [each for each in exported["deployment"].get("resources") or [] if each["custom"]]

@@ -159,7 +159,7 @@ def test_an_issue_is_open_for_as_long_as_there_is_drift(github: FakeGitHub, job:
     assert job.drift(DRIFTED) == "opened https://github.example/i/1\n"
     (issue,) = github.issues
     assert issue["title"] == "The live routes of dev are not as deployed"
-    assert issue["body"].startswith(DRIFT_MARK)
+    assert issue["body"].startswith(f"{DRIFT_MARK}### Drift of `dev`\n")
     assert "| `v1` | 100 % | **25 %** |" in issue["body"]
     assert "[log](https://github.example/octo/canary/actions/runs/42)" in issue["body"]
     other = DRIFTED.replace("75", "65").replace("25", "35")

@@ -45,6 +45,10 @@ def test_nothing() -> None:
     ]
 
 
+def test_drift_that_was_not_looked_for() -> None:
+    assert lines(step("same", OLD, OLD))[1] == "Nothing changes, and nobody has looked for drift."
+
+
 def test_an_unchanged_split_beside_a_changed_one_is_not_shown() -> None:
     old = {"splits": {"/a": {"v1": 100}, "/b": {"v1": 100, "v2": 0}}}
     new = {"splits": {"/a": {"v1": 100}, "/b": {"v1": 99, "v2": 1}}}
