@@ -203,10 +203,7 @@ def test_a_policy_violation(tmp_path: Path) -> None:
     assert head == ("### Preview of `test`\n\n**The preview failed:** an update would stop.\n\n")
     kept, _, rest = rest.partition(" kept, **1 broken**\n\n")
     assert int(kept) > 3
-    assert rest == (
-        "- **mandatory** `pinned-images` by `web`: `container 'main' runs 'example.com/web', "
-        "which may be another image tomorrow: name a tag other than latest, or a digest`\n\n"
-        "**Resources**: 2 made\n\n"
-        "- made `Pod` `web`\n"
-        "- made `Secret` `key`\n"
-    )
+    said, _, resources = rest.partition("\n\n")
+    assert said.startswith("- **mandatory** `pinned-images` by `web`: `container")
+    assert "example.com/web" in said
+    assert resources == ("**Resources**: 2 made\n\n- made `Pod` `web`\n- made `Secret` `key`\n")
