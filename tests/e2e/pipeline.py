@@ -40,10 +40,8 @@ class Pipeline:
 
     def restore(self) -> None:
         """Bring the stack back to its settings, whatever a test that failed has left."""
-        refreshed_as = {CREDENTIAL: str(self._credential("deploy"))}
-        local_stack.command(
-            *("pulumi", "up", "--yes", "--skip-preview", "--refresh"), **refreshed_as
-        )
+        who: Any = {CREDENTIAL: str(self._credential("deploy"))}
+        local_stack.command("pulumi", "up", "--yes", "--skip-preview", "--refresh", **who)
 
     def close(self) -> None:
         """Remove the identities."""
