@@ -1,11 +1,11 @@
-"""`python -m bench [stack|grammar|provider …]`: all of them by default; `make bench` runs it."""
+"""`python -m bench [NAME …]`: all benchmarks by default; `make bench` runs it."""
 
 import importlib
 import sys
 
 from local.errors import LocalError
 
-BENCHMARKS = ("grammar", "provider", "stack")
+BENCHMARKS = ("grammar", "provider", "preview", "stack")
 
 
 def main(names: list[str]) -> int:
