@@ -20,15 +20,23 @@ _ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 
 
 def show(parts: Sequence[Part]) -> None:
-    """Ask hello ten times, move the canary's weight, measure the split, say how to go on."""
+    """Ask hello ten times, move the canary's weight, measure the split, say how to go on.
+
+    Inside the cluster only, hello is not asked.
+    """
     url = str(stack.outputs()["url"])
+    if stack.config().get("exposure") != "ClusterIP":
+        _show_traffic(url)
+    _how_to_go_on(url, parts)
+
+
+def _show_traffic(url: str) -> None:
     _tell(f"\nTen requests to {url}:")
     for answer in answers(url, 10):
         _tell(answer)
     if int(stack.config().get("canaryWeight", stack.default("canaryWeight"))) == 0:
         _move_the_canary()
     _measure(url)
-    _how_to_go_on(url, parts)
 
 
 def _tell(text: str) -> None:
@@ -89,6 +97,7 @@ def _how_to_go_on(url: str, parts: Sequence[Part]) -> None:
     _tell(
         f"""
 hello answers at   {url}
+from anywhere      {outputs["portForward"]}
 linkerd's admin    {outputs["linkerdAdmin"]}
 namerd's admin     {outputs["namerdAdmin"]}
 
