@@ -6,7 +6,7 @@ import pytest
 
 import settings
 from settings.aks import KEYS
-from tests.unit.test_settings import defaults, project_config
+from tests.unit.test_settings import ROOT, defaults, project_config
 
 HOME = '["203.0.113.7"]'
 
@@ -31,6 +31,11 @@ def test_the_defaults_are_those_of_the_project_file() -> None:
     for key, (default, reader) in KEYS.items():
         assert reader(declared[key]) == reader(default), key
         assert str(project_config()[key]["description"]).startswith("aks: "), key
+
+
+def test_every_key_is_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "aks.md").read_text()
+    assert [key for key in KEYS if f"| `{key}`" not in text and f", `{key}` |" not in text] == []
 
 
 def test_the_baseline() -> None:
