@@ -27,7 +27,7 @@ for module in $(git ls-files '*go.mod'); do
 	# A module without packages of its own only pins a tool.
 	if [ -n "$(cd "$folder" && git ls-files '*.go')" ]; then
 		echo "go vet in $folder"
-		(cd "$folder" && CGO_ENABLED=0 go vet ./...) || status=1
+		(cd "$folder" && CGO_ENABLED=0 go vet -trimpath ./...) || status=1
 	fi
 done
 exit $status
