@@ -1,8 +1,10 @@
 """What `make up` shows at its end: the canary at work, and how to go on."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 import requests
 
@@ -15,6 +17,9 @@ WEIGHT = 10
 
 SAMPLE = 500
 """Requests that a split is measured by: its standard error at 10 % is then 1.3 percents."""
+
+ANSWER_SECONDS = 30.0
+"""How long a new address may take to answer."""
 
 _ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 
@@ -31,6 +36,7 @@ def show(parts: Sequence[Part]) -> None:
 
 
 def _show_traffic(url: str) -> None:
+    _wait_for(url)
     _tell(f"\nTen requests to {url}:")
     for answer in answers(url, 10):
         _tell(answer)
@@ -42,6 +48,17 @@ def _show_traffic(url: str) -> None:
 def _tell(text: str) -> None:
     # At once, as what `pulumi` writes comes between.
     print(text, flush=True)
+
+
+def _wait_for(url: str) -> None:
+    """Wait until the address leads somewhere: the node learns of it a moment after Pulumi."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(LocalError):
+            answers(url, 1)
+            return
+        time.sleep(0.1)
+    raise LocalError(f"{url} has not answered for {ANSWER_SECONDS:.0f} s: see `make status`")
 
 
 def answers(url: str, count: int) -> list[str]:

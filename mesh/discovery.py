@@ -15,7 +15,7 @@ class Discovery(pulumi.ComponentResource):
     def __init__(self, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("linkerd-canary:mesh:Discovery", "discovery", {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        k8s.rbac.v1.ClusterRole(
+        role = k8s.rbac.v1.ClusterRole(
             NAME,
             metadata={"name": NAME},
             rules=[
@@ -39,6 +39,7 @@ class Discovery(pulumi.ComponentResource):
                 {"kind": "ServiceAccount", "name": account, "namespace": namespace}
                 for account in ("namerd", "l5d")
             ],
-            opts=child,
+            # The API server looks at what the role gives, unless one may bind any.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
         )
         self.register_outputs({})

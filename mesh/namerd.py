@@ -139,6 +139,7 @@ def _storage_rights(namespace: str, opts: pulumi.ResourceOptions) -> list[pulumi
             "name": "namerd-dtab-storage",
         },
         subjects=[{"kind": "ServiceAccount", "name": "namerd", "namespace": namespace}],
-        opts=opts,
+        # The API server looks at what the role gives, unless one may bind any.
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[role])),
     )
     return [role, binding]

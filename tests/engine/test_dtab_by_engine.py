@@ -44,7 +44,7 @@ def declare(engine: Engine, inputs: Mapping[str, Any], names: str = "internal") 
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with stack(tmp_path, {}, PYTHONPATH=str(ROOT), LINKERD_CANARY_PATIENCE=PATIENCE) as found:
         yield found
-        for word in ("pulumi.dynamic", "pulumi-language-python-host", "/pulumi"):
+        for word in ("pulumi.dynamic", "-python-host", "-python-exec", "/pulumi"):
             kill(tmp_path, word)  # what a killed engine leaves
 
 
