@@ -14,6 +14,7 @@ import requests
 
 from local import stack, toolchain
 from local.paths import KUBECONFIG, PYTHON, ROOT
+from tests.e2e.cluster import eventually
 
 ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 
@@ -52,6 +53,18 @@ def ask(url: str, **headers: str) -> str:
         response = http.get(url, headers=headers, timeout=30)
     assert response.status_code == requests.codes.ok, response.text
     return response.text.strip()
+
+
+def first_answer(url: str) -> str:
+    """An answer of hello at a new address, which the node learns of a moment after the program."""
+
+    def answer() -> str:
+        try:
+            return ask(url)
+        except requests.ConnectionError as error:
+            raise AssertionError(str(error)) from error
+
+    return str(eventually(answer))
 
 
 def session() -> requests.Session:

@@ -92,7 +92,7 @@ def test_up_leads_from_nothing_to_traffic(dev: Dev) -> None:
     assert dev.engine.up().steps == {"create": 36}
     made = [request["id"].rpartition("/")[2] for request in dev.azure.requests("PUT")]
     assert made == ["linkerd-canary-dev-westeurope"] * 2, "the group, then the cluster"
-    assert local_stack.world_of(local_stack.ask(dev.url)) == "world"
+    assert local_stack.world_of(local_stack.first_answer(dev.url)) == "world"
     dev.engine.preview("--refresh", "--expect-no-changes")
 
 

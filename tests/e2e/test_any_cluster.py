@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import yaml
 
 from local import stack
 from local.paths import KUBECONFIG, PYTHON
 from tests.e2e import local_stack
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import Cluster
 from tests.e2e.local_stack import command, local
 from tests.harness.processes import running
 
@@ -42,15 +41,7 @@ def url() -> str:
 
 
 def hello_answers(at: str) -> bool:
-    """Whether it answers, soon: kube-proxy learns of an address a moment after the program."""
-
-    def answer() -> str:
-        try:
-            return local_stack.ask(at)
-        except requests.ConnectionError as error:
-            raise AssertionError(str(error)) from error
-
-    return bool(local_stack.world_of(eventually(answer)))
+    return bool(local_stack.world_of(local_stack.first_answer(at)))
 
 
 def test_a_load_balancers_url_is_its_address(settings: Path) -> None:
