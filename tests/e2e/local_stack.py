@@ -105,8 +105,13 @@ class Traffic:
 
 
 @contextmanager
-def load(url: str, connections: int = 4, most: int = 200_000) -> Iterator[Traffic]:
-    """Ask `url` without a pause over some connections, until the block ends or `most` requests."""
+def load(
+    url: str, connections: int = 4, most: int = 200_000, pause: float = 0.0
+) -> Iterator[Traffic]:
+    """Ask `url` over some connections, until the block ends or `most` requests.
+
+    `pause` are the seconds that each connection waits between two.
+    """
     traffic, stop = Traffic(), threading.Event()
 
     def ask_on() -> None:
@@ -119,6 +124,7 @@ def load(url: str, connections: int = 4, most: int = 200_000) -> Iterator[Traffi
                     traffic.add(found[2] if found and response.ok else None, said)
                 except requests.RequestException as error:
                     traffic.add(None, str(error))
+                stop.wait(pause)
 
     threads = [threading.Thread(target=ask_on) for _ in range(connections)]
     for thread in threads:

@@ -141,7 +141,8 @@ def test_linkerd_counts_the_canarys_requests_by_version(cluster: Cluster, url: s
 
 
 def test_no_request_fails_while_the_weight_changes_twenty_times(url: str) -> None:
-    with local_stack.load(url) as traffic:
+    # With a pause, or the load takes both cores and each change half a minute.
+    with local_stack.load(url, pause=0.02) as traffic:
         for change in range(20):
             set_weight(100 if change % 2 == 0 else 0)
         eventually(lambda: traffic.count >= 10_000, seconds=300)
