@@ -1,4 +1,4 @@
-"""The local commands: `python -m local up|down|env|status|policies`; `make` runs the first four."""
+"""The local commands: `python -m local up|down|build|env|status|policies`; `make` runs most."""
 
 import argparse
 import shlex
@@ -14,6 +14,7 @@ def main() -> int:
     commands = {
         "up": _up,
         "down": _down,
+        "build": _build,
         "env": _env,
         "status": _status,
         "policies": _policies,
@@ -38,6 +39,11 @@ def _up() -> None:
 
 def _down() -> None:
     node.down()
+
+
+def _build() -> None:
+    """Build what `up` builds, and start nothing."""
+    whole.build()
 
 
 def _status() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from local import images, node, stack, toolchain
+from local import binaries, debs, images, node, stack, standins, toolchain
 from local.progress import say, step
 
 IMAGE_KEYS = ("linkerdImage", "namerdImage", "helloworldImage", "kubectlImage")
@@ -16,6 +16,15 @@ class Part:
     name: str
     what: str
     real: bool
+
+
+def build() -> None:
+    """Get everything that is built or fetched once, and start nothing. Raises LocalError."""
+    toolchain.pulumi()
+    debs.unpacked()
+    for program in (binaries.kube, binaries.coredns, binaries.pause, binaries.image_tool):
+        program()
+    standins.mesh_binaries()
 
 
 def up() -> list[Part]:
