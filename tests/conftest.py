@@ -7,7 +7,6 @@ import pytest
 
 from tests.harness import apiserver
 
-
 TESTS = Path(__file__).parent
 
 

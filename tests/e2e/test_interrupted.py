@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,16 +30,23 @@ def killed(cluster: Cluster) -> Iterator[None]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     try:
         eventually(lambda: cluster.get("deployment", "hello", "-n", "hello-world"))
         assert starting.poll() is None, "it is still at work"
     finally:
-        os.killpg(starting.pid, signal.SIGKILL)
+        for process in with_descendants(starting.pid):
+            os.kill(process, signal.SIGKILL)
         starting.wait()
     yield
     local("up")
+
+
+def with_descendants(pid: int) -> list[int]:
+    """A process and all that it has started, the plugins that a killed engine leaves among them."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
+    children = [int(child) for each in lists for child in each.read_text().split()]
+    return [pid, *(found for child in children for found in with_descendants(child))]
 
 
 def test_the_next_up_finishes_what_was_begun(cluster: Cluster, killed: None) -> None:
