@@ -18,10 +18,9 @@ status: venv ## what runs on the local node
 env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
 	@$(PYTHON) -m local env
 
-# Beside the tests of the node, which wait most of the time, those that need none.
 test: venv ## every test, on the local node
 	@$(PYTHON) -m local build
-	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),--numprocesses=2 --dist=loadgroup)
+	@$(PYTHON) -m pytest $(PYTEST_ARGS)
 
 check: venv ## format, lint, types
 	@local/check.sh
