@@ -35,7 +35,7 @@ bench: venv ## speed and memory, each against a floor or a peer in the same run
 
 clean: ## `make down`, and remove everything that is not the sources
 	@[ ! -d .local ] || $(PYTHON) -m local down
-	rm -rf .local .venv Pulumi.local.yaml
+	rm -rf .local .venv policy/.venv Pulumi.local.yaml
 
 LOCK := env -u PIP_FIND_LINKS .venv/bin/uv pip compile --quiet
 HASHED := --universal --generate-hashes --no-emit-index-url --no-emit-find-links
