@@ -6,7 +6,7 @@ import re
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,10 +21,16 @@ ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 
 def command(*arguments: str, status: int = 0, **env: str) -> str:
     """What a command prints, errors included, in a shell that has taken `make env`."""
+    environment = {**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG), **env}
+    return said_by(arguments, environment, status)
+
+
+def said_by(arguments: Sequence[str], environment: Mapping[str, str], status: int = 0) -> str:
+    """What a command prints, errors included, that must end with a status."""
     done = subprocess.run(
         arguments,
         cwd=ROOT,
-        env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG), **env},
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
