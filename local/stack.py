@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -65,12 +66,20 @@ def ensure() -> None:
 
 def _release_dead_locks() -> None:
     """Unlock the stack if all who locked it have been killed; the lock of a living one stays."""
-    locks = list((toolchain.STACKS / ".pulumi" / "locks").rglob("*.json"))
-    holders = [int(json.loads(lock.read_text())["pid"]) for lock in locks]
-    if holders and not any(map(alive, holders)):
+    locks = (toolchain.STACKS / ".pulumi" / "locks").rglob("*")
+    holders = [_holder(lock) for lock in locks if lock.is_file()]
+    if holders and not any(holder is not None and alive(holder) for holder in holders):
         say(f"… releasing the stack {NAME}, which a killed pulumi had locked")
         ask("cancel", "--yes")
         _forget_pending()
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that locked the stack; None if it was killed while it wrote that down."""
+    try:
+        return int(json.loads(lock.read_text())["pid"])
+    except (ValueError, KeyError):
+        return None
 
 
 def _forget_pending() -> None:

@@ -82,7 +82,8 @@ def environment() -> dict[str, str]:
     """What a shell needs for plain `pulumi` commands on the local stack."""
     return {
         "PULUMI_HOME": str(PULUMI_HOME),
-        "PULUMI_BACKEND_URL": f"file://{STACKS}",
+        # No file of attributes beside each file: one left empty by a kill ends every later command.
+        "PULUMI_BACKEND_URL": f"file://{STACKS}?metadata=skip",
         # The local stack guards nothing but the local node, whose key lies beside it.
         "PULUMI_CONFIG_PASSPHRASE": "local",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
