@@ -18,9 +18,10 @@ status: venv ## what runs on the local node
 env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
 	@$(PYTHON) -m local env
 
+# Beside the tests on the node, which wait most of the time, those that need none.
 test: venv ## every test, on the local node
 	@$(PYTHON) -m local build
-	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),--numprocesses=2 --no-loadscope-reorder)
 
 check: venv ## format, lint, types
 	@local/check.sh

@@ -1,10 +1,36 @@
-"""Fixtures that more than one kind of test uses."""
+"""How the tests are spread over processes, and fixtures that more than one kind of test uses."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.harness import apiserver
+
+TOGETHER = ("tests/e2e/", "tests/contract/")
+"""Folders whose tests share what one process starts: the one local node, the stand-ins' mesh."""
+
+
+class _Scheduling(LoadScopeScheduling):
+    """The tests of a file run in one process, and those of these folders."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folders = (folder for folder in TOGETHER if nodeid.startswith(folder))
+        return next(folders, nodeid.split("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests on the node first: they take the longest, and wait the most."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from local import node
 from tests.e2e.cluster import Cluster, make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The local node, brought up if it is down, and left as it was found."""
     was_running = node.running()
