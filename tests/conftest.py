@@ -14,12 +14,12 @@ TOGETHER = ("tests/e2e/", "tests/contract/")
 """Folders whose tests share what one process starts: the one local node, the stand-ins' mesh."""
 
 
-class _Scheduling(LoadScopeScheduling):
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """The tests of a file run in one process, and those of these folders."""
 
     def _split_scope(self, nodeid: str) -> str:
         folders = (folder for folder in TOGETHER if nodeid.startswith(folder))
-        return next(folders, nodeid.split("::")[0])
+        return next(folders, nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)
