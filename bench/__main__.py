@@ -4,6 +4,7 @@ import importlib
 import sys
 
 from local.errors import LocalError
+from local.signals import heed_interrupts
 
 BENCHMARKS = ("grammar", "provider", "preview", "stack")
 
@@ -14,6 +15,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"error: no benchmark {unknown[0]!r}: there are {', '.join(BENCHMARKS)}")
         return 2
+    heed_interrupts()
     try:
         for name in names or BENCHMARKS:
             print(f"\n{name}", flush=True)

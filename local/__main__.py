@@ -7,6 +7,7 @@ import sys
 from local import node, policies, toolchain, tour, whole
 from local.errors import LocalError
 from local.paths import KUBECONFIG
+from local.signals import heed_interrupts
 
 
 def main() -> int:
@@ -22,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=commands)
     command = commands[parser.parse_args().command]
+    heed_interrupts()
     try:
         command()
     except LocalError as error:

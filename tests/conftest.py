@@ -8,6 +8,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from local.signals import heed_interrupts
 from tests.harness import apiserver
 
 TOGETHER = ("tests/e2e/", "tests/contract/")
@@ -20,6 +21,10 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         folders = (folder for folder in TOGETHER if nodeid.startswith(folder))
         return next(folders, nodeid.partition("::")[0])
+
+
+def pytest_configure() -> None:
+    heed_interrupts()
 
 
 @pytest.hookimpl(optionalhook=True)
