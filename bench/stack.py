@@ -34,6 +34,17 @@ PAUSE = 0.01
 FLIPS = 10
 """Changes of the weight by a bare PUT."""
 
+_EMPTY = "import pulumi\n"
+_FAILING = """\
+from pulumi.dynamic import Resource, ResourceProvider
+
+class Failing(ResourceProvider):
+    def create(self, props):
+        raise ValueError("it fails")
+
+Resource(Failing(), "failing", {})
+"""
+
 
 def main() -> None:
     """Measure, and print each figure against its peer or bound."""
@@ -50,18 +61,20 @@ def main() -> None:
 
 def _commands(url: str) -> list[Ratio]:
     """A no-change `up` against an empty program's, and a new weight's against a no-change one's."""
-    unchanged, empty, until_answered = [], [], []
-    with _empty_program() as run_empty:
+    unchanged, empty, failed, until_answered = [], [], [], []
+    with _program("empty", _EMPTY) as run_empty, _program("failing", _FAILING) as run_failing:
         for _ in range(ROUNDS):
             _set_weight(0)
             _up()
             unchanged.append(_seconds(_up))
             empty.append(_seconds(run_empty))
+            failed.append(_seconds(partial(run_failing, fails=True)))
             _set_weight(100)
             until_answered.append(_seconds_to_answer(url, "worldv2", _up))
     puts = _bare_puts(url)
     return [
         Ratio("no-change up / an empty program's", median(unchanged), median(empty), 3),
+        Ratio("up that fails / an empty program's", median(failed), median(empty), 3),
         Ratio(
             "up with a new weight, to its first answer / no-change up",
             median(until_answered),
@@ -149,27 +162,30 @@ def _put(connection: Connection, table: str) -> None:
 
 
 @contextmanager
-def _empty_program() -> Iterator[Callable[[], None]]:
-    """A program without resources, on the same backend, by the same Python."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def _program(name: str, source: str) -> Iterator[Callable[..., None]]:
+    """The `up` of a program on the same backend, by the same Python."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         (folder / "Pulumi.yaml").write_text(
-            "name: empty\nruntime:\n  name: python\n  options:\n"
+            f"name: {name}\nruntime:\n  name: python\n  options:\n"
             f"    toolchain: pip\n    virtualenv: {VENV}\n"
         )
-        (folder / "__main__.py").write_text("import pulumi\n")
+        (folder / "__main__.py").write_text(source)
 
-        def run(*arguments: str) -> None:
-            subprocess.run(
+        def run(*arguments: str, fails: bool = False) -> None:
+            done = subprocess.run(
                 [toolchain.pulumi() / "pulumi", *arguments, "--stack", "bench"],
                 cwd=folder,
                 env=toolchain.subprocess_environment(),
-                check=True,
-                stdout=subprocess.DEVNULL,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
+            if (done.returncode != 0) != fails:
+                raise LocalError(f"the program {name} ended unexpectedly: {done.stdout.decode()}")
 
         run("stack", "init")
         try:
-            yield lambda: run("up", "--yes", "--skip-preview")
+            yield partial(run, "up", "--yes", "--skip-preview")
         finally:
             run("stack", "rm", "--yes", "--force")
