@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dynamic import errors, grammar
+from dynamic import delegation, errors, grammar
 from dynamic.connection import Answer, Connection
+from dynamic.delegation import Delegation
 
 T = TypeVar("T")
 
@@ -134,13 +135,13 @@ class Client:
         self._must_be_written(answer, f"delete the table {namespace!r}")
         return True
 
-    def delegate(self, path: str, table: str) -> dict[str, Any]:
-        """Where a path would end by a table that is nowhere saved: namerd's tree of it."""
+    def delegate(self, path: str, table: str) -> Delegation:
+        """Where a path would end by a table that is nowhere saved."""
         params = {"path": path, "dtab": table}
         return self._tree(f"delegate/{_UNUSED}", params, "asked to delegate a path")
 
-    def bind(self, namespace: str, path: str) -> dict[str, Any]:
-        """The bound tree of a path by a saved table; what does not resolve is left out."""
+    def bind(self, namespace: str, path: str) -> Delegation:
+        """What a path is bound to by a saved table; what does not resolve is left out."""
         return self._tree(f"bind/{namespace}", {"path": path}, "asked to bind a path")
 
     def object_is_gone(self, namespace: str) -> bool:
@@ -163,16 +164,13 @@ class Client:
         sent = {"Content-Type": _DTAB, **(headers or {})}
         return self._connection.send(method, _dtabs(namespace), headers=sent, body=table)
 
-    def _tree(self, path: str, params: Mapping[str, str], doing: str) -> dict[str, Any]:
+    def _tree(self, path: str, params: Mapping[str, str], doing: str) -> Delegation:
         answer = self._repeated("GET", path, params=params)
         self._must_be(answer, 200, doing)
         try:  # by content alone: namerd says no content type of a bound tree
-            tree = json.loads(answer.text)
-        except ValueError:
+            return delegation.parse(json.loads(answer.text))
+        except (ValueError, RecursionError, delegation.MalformedError):
             raise self._unexpected(answer, doing) from None
-        if not isinstance(tree, dict) or "type" not in tree:
-            raise self._unexpected(answer, doing)
-        return tree
 
     def _repeated(self, method: str, path: str, **what: Any) -> Answer:
         """A request that changes nothing, repeated while namerd is not up, within a bound."""

@@ -5,11 +5,11 @@ traffic, and a baseline without pods leaves the canary everything.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 from urllib.parse import quote
 
 from dynamic import grammar
 from dynamic.client import Client, Deadline
+from dynamic.delegation import Delegation
 from dynamic.errors import NoEndpointsError, NotServedError
 from dynamic.grammar import Dtab, Tree
 
@@ -37,6 +37,25 @@ def endpoints(
     for prefix, branch in rising:
         asked = _for_url(table, branch)
         found.setdefault(prefix, set()).update(_endpoints_of(client, branch, asked, deadline))
+    return found
+
+
+def kept(
+    client: Client, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab
+) -> dict[str, set[str]]:
+    """The same of branches that keep their weights under other entries of the base.
+
+    One that has endpoints by neither table is not in the way: the new table takes nothing from it.
+    Raises NoEndpointsError, naming the branch, where one would lose them.
+    """
+    deadline = Deadline(ENDPOINTS_SECONDS)
+    found: dict[str, set[str]] = {}
+    for prefix, branch in staying:
+        asked = _for_url(table, branch)
+        names = _with_endpoints(client.delegate(branch, asked))
+        if not names and _with_endpoints(client.delegate(branch, _for_url(former, branch))):
+            names = _endpoints_of(client, branch, asked, deadline)
+        found.setdefault(prefix, set()).update(names)
     return found
 
 
@@ -77,30 +96,19 @@ def _paths(tree: Tree) -> Iterator[str]:
 
 def _endpoints_of(client: Client, branch: str, table: str, deadline: Deadline) -> set[str]:
     for _ in deadline.attempts(first=0.1):
-        names = set(_leaves_with_endpoints(client.delegate(branch, table)))
+        reached = client.delegate(branch, table)
+        names = _with_endpoints(reached)
         if names:
             return names
+    said = "; namerd says: " + "; ".join(reached.complaints) if reached.complaints else ""
     raise NoEndpointsError(
         f"{branch} has no endpoints, so it cannot take more traffic: no pod is ready behind it, or "
-        f"no such service or port; waited {deadline.seconds:g} s, nothing was changed"
+        f"no such service or port; waited {deadline.seconds:g} s, nothing was changed{said}"
     )
 
 
-def _leaves_with_endpoints(tree: Mapping[str, Any]) -> Iterator[str]:
-    """The bound names at the ends of a delegation that have an address now."""
-    bound = tree.get("bound") or {}
-    if tree.get("type") == "leaf" and (bound.get("addr") or {}).get("addrs"):
-        yield str(bound.get("id"))
-    for below in _below(tree):
-        yield from _leaves_with_endpoints(below)
-
-
-def _below(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    if isinstance(tree.get("delegate"), Mapping):
-        yield tree["delegate"]
-    yield from tree.get("alt") or ()
-    for weighted in tree.get("union") or ():
-        yield weighted["tree"]
+def _with_endpoints(reached: Delegation) -> set[str]:
+    return {leaf.name for leaf in reached.ends if leaf.has_endpoints}
 
 
 def bound(client: Client, namespace: str, expected: Mapping[str, set[str]]) -> None:
@@ -113,7 +121,7 @@ def bound(client: Client, namespace: str, expected: Mapping[str, set[str]]) -> N
         if "*" in prefix.split("/"):
             continue  # no path of its own to ask for
         for _ in deadline.attempts():
-            missing = names - set(_names(client.bind(namespace, prefix)))
+            missing = names - {leaf.name for leaf in client.bind(namespace, prefix).ends}
             if not missing:
                 break
         else:
@@ -121,10 +129,3 @@ def bound(client: Client, namespace: str, expected: Mapping[str, set[str]]) -> N
                 f"{client.where} serves the new table but does not bind {prefix} to "
                 f"{', '.join(sorted(missing))}, waited {deadline.seconds:g} s"
             )
-
-
-def _names(tree: Mapping[str, Any]) -> Iterator[str]:
-    if tree.get("type") == "leaf":
-        yield str((tree.get("bound") or {}).get("id"))
-    for below in _below(tree):
-        yield from _names(below)

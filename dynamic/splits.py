@@ -84,6 +84,17 @@ def rising(before: Splits, after: Splits) -> list[tuple[str, str]]:
     )
 
 
+def staying(before: Splits, after: Splits) -> list[tuple[str, str]]:
+    """Prefix and branch of every weight that `after` keeps or lowers, but not to 0, sorted."""
+    up = rising(before, after)
+    return sorted(
+        (prefix, path)
+        for prefix, weights in after.items()
+        for path, weight in weights.items()
+        if weight and (prefix, path) not in up
+    )
+
+
 def overlapping(one: str, other: str) -> bool:
     """Whether some path lies under both prefixes, `*` standing for any one label."""
     pairs = zip(grammar.labels(one), grammar.labels(other), strict=False)

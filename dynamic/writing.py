@@ -56,6 +56,15 @@ class Wanted:
         """Whether a table reads back as the very same inputs."""
         return splits.recognise(live, self.splits) == splits.recognise(self.table, self.splits)
 
+    @property
+    def former_with_another_base(self) -> Dtab | None:
+        """The table that the state has, if its base is another: it leads branches elsewhere."""
+        if self.recorded is None:
+            return None
+        former = grammar.parse(self.recorded)
+        base, _ = splits.recognise(self.table, self.splits)
+        return None if splits.recognise(former, self.before)[0] == base else former
+
 
 MayReplace = Callable[[Table], bool]
 """Whether a table that is there may be replaced: somebody has seen it and wants another."""
@@ -124,9 +133,16 @@ class _Write:
         )
 
     def _guarded(self) -> dict[str, set[str]]:
-        """The bound names of what rises, which takes endpoints."""
-        rising = splits.rising(self._wanted.before, self._wanted.splits)
-        return guard.endpoints(self._client, rising, self._wanted.table)
+        """The bound names of what rises, which takes endpoints, and of what a new base moves."""
+        wanted = self._wanted
+        rising = splits.rising(wanted.before, wanted.splits)
+        names = guard.endpoints(self._client, rising, wanted.table)
+        if former := wanted.former_with_another_base:
+            staying = splits.staying(wanted.before, wanted.splits)
+            kept = guard.kept(self._client, staying, former, wanted.table)
+            for prefix, more in kept.items():
+                names[prefix] = names.get(prefix, set()) | more
+        return names
 
     def _written_over(self, live: Table | None) -> bool:
         """Write once; False where that has to be looked at again."""

@@ -5,8 +5,7 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.harness.engine import Engine, EngineFailedError, stack
 from tests.harness.faults import Exchange, Fault, FaultProxy, delayed, trickled
 from tests.harness.namerd import Namerd, started
 from tests.harness.processes import free_port
+from tests.harness.waiting import wait_until
 
 PROGRAM = Path(__file__).parent / "programs" / "dtab.py"
 PATIENCE = "0.2"
@@ -358,13 +358,6 @@ def test_when_everything_is_killed_in_a_create_the_next_up_mends_it(
     engine.up()
     assert a_namerd.get("internal") == text(then)
     engine.up("--refresh", "--expect-no-changes")
-
-
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
 
 
 def test_nothing_secret_is_in_the_state_or_on_the_terminal(

@@ -207,6 +207,95 @@ def test_branches_with_alternatives_need_one_that_serves(
     assert stack.up(inputs) == "create"
 
 
+@pytest.mark.parametrize(
+    "alternatives",
+    [
+        ["/srv/world => /srv/world-v2 | /srv/world-v1"],
+        ["/srv/world => /srv/world-v1", "/srv/world => /srv/world-v2"],  # the last one goes first
+    ],
+)
+def test_of_alternatives_that_serve_the_first_is_what_is_bound(
+    stack: Stack, apps: Apps, proxy: FaultProxy, alternatives: list[str]
+) -> None:
+    either = {**world(proxy.url, 0), "dentries": [*BASE, *alternatives]}
+    assert stack.up({**either, "splits": {WORLD: {V1: 50, "/srv/world": 50}}}) == "create"
+    assert len(proxy.writes) == 1
+    apps.serve(world_v2=0)
+    assert stack.up({**either, "splits": {WORLD: {V1: 40, "/srv/world": 60}}}) == "update"
+
+
+@pytest.mark.parametrize("alternatives", ["! | /srv/world-v1", "$ | /srv/world-v1", "/srv/none"])
+def test_what_comes_after_a_failing_alternative_does_not_count(
+    stack: Stack, apps: Apps, proxy: FaultProxy, alternatives: str
+) -> None:
+    either = {**world(proxy.url, 0), "dentries": [*BASE, f"/srv/world => {alternatives}"]}
+    refused(stack, {**either, "splits": {WORLD: {"/srv/world": 100}}}, "/srv/world")
+    assert proxy.writes == []
+
+
+@pytest.mark.parametrize(
+    ("dentries", "branch"),
+    [
+        ([*BASE, "/srv/world-v1 => !"], V1),
+        ([*BASE, "/srv/world-v2 => /srv/none | $"], V2),
+        ([f"/srv => /#/io.l5d.k8s/{APPS}/htp", *BASE[1:]], V1),
+    ],
+)
+def test_entries_that_take_a_branchs_endpoints_away_are_refused(
+    stack: Stack, apps: Apps, proxy: FaultProxy, dentries: list[str], branch: str
+) -> None:
+    stack.up(world(proxy.url, 10))
+    before = apps.namerd.get("internal")
+    refused(stack, {**world(proxy.url, 10), "dentries": dentries}, branch)
+    assert apps.namerd.get("internal") == before
+    assert len(proxy.writes) == 1
+
+
+def test_entries_that_take_nothing_away_are_written_whatever_is_gone(
+    stack: Stack, apps: Apps, proxy: FaultProxy
+) -> None:
+    stack.up(world(proxy.url, 10))
+    apps.serve(world_v2=0)
+    other = f"/srv/other => /#/io.l5d.k8s/{APPS}/http/world-v1"
+    assert stack.up({**world(proxy.url, 10), "dentries": [*BASE, other]}) == "update"
+
+
+def test_what_namerd_says_of_a_path_is_told(stack: Stack, apps: Apps, proxy: FaultProxy) -> None:
+    stack.up(world(proxy.url, 0))
+    said = {"type": "exception", "path": V2, "message": "no namer\nof that kind"}
+    proxy.on("GET", "/api/1/delegate/", forged(200, json.dumps(said)), times=1000)
+    with pytest.raises(
+        CallError, match=r"nothing was changed; namerd says: no namer of that kind$"
+    ):
+        stack.up(world(proxy.url, 10))
+
+
+MALFORMED = [
+    {"type": "union", "union": [{"weight": 1}]},
+    {"type": "union", "union": {}},
+    {"type": "union", "union": [7]},
+    {"type": "alt", "alt": [None]},
+    {"type": "delegate"},
+    {"type": "leaf", "bound": "x"},
+    {"type": 7},
+    {"type": "new"},
+    [],
+]
+
+
+@pytest.mark.parametrize("tree", MALFORMED, ids=json.dumps)
+def test_a_tree_that_is_none_is_one_line(
+    stack: Stack, apps: Apps, proxy: FaultProxy, tree: Any
+) -> None:
+    stack.up(world(proxy.url, 0))
+    before = apps.namerd.get("internal")
+    for asked, then in (("delegate", "$"), ("bind", "; the former table was put back$")):
+        proxy.on("GET", f"/api/1/{asked}/", forged(200, json.dumps(tree)))
+        with pytest.raises(CallError, match="^namerd at .* which is no answer of namerd's" + then):
+            stack.up(world(proxy.url, 10))
+        assert apps.namerd.get("internal") == before
+
+
 def test_a_table_too_long_for_a_url_is_asked_by_the_entries_that_matter(
     stack: Stack, apps: Apps, proxy: FaultProxy
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.engine.tables import BASE, BASE_TEXT, V1, V2, WORLD, dtab, text
 from tests.harness.faults import FaultProxy
 from tests.harness.namerd import Namerd, namerd, started
+from tests.harness.waiting import wait_until
 from tests.provider_host import CallError, Stack
 
 
@@ -241,6 +242,7 @@ def test_adopting_replaces_another_table_and_shows_it(stack: Stack, a_namerd: Na
     a_namerd.put("internal", f"{text(30)};/old=>/way")
     assert stack.up(dtab(a_namerd.url, 10, adopt=True)) == "create"
     assert a_namerd.get("internal") == text(10)
+    wait_until(lambda: "adopted" in "".join(stack.host.said), "it says what it replaced")
     assert stack.host.said[-1] == (
         "the table 'internal' was there and is adopted; replaced: theirs "
         f"'{WORLD} => 70.00*{V1} & 30.00*{V2}; /old => /way', "
