@@ -107,6 +107,20 @@ class Client:
                 f"{self.where} gave what is no dtab: {error}"
             ) from None
 
+    def must_be_namerd(self) -> None:
+        """Make sure that a missing table is one that namerd misses.
+
+        A proxy before it may answer 404 as it does. Raises UnexpectedAnswerError and the like.
+        """
+        answer = self._repeated("GET", "dtabs", headers={"Accept": "application/json"})
+        self._must_be(answer, 200, "asked for the names of its tables")
+        try:
+            names = json.loads(answer.text)
+        except ValueError:
+            names = None
+        if not isinstance(names, list):
+            raise self._unexpected(answer, "asked for the names of its tables")
+
     def create(self, namespace: str, table: str) -> None:
         """Write a table where none is. Raises ExistsError where one is, RefusedError."""
         answer = self._written("POST", namespace, table)

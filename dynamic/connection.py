@@ -73,7 +73,8 @@ class Connection:
         kubernetes_namespace: str | None = None,
     ) -> None:
         self._session = session
-        self._base = base
+        self.address = base
+        """The URL before namerd's own paths; equal ones lead to the same namerd."""
         self.where = where
         """What a message calls the other side."""
         self.server = server
@@ -98,7 +99,7 @@ class Connection:
         Raises UnreachableError, UntrustedError, TimedOutError, CutShortError, InputError, and
         UnexpectedAnswerError for a redirect.
         """
-        url = f"{self.server}{path}" if path.startswith("/") else f"{self._base}/{path}"
+        url = f"{self.server}{path}" if path.startswith("/") else f"{self.address}/{path}"
         deadline = time.monotonic() + seconds
         try:
             with self._session.request(

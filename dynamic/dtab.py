@@ -53,7 +53,7 @@ class DtabProvider(ResourceProvider):
         new, old = Inputs.of(_news), inputs.target_of(_olds)
         if new.namespace != _olds["namespace"]:
             return DiffResult(changes=True, replaces=["namespace"])
-        if new.target.identity != old.identity and not _operations().is_same_table(new, _olds):
+        if new.target.identity != old.identity and not _operations().is_same_namerd(new, _olds):
             return DiffResult(changes=True, replaces=["namerd"])
         return DiffResult(changes=new.target != old or _says_something_else(new, _olds))
 

@@ -10,12 +10,22 @@ from dynamic import grammar, inputs, kubeconfig, splits, writing
 from dynamic.client import Client, Table
 from dynamic.connection import connected
 from dynamic.difference import difference
-from dynamic.errors import ConflictError, DeniedError, DtabError, ExistsError, ServiceMissingError
+from dynamic.errors import (
+    ConflictError,
+    DeniedError,
+    DtabError,
+    ExistsError,
+    KubeconfigError,
+    ServiceMissingError,
+)
 from dynamic.inputs import Inputs, Target
 from dynamic.journal import Journal
 
 T = TypeVar("T")
 Properties = Mapping[str, Any]
+
+_LOOKS = 3
+"""How often a table is looked at that changes from one look to the next."""
 
 ABSENT_SECONDS = 5.0
 """How long reading and deleting wait for a namerd that does not answer."""
@@ -71,7 +81,8 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
         return splits.recognise(live.entries, before) == splits.recognise(seen, before)
 
     journal = Journal(new.target.identity, new.namespace, olds["dtab"], olds["version"])
-    if wanted.is_met_by(seen) and not journal.has_unrecorded():
+    renamed = new.target.identity != inputs.target_of(olds).identity
+    if wanted.is_met_by(seen) and not renamed and not journal.has_unrecorded():
         # Only the address or the credential is another: nothing to write.
         return _inputs(news) | {"dtab": olds["dtab"], "version": olds["version"]}
     with journal.held(), connected(new.target) as connection:
@@ -88,11 +99,14 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
 
     def ask(client: Client) -> Table | None:
         try:
-            return client.read(namespace)
+            found = client.read(namespace)
+            if found is None:
+                client.must_be_namerd()
         except ServiceMissingError:
             if client.object_is_gone(namespace):
                 return None
             raise
+        return found
 
     table = _with_state_credentials(inputs.target_of(props), ask)
     if table is None:
@@ -105,17 +119,47 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return found, _state(found, table)
 
 
-def is_same_table(new: Inputs, olds: Properties) -> bool:
-    """Whether the very table of the state is what a namerd by another name serves.
+def is_same_namerd(new: Inputs, olds: Properties) -> bool:
+    """Whether a namerd by another name is, or may be, the one that holds the state's table.
 
-    Replacing it would adopt it under the new name and then delete it under the old one.
+    Replacing would write the table by the new name and then delete it by the old one. Raises
+    DtabError where the namerd by the new name does not answer.
     """
+    namespace, target = new.namespace, inputs.target_of(olds)
+    with connected(new.target) as connection:
+        if connection.address == _address(target):
+            return True
+        client = Client(connection)
+        for _ in range(_LOOKS):
+            try:
+                live = client.read(namespace)
+                former = _former(target, namespace)
+                if live != client.read(namespace):
+                    continue  # somebody writes it right now
+            except ServiceMissingError:
+                return False  # not even a namerd there
+            if isinstance(former, DtabError):  # so as not to delete what is in force
+                return live is not None and live.text == str(olds["dtab"])
+            return former is None or former == live
+    raise ConflictError(f"the table {namespace!r} is being written by somebody else: try again")
+
+
+def _address(target: Target) -> str | None:
+    """Where a namerd is, as far as the kubeconfig tells that still."""
     try:
-        with connected(new.target) as connection:
-            live = Client(connection, up_seconds=0).read(new.namespace)
-    except DtabError:
-        return False
-    return live is not None and (live.text, live.version) == (olds["dtab"], olds["version"])
+        with connected(target) as connection:
+            return connection.address
+    except KubeconfigError:
+        return None
+
+
+def _former(target: Target, namespace: str) -> Table | DtabError | None:
+    """The table by the old name, or why that cannot be told."""
+    try:
+        with connected(target) as connection:
+            return Client(connection, ABSENT_SECONDS).read(namespace)
+    except DtabError as error:
+        return error
 
 
 def delete(props: Properties) -> None:

@@ -232,6 +232,7 @@ def delete(client: Client, namespace: str, seen: str, journal: Journal) -> None:
     for _ in tries.attempts():
         live = client.read(namespace)
         if live is None:
+            client.must_be_namerd()
             break
         if not (grammar.same(live.entries, entries) or journal.is_left_behind(live.text)):
             if lag.over:

@@ -20,7 +20,7 @@ from tests.engine.test_dtab_faults import READ_ERRORS, REFUSED_WRITES
 from tests.harness.apiserver import ApiServer
 from tests.harness.engine import Engine, EngineFailedError, stack
 from tests.harness.faults import Exchange, Fault, FaultProxy, delayed, trickled
-from tests.harness.namerd import Namerd, started
+from tests.harness.namerd import Namerd, namerd, started
 from tests.harness.processes import free_port
 from tests.harness.waiting import wait_until
 
@@ -91,7 +91,7 @@ def test_a_weight_change_previews_as_its_lines_of_splits_alone(
 
 
 def test_another_namespace_or_namerd_previews_as_a_replacement(
-    engine: Engine, a_namerd: Namerd, proxy: FaultProxy
+    engine: Engine, a_namerd: Namerd, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     declare(engine, dtab("", 10, namerd={"cluster": "here", "url": a_namerd.url}))
     engine.up()
@@ -104,9 +104,14 @@ def test_another_namespace_or_namerd_previews_as_a_replacement(
     ]
     assert engine.up().steps == {"update": 1, "unchanged": 1}
     a_namerd.put("internal", text(10))  # another version: no longer the one of the state
-    declare(engine, dtab("", 10, namerd={"cluster": "there", "url": proxy.url}))
-    assert engine.preview().steps == {"replace": 1, "unchanged": 1}
-    declare(engine, dtab("", 10, namerd={"cluster": "here", "url": proxy.url}))
+    declare(engine, dtab("", 10, namerd={"cluster": "there", "url": a_namerd.url}))
+    assert engine.up().steps == {"update": 1, "unchanged": 1}
+    assert a_namerd.get("internal") == text(10)
+    with namerd(tmp_path) as another:
+        declare(engine, dtab("", 10, namerd={"cluster": "elsewhere", "url": another.url}))
+        assert engine.preview().steps == {"replace": 1, "unchanged": 1}
+    declare(engine, dtab("", 10, namerd={"cluster": "there", "url": a_namerd.url}))
+    engine.up()
     engine.set_environment(NAMESPACE="elsewhere")
     renamed = engine.preview()
     assert renamed.steps == {"replace": 1, "unchanged": 1}

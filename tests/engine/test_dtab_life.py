@@ -1,11 +1,12 @@
 """The Dtab resource from create to delete, drift and adoption included."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.engine.tables import BASE, BASE_TEXT, V1, V2, WORLD, dtab, text
-from tests.harness.faults import FaultProxy
+from tests.harness.faults import FaultProxy, forged, lost_answer
 from tests.harness.namerd import Namerd, namerd, started
 from tests.harness.waiting import wait_until
 from tests.provider_host import CallError, Stack
@@ -299,6 +300,76 @@ def test_a_new_name_for_the_same_namerd_updates_and_touches_no_table(
     assert stack.up(dtab("", 10, namerd={"cluster": "here", "url": proxy.url})) == "same"
 
 
+def rewritten(namerd_: Namerd) -> None:
+    namerd_.put("internal", text(10))
+
+
+def drifted(namerd_: Namerd) -> None:
+    namerd_.put("internal", text(50))
+
+
+def vanished(namerd_: Namerd) -> None:
+    namerd_.delete("internal")
+
+
+@pytest.mark.parametrize("meanwhile", [rewritten, drifted, vanished])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same address", "another address"])
+def test_a_new_name_for_the_same_namerd_never_deletes_the_table(
+    stack: Stack,
+    a_namerd: Namerd,
+    proxy: FaultProxy,
+    meanwhile: Callable[[Namerd], None],
+    elsewhere: bool,
+) -> None:
+    stack.up(dtab("", 10, namerd={"cluster": "here", "url": a_namerd.url}))
+    meanwhile(a_namerd)
+    url = proxy.url if elsewhere else a_namerd.url
+    renamed = dtab("", 10, namerd={"cluster": "there", "url": url}, adopt=True)
+    if meanwhile is drifted:
+        with pytest.raises(CallError, match="was changed by somebody else"):
+            stack.up(renamed)
+        assert a_namerd.get("internal") == text(50)
+        stack.refresh()
+    stack.up(renamed)
+    assert a_namerd.get("internal") == text(10)
+    assert stack.up(renamed) == "same"
+    stack.destroy()
+    assert a_namerd.get("internal") is None
+
+
+def test_a_namerd_by_a_new_name_is_asked_until_it_answers(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    proxy.on("GET", "/api/1/dtabs/", lost_answer)
+    assert stack.up(dtab("", 10, namerd={"cluster": "here", "url": proxy.url})) == "update"
+
+
+def test_nothing_is_replaced_while_a_namerd_by_a_new_name_does_not_answer(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    stack.up(dtab(a_namerd.url, 10))
+    proxy.on("GET", "/api/1/dtabs/", lost_answer, times=1000)
+    with pytest.raises(CallError, match=r"^namerd at .*; gave up after 3 s$"):
+        stack.up(dtab("", 10, namerd={"cluster": "here", "url": proxy.url}))
+    assert a_namerd.get("internal") == text(10)
+
+
+def test_a_404_of_something_before_namerd_is_no_missing_table(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    stack.up(dtab(proxy.url, 10))
+    proxy.on("GET", "/api/1/dtabs", forged(404, ""), times=1000)
+    for act in (stack.refresh, stack.destroy):
+        with pytest.raises(CallError) as error:
+            act()
+        assert str(error.value) == (
+            f"namerd at {proxy.url}, asked for the names of its tables, answered 404 with no "
+            "content type (an empty body), which is no answer of namerd's"
+        )
+    assert a_namerd.get("internal") == text(10)
+
+
 def test_a_preview_and_a_refresh_write_nothing(
     stack: Stack, a_namerd: Namerd, proxy: FaultProxy
 ) -> None:
@@ -315,7 +386,7 @@ def test_a_preview_and_a_refresh_write_nothing(
         stack.preview(inputs)
     stack.refresh()
     assert proxy.writes == []
-    assert [seen.method for seen in proxy.requests] == ["GET", "GET"]  # another name, the refresh
+    assert [seen.method for seen in proxy.requests] == ["GET"]  # of the refresh
 
 
 def test_an_update_takes_five_requests(stack: Stack, a_namerd: Namerd, proxy: FaultProxy) -> None:
