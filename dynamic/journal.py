@@ -48,6 +48,7 @@ class Journal:
         self._entry = _Entry(table, version, [])
         self._file: IO[str] | None = None
         self._left: list[str | None] = []
+        self._finished: list[str | None] = []
 
     def has_unrecorded(self) -> bool:
         """Whether something was written over what the state has, which it has not seen."""
@@ -69,6 +70,7 @@ class Journal:
                 self._file = file
                 entry = self._read()
                 self._left = entry.tables if entry and not entry.finished else []
+                self._finished = entry.tables if entry and entry.finished else []
             else:
                 file.close()
         try:
@@ -81,6 +83,13 @@ class Journal:
     def is_left_behind(self, table: str) -> bool:
         """Whether an interrupted write over what the state has left this table. While held."""
         return table in self._left
+
+    def has_finished(self, table: str) -> bool:
+        """Whether this machine has written this table over what the state has. While held.
+
+        Not a claim to it: two stacks of one table look the same as one whose state was not saved.
+        """
+        return table in self._finished
 
     def begin(self, table: str | None) -> None:
         """Say what is about to be written."""

@@ -71,11 +71,13 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
     wanted = writing.Wanted(new.namespace, new.table, new.splits, before, olds["dtab"])
 
     def refuse(live: Table) -> DtabError:
-        return ConflictError(
-            f"the table {new.namespace!r} was changed by somebody else: "
-            f"{difference(live.entries, seen)}; nothing was written, run "
-            "`pulumi up --refresh` to see the change and decide"
+        who = (
+            "another stack on this machine, or by a `pulumi up` here whose state was not saved"
+            if journal.has_finished(live.text)
+            else "somebody else"
         )
+        lines = difference(live.entries, seen)
+        return ConflictError(f"the table {new.namespace!r} was changed by {who}: {lines}")
 
     def may_replace(live: Table) -> bool:
         return splits.recognise(live.entries, before) == splits.recognise(seen, before)

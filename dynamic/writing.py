@@ -99,6 +99,12 @@ class _Write:
     def run(self, may_replace: MayReplace, refuse: Refuse) -> Table:
         try:
             live = self._converge(may_replace, refuse)
+        except ConflictError as error:
+            if not self._sent:
+                self._journal.withdraw()
+            done = "a write before that got no answer" if self._sent else "nothing was written"
+            advice = "run `pulumi up --refresh` to see the change and decide"
+            raise ConflictError(f"{error}; {done}, {advice}") from None
         except DtabError as error:
             if self._sent:
                 raise type(error)(f"{error}; {_UNKNOWN}") from None

@@ -57,6 +57,27 @@ def test_a_change_between_read_and_write_is_never_overwritten(
     assert a_namerd.get("internal") == "/theirs=>/x"
 
 
+def test_a_change_after_a_write_that_got_no_answer_says_so(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    stack.up(dtab(proxy.url, 10))
+
+    def overtaken(exchange: Exchange) -> None:
+        exchange.forward()
+        a_namerd.put("internal", "/theirs=>/x")
+        exchange.hang_up()
+
+    proxy.on("PUT", DTABS, overtaken)
+    with pytest.raises(CallError) as error:
+        stack.up(dtab(proxy.url, 20))
+    assert str(error.value).endswith(
+        "; a write before that got no answer, run `pulumi up --refresh` to see the change and "
+        "decide"
+    )
+    assert "nothing was written" not in str(error.value)
+    assert a_namerd.get("internal") == "/theirs=>/x"
+
+
 def test_the_same_change_by_somebody_else_is_success(
     stack: Stack, a_namerd: Namerd, proxy: FaultProxy
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynamic.dtab import DtabProvider
-from tests.engine.tables import dtab, text
+from tests.engine.tables import V1, V2, WORLD, dtab, text
 from tests.harness.faults import Exchange, Fault, FaultProxy, forged, passed_on
 from tests.harness.namerd import Namerd
 from tests.provider_host import CallError, ProviderHost, Stack
@@ -181,9 +181,15 @@ def test_a_state_that_was_not_saved_after_success_is_noticed(
     stack.up(dtab(proxy.url, 20))
     stack.state, stack.host = saved, new_host()
     if then != 20:
-        # It may as well be a colleague's: the very same table, written from this machine.
-        with pytest.raises(CallError, match="run `pulumi up --refresh` to see the change"):
+        # It may as well be another stack's: the very same table, written from this machine.
+        with pytest.raises(CallError) as error:
             stack.up(dtab(proxy.url, then))
+        assert str(error.value) == (
+            "the table 'internal' was changed by another stack on this machine, or by a `pulumi "
+            f"up` here whose state was not saved: theirs '{WORLD} => 80.00*{V1} & 20.00*{V2}', "
+            f"gone '{WORLD} => 90.00*{V1} & 10.00*{V2}'; nothing was written, run `pulumi up "
+            "--refresh` to see the change and decide"
+        )
         stack.refresh()
     stack.up(dtab(proxy.url, then))
     settled_at(stack, proxy, a_namerd, then)
