@@ -34,9 +34,9 @@ format: venv ## put the sources into the form that `make check` asks for
 bench: venv ## speed and memory, each against a floor or a peer in the same run
 	@$(PYTHON) -m bench
 
-clean: ## `make down`, and remove everything that is not the sources
-	@[ ! -d .local ] || $(PYTHON) -m local down
-	rm -rf .local .venv policy/.venv Pulumi.local.yaml
+clean: ## `make down`, and remove all that these commands have made in this folder
+	@[ ! -d .local ] || { local/venv.sh && $(PYTHON) -m local down; }
+	rm -rf .local .venv policy/.venv Pulumi.local.yaml .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 LOCK := env -u PIP_FIND_LINKS .venv/bin/uv pip compile --quiet
 HASHED := --universal --generate-hashes --no-emit-index-url --no-emit-find-links

@@ -29,6 +29,10 @@ def main() -> int:
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        said = f"{error.filename}: {error.strerror}; what root has made only root can go on with"
+        print(f"error: {said}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped; run it again to go on from here", file=sys.stderr)
         return 130

@@ -3,11 +3,14 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import requests
 
 from local.errors import LocalError
 from local.paths import CACHE
@@ -91,7 +94,17 @@ def go_build(
 
     def make(folder: Path) -> None:
         command = ["go", "build", "-trimpath", "-ldflags", ldflags, "-o", f"{folder}/", *packages]
-        run(command, cwd=module, **go_env())
+        env, registry = go_env(), _registry()
+        if registry is None or _answers(registry):
+            run(command, cwd=module, **env)
+            return
+        try:  # Go itself would wait for good; what has been downloaded before is enough at times
+            run(command, cwd=module, GOPROXY="off", **env)
+        except LocalError:
+            raise LocalError(
+                f"{name} cannot be built: the Go module registry {registry} does not answer; "
+                "set GOPROXY to one that does and try again"
+            ) from None
 
     return built(name, [module, ldflags, *packages, *also], make)
 
@@ -100,6 +113,9 @@ GO_NEEDED = (1, 25, 11)
 """The oldest Go that builds the Pulumi engine; an older one fetches what go.mod asks for."""
 
 GO_OLDEST = (1, 21)
+
+REGISTRY_SECONDS = 10.0
+"""How long a registry may take to say anything."""
 
 
 def go_env() -> dict[str, str]:
@@ -121,5 +137,24 @@ def _go_version() -> tuple[int, ...]:
             "golang-go where that is new enough) and try again"
         )
     said = run(["go", "env", "GOVERSION"], GOTOOLCHAIN="local").strip()
-    digits = said.removeprefix("go").split("-")[0].split("rc")[0].split("beta")[0]
-    return tuple(int(part) for part in digits.split("."))
+    found = re.search(r"go(\d+(?:\.\d+)*)", said)  # also in `devel go1.27-…`, `go1.26.1 X:…`
+    if found is None:
+        raise LocalError(f"`go env GOVERSION` says {said!r}: install Go 1.21 or newer")
+    return tuple(map(int, found[1].split(".")))
+
+
+def _registry() -> str | None:
+    """The first of Go's module registries, None where modules come from elsewhere."""
+    listed = re.split("[,|]", run(["go", "env", "GOPROXY"], GOTOOLCHAIN="local").strip())
+    return next((url for url in listed if url.startswith("http")), None)
+
+
+def _answers(url: str) -> bool:
+    """Whether anything answers at a URL within some seconds."""
+    try:
+        requests.head(url, timeout=REGISTRY_SECONDS)
+    except requests.exceptions.SSLError:
+        return True  # by an authority that Go may know and Python does not
+    except requests.RequestException:
+        return False
+    return True

@@ -21,12 +21,13 @@ if [ -n "$unformatted" ]; then
 	echo "not in gofmt's form: $unformatted"
 	status=1
 fi
+gotoolchain=$($bin/python -c 'from local.cache import go_env; print(go_env()["GOTOOLCHAIN"])')
 for module in $(git ls-files '*go.mod'); do
 	folder=$(dirname "$module")
 	# A module without packages of its own only pins a tool.
 	if [ -n "$(cd "$folder" && git ls-files '*.go')" ]; then
 		echo "go vet in $folder"
-		(cd "$folder" && CGO_ENABLED=0 go vet -trimpath ./...) || status=1
+		(cd "$folder" && CGO_ENABLED=0 GOTOOLCHAIN=$gotoolchain go vet -trimpath ./...) || status=1
 	fi
 done
 exit $status

@@ -25,14 +25,19 @@ LINKS = {
 """What the iptables package leaves to update-alternatives."""
 
 
-def unpacked() -> Path:
-    """The folder whose `usr` holds the packages and the libraries they need."""
+def check() -> None:
+    """Raise a LocalError where there are no Debian packages to be had."""
     for tool in ("apt-get", "apt-cache", "dpkg"):
         if shutil.which(tool) is None:
             raise LocalError(
                 f"no `{tool}` here: the local node's container runtime comes as Debian or Ubuntu "
                 "packages (any other cluster: platform `kubeconfig`, see README.md)"
             )
+
+
+def unpacked() -> Path:
+    """The folder whose `usr` holds the packages and the libraries they need."""
+    check()
     release, architecture = _distribution(), run(["dpkg", "--print-architecture"]).strip()
     return built(f"debs-{release}", [release, architecture, *WANTED, *sorted(LINKS)], _fetch)
 

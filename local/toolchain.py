@@ -6,7 +6,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from local import binaries, cache
+from local import binaries, cache, node
 from local.errors import LocalError
 from local.paths import CACHE, LOCAL, PYTHON, ROOT
 from local.progress import say
@@ -92,22 +92,38 @@ def environment() -> dict[str, str]:
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
         # What an `up` made that was killed before it could note it is its own: nobody else is here.
         "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",
+        **_beside_proxies(),
     }
+
+
+def _beside_proxies() -> dict[str, str]:
+    """Where there is a proxy, the way past it to the node, which is on this machine."""
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    if not any(os.environ.get(name) or os.environ.get(name.lower()) for name in proxies):
+        return {}
+    try:
+        network = str(node.own_network().all)
+    except LocalError:
+        return {}
+    given = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    entries = ",".join(dict.fromkeys([*filter(None, given.split(",")), network]))
+    return {"NO_PROXY": entries, "no_proxy": entries}
 
 
 def install_kubernetes_plugin() -> bool:
     """Install the kubernetes plugin where it is missing; whether it is Pulumi's own."""
     name = f"resource-kubernetes-{KUBERNETES_PLUGIN_VERSION}"
     folder = PULUMI_HOME / "plugins" / name
-    if not folder.is_dir() and not _install_published_plugin():
+    cut_short = folder.with_name(f"{name}.partial").exists()  # Pulumi's own mark
+    if (cut_short or not folder.is_dir()) and not _install_published_plugin():
         say("  Pulumi's kubernetes plugin cannot be fetched: the stand-in takes its place")
-        _install(["--file", str(_standin_plugin())])
+        _install(["--reinstall", "--file", str(_standin_plugin())])
     return not (folder / "STANDIN").exists()
 
 
 def _install_published_plugin() -> bool:
     try:
-        _install([], timeout=60)
+        _install(["--reinstall"], timeout=60)
     except (LocalError, subprocess.TimeoutExpired):
         return False
     return True

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import requests
@@ -27,16 +27,19 @@ _ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 def show(parts: Sequence[Part]) -> None:
     """Ask hello ten times, move the canary's weight, measure the split, say how to go on.
 
-    Inside the cluster only, hello is not asked.
+    Inside the cluster only, hello is not asked. With services of one's own, it is what answers.
     """
-    url = str(stack.outputs()["url"])
-    if stack.config().get("exposure") != "ClusterIP":
-        _show_traffic(url)
+    url, config = str(stack.outputs()["url"]), stack.config()
+    if config.get("exposure") != "ClusterIP":
+        if "services" in config:
+            _show_own(url)
+        else:
+            _show_traffic(url)
     _how_to_go_on(url, parts)
 
 
 def _show_traffic(url: str) -> None:
-    _wait_for(url)
+    _wait_for(url, lambda url: answers(url, 1))
     _tell(f"\nTen requests to {url}:")
     for answer in answers(url, 10):
         _tell(answer)
@@ -45,17 +48,25 @@ def _show_traffic(url: str) -> None:
     _measure(url)
 
 
+def _show_own(url: str) -> None:
+    _wait_for(url, _get)
+    _tell(f"\n{url} answers:\n{_get(url)[:500]}")
+    for prefix, weights in stack.outputs()["split"].items():
+        shares = ", ".join(f"{branch} {weight:g} %" for branch, weight in weights.items())
+        _tell(f"{prefix}: {shares}")
+
+
 def _tell(text: str) -> None:
     # At once, as what `pulumi` writes comes between.
     print(text, flush=True)
 
 
-def _wait_for(url: str) -> None:
+def _wait_for(url: str, ask: Callable[[str], object]) -> None:
     """Wait until the address leads somewhere: the node learns of it a moment after Pulumi."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         with suppress(LocalError):
-            answers(url, 1)
+            ask(url)
             return
         time.sleep(0.1)
     raise LocalError(f"{url} has not answered for {ANSWER_SECONDS:.0f} s: see `make status`")
@@ -68,16 +79,27 @@ def answers(url: str, count: int) -> list[str]:
         return [_answer(session, url) for _ in range(count)]
 
 
+def _get(url: str) -> str:
+    with requests.Session() as session:
+        session.trust_env = False
+        return _text(session, url)
+
+
 def _answer(session: requests.Session, url: str) -> str:
+    text = _text(session, url)
+    if not _ANSWER.fullmatch(text):
+        raise LocalError(f"{url} answered not as hello does: {text[:200]}")
+    return text
+
+
+def _text(session: requests.Session, url: str) -> str:
     try:
         response = session.get(url, timeout=30)
     except requests.RequestException as error:
         raise LocalError(f"{url} does not answer: {error}") from None
     text = response.text.strip()
-    if response.status_code != requests.codes.ok or not _ANSWER.fullmatch(text):
-        raise LocalError(
-            f"{url} answered {response.status_code} and not as hello does: {text[:200]}"
-        )
+    if response.status_code != requests.codes.ok:
+        raise LocalError(f"{url} answered {response.status_code}: {text[:200]}")
     return text
 
 

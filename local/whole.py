@@ -1,12 +1,17 @@
 """`make up`: everything from an empty machine to the stack `local` in its wanted state."""
 
+import json
 from dataclasses import dataclass
 
 from local import binaries, debs, images, node, stack, standins, toolchain
+from local.paths import LOCAL
 from local.progress import say, step
 
 IMAGE_KEYS = ("linkerdImage", "namerdImage", "helloworldImage", "kubectlImage")
 """The config keys that name an image."""
+
+CHOSEN = LOCAL / "images.json"
+"""The images that people chose where stand-ins run now."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,11 @@ def up() -> list[Part]:
 
     Safe to repeat: only what is missing is done. Raises LocalError with one clear line.
     """
+    node.check()
     toolchain.pulumi()
     node.up()
     plugin_is_real = toolchain.install_kubernetes_plugin()
-    provided = images.provide({key: _configured(key) for key in IMAGE_KEYS})
+    provided = images.provide(_configured())
     stack.ensure()
     stack.configure({key: image.name for key, image in provided.items()})
     say("… pulumi up")
@@ -52,10 +58,20 @@ def up() -> list[Part]:
     ]
 
 
-def _configured(key: str) -> str:
-    """The image that people chose for a key; a stand-in's name is this command's own choice."""
-    name = str(stack.config().get(key, stack.default(key)))
-    return str(stack.default(key)) if images.is_standin(name) else name
+def _configured() -> dict[str, str]:
+    """The images that people chose, by key; a stand-in's name is this command's own choice.
+
+    What it took the place of is kept beside the node's data.
+    """
+    chosen: dict[str, str] = json.loads(CHOSEN.read_text()) if CHOSEN.exists() else {}
+    config = stack.config()
+    for key in IMAGE_KEYS:
+        name = str(config.get(key, stack.default(key)))
+        if not images.is_standin(name) or key not in chosen:
+            chosen[key] = str(stack.default(key)) if images.is_standin(name) else name
+    CHOSEN.parent.mkdir(exist_ok=True)
+    CHOSEN.write_text(json.dumps(chosen))
+    return chosen
 
 
 def _pulumi_origin() -> str:

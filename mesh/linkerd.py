@@ -112,7 +112,10 @@ class Linkerd(pulumi.ComponentResource):
             "l5d",
             metadata={"name": "l5d", "namespace": namespace},
             spec=spec,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, config_map]),
+            # Two of them cannot be on a node at once: both want its port 4140.
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[account, config_map], delete_before_replace=True
+            ),
         )
         external = edge.service(
             namespace,

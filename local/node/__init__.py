@@ -7,11 +7,12 @@
 from local.binaries import KUBERNETES_VERSION
 from local.node.contact import enter, image_names, load, running, status
 from local.node.identity import NODE_NAME
-from local.node.lifecycle import down, own_network, up
+from local.node.lifecycle import check, down, own_network, up
 
 __all__ = [
     "KUBERNETES_VERSION",
     "NODE_NAME",
+    "check",
     "down",
     "enter",
     "image_names",

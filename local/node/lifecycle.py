@@ -37,9 +37,18 @@ SET_UP_SECONDS = 120.0
 END_SECONDS = 10.0
 
 
+def check() -> None:
+    """Raise a LocalError for what makes a node impossible here, before anything is built."""
+    preflight.check()
+    debs.check()
+    network.refuse_conflicts(network.chosen(_record().get("network")))
+    if not contact.running():
+        preflight.check_disk()
+
+
 def up() -> None:
     """Start the node, or mend it, or see that all is well; then pods can run on it."""
-    preflight.check()
+    check()
     wanted = network.chosen(_record().get("network"))
     programs, packages = binaries.kube(), debs.unpacked()
     images = {

@@ -1,5 +1,6 @@
 """local/cache.py: what is built once, what it is built with, and which Go that takes."""
 
+import socket
 import stat
 from pathlib import Path
 
@@ -84,3 +85,47 @@ def test_an_older_go_fetches_the_one_that_the_engine_needs(
 ) -> None:
     an_only_program("go", f"echo {version}", tmp_path / "bin", monkeypatch)
     assert cache.go_env()["GOTOOLCHAIN"] == toolchain
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("go1.25.11", (1, 25, 11)),
+        ("go1.26rc1", (1, 26)),
+        ("go1.25.11 X:jsonv2", (1, 25, 11)),
+        ("go1.21.0 X:boringcrypto", (1, 21, 0)),
+        ("devel go1.27-0123abc Tue Nov 24 2026", (1, 27)),
+    ],
+)
+def test_every_way_to_say_a_version(
+    said: str, version: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an_only_program("go", f"echo '{said}'", tmp_path / "bin", monkeypatch)
+    assert cache._go_version() == version
+
+
+def test_a_go_that_says_no_version_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an_only_program("go", "echo", tmp_path / "bin", monkeypatch)
+    with pytest.raises(LocalError, match=r"^`go env GOVERSION` says '': install Go 1.21 or newer$"):
+        cache.go_env()
+
+
+def test_a_registry_that_does_not_answer_is_one_line(
+    builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        registry = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        script = f"""
+case "$2" in GOVERSION) echo go1.26.0;; GOPROXY) echo '{registry},direct';; esac
+[ "$1" = env ] || {{ echo "GOPROXY is $GOPROXY"; exit 1; }}
+"""
+        an_only_program("go", script, tmp_path / "bin", monkeypatch)
+        monkeypatch.setattr(cache, "REGISTRY_SECONDS", 0.2)
+        with pytest.raises(LocalError) as error:
+            cache.go_build("thing", tmp_path, ["."])
+    assert str(error.value) == (
+        f"thing cannot be built: the Go module registry {registry} does not answer; set GOPROXY to "
+        "one that does and try again"
+    )

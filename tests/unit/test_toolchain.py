@@ -1,10 +1,12 @@
-"""Which Pulumi is taken: the machine's own, or the one that is built here."""
+"""Which Pulumi is taken, by which way it reaches the node, and its plugin."""
 
 from pathlib import Path
 
 import pytest
 
-from local import toolchain
+from dynamic.connection import environment_proxies
+from local import node, toolchain
+from local.node.network import Network
 
 
 def a_pulumi(folder: Path) -> Path:
@@ -34,3 +36,39 @@ def test_the_built_one_on_path_is_not_the_machines_own(
 def test_none_on_path_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert toolchain.is_own_pulumi()
+
+
+def test_a_proxy_is_passed_by_on_the_way_to_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network.of("198.19.0.0/16")
+    monkeypatch.setattr(node, "own_network", lambda: network)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    assert "NO_PROXY" not in toolchain.environment()
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.com,198.19.0.0/16")
+    environment = toolchain.environment()
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "example.com,198.19.0.0/16"
+    monkeypatch.setenv("NO_PROXY", environment["NO_PROXY"])
+    assert environment_proxies("https://198.19.0.2:6443") == {}
+    assert environment_proxies("https://198.18.0.2:6443") != {}
+
+
+def a_plugin(home: Path) -> Path:
+    folder = home / "plugins" / f"resource-kubernetes-{toolchain.KUBERNETES_PLUGIN_VERSION}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_plugin_whose_installation_was_cut_short_is_installed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolchain, "PULUMI_HOME", tmp_path)
+    installed = []
+    monkeypatch.setattr(toolchain, "_install", lambda more, **_: installed.append(more))
+    partial = Path(f"{a_plugin(tmp_path)}.partial")
+    assert toolchain.install_kubernetes_plugin()
+    assert installed == []
+    partial.touch()
+    assert toolchain.install_kubernetes_plugin()
+    assert installed == [["--reinstall"]]
