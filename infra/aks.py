@@ -1,5 +1,6 @@
 """A new AKS cluster: its resource group, itself, and the way to it."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _POOL = "system"
 _SERVICES_POOL = "services"
 _SYSTEM_PODS_ONLY = "CriticalAddonsOnly=true:NoSchedule"
+
+_LONGEST_GROUP = 80
+"""Characters of the name of the group that Azure makes for the nodes."""
 
 
 def aks_cluster(identifier: str, aks: "Aks") -> Cluster:
@@ -57,8 +61,9 @@ class AksCluster(pulumi.ComponentResource):
         self._kept = pulumi.ResourceOptions.merge(
             self._child, pulumi.ResourceOptions(protect=aks.protect)
         )
-        group = self._group(aks.resource_group_name or default_name)
-        self.cluster = self._cluster(group, aks.cluster_name or default_name)
+        group_name = aks.resource_group_name or default_name
+        group = self._group(group_name)
+        self.cluster = self._cluster(group, group_name, aks.cluster_name or default_name)
         if aks.container_registry:
             self._registry(group)
         self.kubeconfig = self._kubeconfig(group)
@@ -77,13 +82,16 @@ class AksCluster(pulumi.ComponentResource):
         made: pulumi.Output[str] = group.name
         return made
 
-    def _cluster(self, group: pulumi.Input[str], name: str) -> containerservice.ManagedCluster:
+    def _cluster(
+        self, group: pulumi.Input[str], group_name: str, name: str
+    ) -> containerservice.ManagedCluster:
         aks = self._aks
         return containerservice.ManagedCluster(
             "cluster",
             resource_group_name=group,
             resource_name_=name,
             **_properties(aks, name),
+            **_node_group(group_name, name, aks.location),
             opts=pulumi.ResourceOptions.merge(
                 self._kept, pulumi.ResourceOptions(ignore_changes=_moved_by_azure(aks))
             ),
@@ -113,10 +121,16 @@ class AksCluster(pulumi.ComponentResource):
         return self._told("the identity of the cluster's nodes", group, ask)
 
     def _kubeconfig(self, group: pulumi.Input[str]) -> pulumi.Output[str]:
-        def of_administrator(name: str, in_group: str) -> str:
-            found = containerservice.list_managed_cluster_admin_credentials(
-                resource_group_name=in_group, resource_name=name, opts=self._asked
-            )
+        def of_administrator(name: str, in_group: str) -> str | pulumi.Output[str]:
+            try:
+                found = containerservice.list_managed_cluster_admin_credentials(
+                    resource_group_name=in_group, resource_name=name, opts=self._asked
+                )
+            except Exception as error:  # Pulumi has no class of its own for a refused question
+                # In a preview, the update that allows them is still to come.
+                if pulumi.runtime.is_dry_run() and _WITHOUT_LOCAL_ACCOUNTS in str(error):
+                    return _not_known_yet()
+                raise
             return aks_credentials.decoded(found.kubeconfigs)
 
         def of_user(name: str, in_group: str) -> str:
@@ -129,11 +143,14 @@ class AksCluster(pulumi.ComponentResource):
         return pulumi.Output.secret(self._told("the cluster's credentials", group, ask))
 
     def _told(
-        self, what: str, group: pulumi.Input[str], ask: Callable[[str, str], str]
+        self,
+        what: str,
+        group: pulumi.Input[str],
+        ask: Callable[[str, str], str | pulumi.Output[str]],
     ) -> pulumi.Output[str]:
         """What Azure tells of the cluster, by its name and group, once it is there."""
 
-        def asked(names: Sequence[str]) -> str:
+        def asked(names: Sequence[str]) -> str | pulumi.Output[str]:
             try:
                 return ask(*names)
             except ClusterError as error:
@@ -145,6 +162,30 @@ class AksCluster(pulumi.ComponentResource):
                 raise pulumi.RunError(f"Azure does not tell {what}: {reason}") from None
 
         return pulumi.Output.all(self.cluster.name, group).apply(asked)
+
+
+_WITHOUT_LOCAL_ACCOUNTS = "disable local accounts"
+"""In what Azure says to who asks such a cluster for its administrator's credentials."""
+
+
+def _not_known_yet() -> pulumi.Output[Any]:
+    """What a preview gives for a value that the update will know."""
+
+    def told(value: Any) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.Future()
+        future.set_result(value)
+        return future
+
+    return pulumi.Output(told(set()), told(None), told(False))
+
+
+def _node_group(group: str, name: str, location: str) -> dict[str, str]:
+    """A name for the group of the nodes, where Azure's own would be too long for Azure."""
+    usual = f"MC_{group}_{name}_{location}"
+    if len(usual) <= _LONGEST_GROUP:
+        return {}
+    digest = hashlib.sha256(usual.lower().encode()).hexdigest()
+    return {"node_resource_group": f"{name[:60]}-nodes-{digest[:8]}"}
 
 
 def _properties(aks: "Aks", name: str) -> dict[str, Any]:
@@ -209,6 +250,8 @@ def _pool(aks: "Aks", name: str, mode: str, size: dict[str, Any]) -> dict[str, A
         "type": "VirtualMachineScaleSets",
         "os_type": "Linux",
         "vm_size": aks.node_vm_size,
+        # Left out, the nodes would stay behind when the cluster goes to another version.
+        "orchestrator_version": aks.kubernetes_version,
         **zones,
         **size,
     }
@@ -216,6 +259,9 @@ def _pool(aks: "Aks", name: str, mode: str, size: dict[str, Any]) -> dict[str, A
 
 def _moved_by_azure(aks: "Aks") -> list[str]:
     """What is only a beginning: the autoscaler's count, and a version that Azure moves on."""
-    pool = 1 if aks.system_node_count else 0
-    version = ["kubernetesVersion"] if aks.upgrades_minor_versions else []
-    return [f"agentPoolProfiles[{pool}].count", *version]
+    scaled = 1 if aks.system_node_count else 0
+    count = f"agentPoolProfiles[{scaled}].count"
+    if not aks.upgrades_minor_versions:
+        return [count]
+    pools = [f"agentPoolProfiles[{pool}].orchestratorVersion" for pool in range(scaled + 1)]
+    return [count, "kubernetesVersion", *pools]

@@ -12,6 +12,8 @@ import yaml
 
 from infra.cluster import ClusterError
 
+_LONGEST_PATH = 200
+
 _FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
@@ -26,17 +28,31 @@ def load(config: str, context: str) -> str:
     Raises KubeconfigError for a missing or malformed file and for a context that is not there.
     """
     if _is_content(config):
-        return _minified(_parsed(config, "config kubeconfig"), context, "config kubeconfig", Path())
-    path = _path(config)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text"
+        return _cut_down(config, context, "config kubeconfig", None)
+    if (
+        len(config) > _LONGEST_PATH
+    ):  # which may be base64, or what else holds a key: not to be shown
         raise KubeconfigError(
-            f"cannot read the kubeconfig {path}: {reason}; "
+            f"config kubeconfig, {len(config)} characters in one line, is neither a path nor YAML: "
+            "give a path, or the content as it is"
+        )
+    try:
+        path = _path(config)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text, or no such path"
+        raise KubeconfigError(
+            f"cannot read the kubeconfig {config or _path('')}: {reason}; "
             "set its path with `pulumi config set kubeconfig …`, or $KUBECONFIG"
         ) from None
-    return _minified(_parsed(text, str(path)), context, str(path), path.absolute().parent)
+    return _cut_down(text, context, str(path), path.absolute().parent)
+
+
+def _cut_down(text: str, context: str, where: str, base: Path | None) -> str:
+    try:
+        return _minified(_parsed(text, where), context, where, base)
+    except (TypeError, AttributeError, ValueError, RuntimeError):
+        raise KubeconfigError(f"{where} is no kubeconfig: an entry of it is malformed") from None
 
 
 def _is_content(config: str) -> bool:
@@ -66,7 +82,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     return parsed
 
 
-def _minified(config: dict[str, Any], context: str, where: str, base: Path) -> str:
+def _minified(config: dict[str, Any], context: str, where: str, base: Path | None) -> str:
     name = context or config.get("current-context") or ""
     names = [str(entry.get("name")) for entry in config["contexts"] if isinstance(entry, dict)]
     if name not in names:
@@ -81,7 +97,7 @@ def _minified(config: dict[str, Any], context: str, where: str, base: Path) -> s
     for holder in (cluster.get("cluster") or {}, *(user.get("user") or {} for user in users)):
         for key in _FILE_KEYS:
             if holder.get(key):
-                holder[key] = str(base / Path(holder[key]).expanduser())
+                holder[key] = _absolute(Path(holder[key]).expanduser(), base, f"{where}: {key}")
     minified = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -91,6 +107,15 @@ def _minified(config: dict[str, Any], context: str, where: str, base: Path) -> s
         "users": users,
     }
     return yaml.safe_dump(minified, sort_keys=False)
+
+
+def _absolute(path: Path, base: Path | None, where: str) -> str:
+    if base is None and not path.is_absolute():
+        raise KubeconfigError(
+            f"{where} is a relative path, and content lies in no folder: make it absolute, or put "
+            "what the file holds into the kubeconfig (`kubectl config view --flatten --raw`)"
+        )
+    return str((base or Path()) / path)
 
 
 def _entry(config: dict[str, Any], kind: str, name: str | None, where: str) -> dict[str, Any]:

@@ -189,3 +189,14 @@ def test_without_local_accounts_kubelogin_lets_the_program_in(trial: Trial) -> N
     assert trial.is_on(trial.server)
     trial.engine.destroy()
     assert list(trial.azure.resources()) == [id_], "an existing group stays"
+
+
+def test_local_accounts_are_closed_and_opened_again(trial: Trial) -> None:
+    trial.engine.set_environment(PATH=os.pathsep.join([str(KUBELOGIN), trial.engine.path]))
+    for allowed in ("true", "false", "true"):
+        trial.configure(localAccounts=allowed, protect="false")
+        trial.engine.preview()
+        trial.engine.up()
+        assert trial.azure.only(CLUSTERS)["disableLocalAccounts"] is (allowed == "false")
+        assert trial.is_on(trial.server)
+    trial.engine.preview("--refresh", "--expect-no-changes")

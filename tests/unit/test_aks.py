@@ -93,6 +93,7 @@ def test_the_baseline() -> None:
                 "type": "VirtualMachineScaleSets",
                 "osType": "Linux",
                 "vmSize": "Standard_D2s_v5",
+                "orchestratorVersion": "1.36",
                 "availabilityZones": ["1", "2", "3"],
                 "count": 3,
                 "enableAutoScaling": True,
@@ -144,6 +145,16 @@ def test_premium_is_for_long_term_support() -> None:
     cluster = cluster_of(run(clusterTier="Premium"))
     assert cluster["sku"]["tier"] == "Premium"
     assert cluster["supportPlan"] == "AKSLongTermSupport"
+
+
+@pytest.mark.parametrize(("location", "own"), [("westeurope", False), ("germanywestcentral", True)])
+def test_the_nodes_group_has_a_name_that_azure_takes(location: str, own: bool) -> None:
+    """Azure's own for it, of the group's, the cluster's and the location's, may be too long."""
+    cluster = cluster_of(run(location=location))
+    usual = "_".join(("MC", cluster["resourceGroupName"], cluster["resourceName"], location))
+    assert (len(usual) > 80) is own
+    assert ("nodeResourceGroup" in cluster) is own
+    assert len(cluster.get("nodeResourceGroup", usual)) <= 80
 
 
 def test_an_existing_group_is_used_and_not_made() -> None:

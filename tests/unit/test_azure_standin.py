@@ -110,6 +110,14 @@ def test_a_wrong_type_is_refused_before_anything_is_asked(arm: Plugin, azure: Az
         (cluster(location="moon"), "The provided location 'moon' is not available"),
         (cluster(dnsPrefix="a_b"), "The value of parameter dnsPrefix is invalid: 'a_b'"),
         (cluster(kubernetesVersion="1.20"), 'Status=400 Code="K8sVersionNotSupported"'),
+        (
+            cluster(resourceName="c" * 62),
+            "The maximum length is 80 and the length of the value pro",
+        ),
+        (
+            cluster(agentPoolProfiles=[pool(orchestratorVersion="1.37")]),
+            "agentPoolProfiles[0].orchestratorVersion is invalid: '1.37'",
+        ),
         (cluster(disableLocalAccounts=True), "parameter disableLocalAccounts is invalid"),
         (
             cluster(apiServerAccessProfile={"authorizedIPRanges": ["2001:db8::/32"]}),

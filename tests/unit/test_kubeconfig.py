@@ -1,5 +1,6 @@
 """infra/kubeconfig.py: finding a kubeconfig and cutting it down to one context."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,44 @@ def test_no_error_shows_content() -> None:
     with pytest.raises(KubeconfigError) as raised:
         load("contexts: []\nusers: [{name: u, user: {token: s3cret}}]\n", "")
     assert "s3cret" not in str(raised.value)
+
+
+def test_what_may_hold_a_key_is_not_shown() -> None:
+    """Content of one line that is no JSON: base64, say, as secrets are often kept."""
+    content = base64.b64encode(yaml.safe_dump(TWO_CONTEXTS).encode()).decode()
+    with pytest.raises(KubeconfigError) as refused:
+        load(content, "")
+    assert str(refused.value) == (
+        f"config kubeconfig, {len(content)} characters in one line, is neither a path nor YAML: "
+        "give a path, or the content as it is"
+    )
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/kc", "a\0b"])
+def test_a_path_that_cannot_be_one_is_one_line(path: str) -> None:
+    with pytest.raises(KubeconfigError, match=r"^cannot read the kubeconfig .*no such path; set"):
+        load(path, "")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"contexts": [{"name": "one", "context": "x"}]},
+        {"clusters": 4},
+        {"clusters": [{"name": "c1", "cluster": []}, {"name": "c1"}], "users": 7},
+        {"clusters": [{"name": "c1", "cluster": {"certificate-authority": 3}}]},
+        {"users": [{"name": "u1", "user": "token"}]},
+    ],
+)
+def test_a_malformed_entry_is_one_line(changed: dict[str, Any]) -> None:
+    with pytest.raises(KubeconfigError) as refused:
+        load(yaml.safe_dump({**TWO_CONTEXTS, **changed}), "")
+    assert str(refused.value) == "config kubeconfig is no kubeconfig: an entry of it is malformed"
+
+
+def test_a_relative_path_in_content_is_refused() -> None:
+    with pytest.raises(KubeconfigError) as refused:
+        load(yaml.safe_dump(TWO_CONTEXTS), "two")
+    assert str(refused.value).startswith(
+        "config kubeconfig: certificate-authority is a relative path, and content lies in no folder"
+    )

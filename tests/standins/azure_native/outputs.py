@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from tests.standins.azure_native.kinds import CLUSTER, GROUP, REGISTRY, SUBSCRIPTION, Kind
+from tests.standins.azure_native.rules import node_group
 
 Object = dict[str, Any]
 
@@ -33,8 +34,7 @@ def of(kind: Kind, inputs: Object, before: Object | None) -> Object:
 
 
 def _cluster(inputs: Object, before: Object | None) -> Object:
-    name, group = inputs["resourceName"], inputs["resourceGroupName"]
-    own = f"MC_{group}_{name}_{inputs['location']}"
+    name, own = inputs["resourceName"], node_group(inputs)
     stays = before or {
         "resourceUID": uuid.uuid4().hex[:24],
         "identity": {

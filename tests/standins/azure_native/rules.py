@@ -24,7 +24,9 @@ Object = dict[str, Any]
 VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 """Minor versions of Kubernetes that a new cluster can have (November 2026)."""
 
-LOCATIONS = ("westeurope", "northeurope", "eastus", "eastus2", "germanywestcentral")
+LOCATIONS = (
+    *("westeurope", "northeurope", "eastus", "eastus2", "germanywestcentral", "swedencentral"),
+)
 
 
 def refuse(kind: Kind, inputs: Object, exists: Mapping[str, Object]) -> None:
@@ -76,6 +78,13 @@ def _refuse_cluster(inputs: Object) -> None:
             f"Version {version} is not supported in this region. Please use [az aks get-versions] "
             "command to get the supported version list in this region.",
         )
+    if len(node_group(inputs)) > 80:
+        raise ArmError(
+            400,
+            "InvalidParameter",
+            "The length of the node resource group name is too long. The maximum length is 80 and "
+            f"the length of the value provided is {len(node_group(inputs))}.",
+        )
     if inputs.get("disableLocalAccounts") and not inputs.get("aadProfile", {}).get("managed"):
         raise _bad("disableLocalAccounts", True)
     for text in inputs.get("apiServerAccessProfile", {}).get("authorizedIPRanges", []):
@@ -87,16 +96,29 @@ def _refuse_cluster(inputs: Object) -> None:
             raise _bad("apiServerAccessProfile.authorizedIPRanges", text)
     if inputs.get("supportPlan") == "AKSLongTermSupport" and inputs["sku"]["tier"] != "Premium":
         raise _bad("supportPlan", "AKSLongTermSupport")
-    _refuse_pools(inputs.get("agentPoolProfiles", []))
+    _refuse_pools(inputs.get("agentPoolProfiles", []), inputs)
 
 
-def _refuse_pools(pools: list[Object]) -> None:
+def node_group(inputs: Object) -> str:
+    """The resource group of a cluster's nodes."""
+    parts = (inputs["resourceGroupName"], inputs["resourceName"], inputs["location"])
+    return str(inputs.get("nodeResourceGroup") or "_".join(("MC", *parts)))
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+def _refuse_pools(pools: list[Object], inputs: Object) -> None:
     if not any(pool.get("mode") == "System" for pool in pools):
         raise ArmError(
             400, "InvalidParameter", "There must be at least one system agent pool in the cluster."
         )
     for i, pool in enumerate(pools):
         at = f"agentPoolProfiles[{i}]"
+        version = pool.get("orchestratorVersion")
+        if version and _minor(version) > _minor(inputs.get("kubernetesVersion", VERSIONS[-1])):
+            raise _bad(f"{at}.orchestratorVersion", version)
         if not re.fullmatch(r"[a-z][a-z0-9]{0,11}", pool["name"]):
             raise _bad(f"{at}.name", pool["name"])
         if pool.get("enableAutoScaling"):
@@ -127,7 +149,7 @@ def _refuse_change(before: Object, inputs: Object) -> None:
                     f"Changing property 'properties.agentPoolProfiles[{i}].{fixed}' is not "
                     "allowed.",
                 )
-    minors = [int(each["kubernetesVersion"].split(".")[1]) for each in (before, inputs)]
+    minors = [_minor(each["kubernetesVersion"]) for each in (before, inputs)]
     if minors[1] not in (minors[0], minors[0] + 1):
         raise ArmError(
             400,
