@@ -1,5 +1,6 @@
 """How a table differs from another, in words that fit on a line."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dynamic import grammar
@@ -36,8 +37,13 @@ def clipped(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def _lacking(entries: Sequence[str], others: Sequence[str]) -> list[str]:
-    there = set(others)
-    return [entry for entry in entries if entry not in there]
+    there, lacking = Counter(others), []
+    for entry in entries:
+        if there[entry]:
+            there[entry] -= 1
+        else:
+            lacking.append(entry)
+    return lacking
 
 
 def _listed(entries: Sequence[str]) -> str:

@@ -268,14 +268,18 @@ def _is_plain_url(url: str) -> bool:
 
 
 def _steps(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
-    """Where, before and after of each weight but the first branch's, which is the way back."""
+    """Where, before and after of each weight but the baseline's, which is the way back.
+
+    The baseline is the branch that sorts first among those that were: a new one is none.
+    """
     for prefix, weights in news.items():
         before = olds.get(prefix)
         if not isinstance(weights, Mapping) or not isinstance(before, Mapping):
             continue
-        for path, weight in sorted(weights.items())[1:]:
+        baseline = min(before, default=None)
+        for path, weight in sorted(weights.items()):
             was = before.get(path, 0)
-            if isinstance(weight, int) and isinstance(was, (int, float)):
+            if path != baseline and isinstance(weight, int) and isinstance(was, (int, float)):
                 yield f"splits[{prefix!r}][{path!r}]", was, weight
 
 

@@ -99,6 +99,12 @@ def load(given: str | None, context: str | None) -> Cluster:
             raise KubeconfigError(
                 f"{name} has no URL such as 'https://HOST:6443' as the server of its cluster"
             )
+        if settings.proxy and not settings.proxy.lower().startswith(("http://", "https://")):
+            kind = settings.proxy.partition(":")[0][:20]
+            raise KubeconfigError(
+                f"{name} has a proxy-url of the kind {kind!r}; only http and https proxies are "
+                "supported: give one of these, or a tunnel's own address as the server"
+            )
         return Cluster(
             server=settings.host,
             headers=_headers(settings, name),
@@ -129,7 +135,10 @@ def ambient_context(server: str) -> str | None:
             each["name"]: each["cluster"].safe_get("server")
             for each in (merged["clusters"] if merged else [])
         }
-        for context in merged["contexts"] if merged else []:
+        current = merged.value.get("current-context") if merged else None
+        contexts = list(merged["contexts"]) if merged else []
+        # The current one first: of several users of a server it is the one that works here.
+        for context in sorted(contexts, key=lambda each: each["name"] != current):
             if str(clusters.get(context["context"]["cluster"])).rstrip("/") == server:
                 return str(context["name"])
     except (kube_config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError):

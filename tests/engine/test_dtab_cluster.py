@@ -350,6 +350,13 @@ BAD: dict[str, tuple[Form, str]] = {
             "its address, its proxy's or a token is malformed"
         ),
     ),
+    "a proxy of another kind": (
+        lambda cluster, folder: cluster.kubeconfig(proxy_url="socks5://user:s3cret@localhost:1080"),
+        (
+            "the kubeconfig has a proxy-url of the kind 'socks5'; only http and https proxies are "
+            "supported: give one of these, or a tunnel's own address as the server"
+        ),
+    ),
     "a token of two lines": (
         lambda cluster, folder: cluster.kubeconfig({"token": "s3cret\ns3cret"}),
         "the kubeconfig has a token with a line break or the like in it",
@@ -579,6 +586,17 @@ def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
     assert stack.refresh() == "read"
     stack.destroy()
     assert shared_namerd.get("internal") is None
+
+
+def test_of_several_ambient_contexts_the_current_one_goes_first(
+    new_host: NewHost, cluster: Cluster, revoked: Callable[[ProviderHost], Stack], tmp_path: Path
+) -> None:
+    ambient = json.loads(json.dumps(cluster.admin))
+    ambient["users"].append({"name": "expired", "user": {"token": "s3cret"}})
+    at = {"cluster": ambient["contexts"][0]["context"]["cluster"], "user": "expired"}
+    ambient["contexts"].insert(0, {"name": "expired", "context": at})
+    (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
+    assert revoked(new_host(KUBECONFIG=f"{tmp_path}/ambient")).refresh() == "read"
 
 
 def test_an_ambient_kubeconfig_that_is_refused_too_is_named(

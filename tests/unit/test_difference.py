@@ -14,6 +14,7 @@ def test_their_entries_and_the_ones_they_replaced() -> None:
     assert difference((*OURS, *theirs[3:]), OURS) == "theirs '/new => /y'"
     assert difference(OURS[1:], OURS) == "gone '/srv => /x'"
     assert difference(OURS[::-1], OURS) == "the same lines in another order"
+    assert difference((*OURS, OURS[0]), OURS) == "theirs '/srv => /x'"
 
 
 def test_what_nobody_would_read_is_counted() -> None:

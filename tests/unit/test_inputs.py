@@ -352,3 +352,12 @@ def test_checked_properties_become_inputs() -> None:
     assert found.table == (*found.base, *found.table[-1:])
     assert found.target.service == "linkerd/namerd"
     assert found.splits == {WORLD: {V1: 90, V2: 10}}
+
+
+@pytest.mark.parametrize("weights", [{V2: 100}, {"/srv/world-v0": 40, V1: 50, V2: 10}])
+def test_the_baseline_is_a_branch_that_was(weights: dict[str, int]) -> None:
+    """Leaving it out, or putting a new one before it, is no way round the limit."""
+    olds = {**GOOD, "splits": {WORLD: {V1: 90, V2: 10}}}
+    found = failures(olds=olds, splits={WORLD: weights}, max_weight_step=20)
+    assert len(found) == 1
+    assert "is more than max_weight_step, 20" in found[0]
