@@ -7,6 +7,7 @@ values than routes only the names are told.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from canary.events import Inputs, Preview, Step
@@ -19,7 +20,7 @@ _INTERNAL = "__"
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Weights = Mapping[str, Any]
-"""Percents by branch; a value that is not known yet is a text."""
+"""Percents by branch; a value that is not told is a text: not known yet, or `[secret]`."""
 
 Changed = tuple[Step, list[str]]
 """A resource and the paths of its inputs that differ."""
@@ -70,7 +71,7 @@ def splits(preview: Preview) -> list[Split]:
     found = []
     for table in _tables(preview):
         deployed, live = _splits(table.deployed), _splits(table.live)
-        after = None if table.after is None else _splits(table.after)
+        after = None if table.after is None else _splits(table.after, live)
         for prefix in sorted({*deployed, *live, *(after or ())}):
             then = None if after is None else after.get(prefix, {})
             before, now = deployed.get(prefix, {}), live.get(prefix, {})
@@ -85,11 +86,20 @@ def entries(preview: Preview) -> list[Entries]:
         deployed, live = _entries(table.deployed), _entries(table.live)
         after = live if table.after is None else _entries(table.after)
         for before, then, by_drift in ((deployed, live, True), (live, after, False)):
-            removed = [entry for entry in before if entry not in then]
-            added = [entry for entry in then if entry not in before]
+            removed, added = _lines(before, then)
             if before and then and (removed or added):
                 found.append(Entries(table.name, removed, added, by_drift))
     return found
+
+
+def _lines(before: list[str], then: list[str]) -> tuple[list[str], list[str]]:
+    """What goes and what comes; an entry that moves does both, as order decides in a table."""
+    removed, added = [], []
+    for _, i, j, k, m in SequenceMatcher(None, before, then, autojunk=False).get_opcodes():
+        if before[i:j] != then[k:m]:
+            removed += before[i:j]
+            added += then[k:m]
+    return removed, added
 
 
 def drift(preview: Preview) -> list[Changed]:
@@ -174,10 +184,15 @@ def _tables(preview: Preview) -> Iterable[_Table]:
         yield _Table(urns[urn].name, deployed, live, (step.new or {}) if step else None)
 
 
-def _splits(inputs: Inputs) -> Mapping[str, Weights]:
-    found = inputs.get("splits")
-    given = found if isinstance(found, Mapping) else {}
-    return {prefix: of for prefix, of in given.items() if isinstance(of, Mapping)}
+def _splits(inputs: Inputs, known: Mapping[str, Weights] | None = None) -> Mapping[str, Weights]:
+    """The weights by prefix; where a whole is not told, that of each branch that is known."""
+    found, known = inputs.get("splits"), known or {}
+    given = dict.fromkeys(known, found) if isinstance(found, str) else found or {}
+    return {
+        prefix: dict.fromkeys(known.get(prefix, ()), of) if isinstance(of, str) else of
+        for prefix, of in given.items()
+        if isinstance(of, (str, Mapping))
+    }
 
 
 def _entries(inputs: Inputs) -> list[str]:

@@ -1,6 +1,7 @@
 """Keep a summary as the one comment of its stack on the pull request that the job runs for."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from canary import files, github
@@ -23,7 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     CanaryError.
     """
     pull = _pull_request()
-    summary = files.text(arguments.summary).strip()
+    # A job that failed before the preview has not even made the file.
+    made = arguments.summary == "-" or Path(arguments.summary).exists()
+    summary = files.text(arguments.summary).strip() if made else ""
     if not summary:
         summary = "**The preview was not begun.** The job's log says more."
     mark = github.mark("preview", arguments.stack)

@@ -75,7 +75,9 @@ def _weights(branch: str, times: list[Weights]) -> list[str]:
 def _percent(weight: object) -> str:
     if weight is None:
         return "–"
-    return f"{weight:g} %" if isinstance(weight, (int, float)) else "not known yet"
+    if isinstance(weight, (int, float)):
+        return f"{weight:g} %"
+    return "secret" if weight == "[secret]" else "not known yet"
 
 
 def _entries(found: Entries) -> str:

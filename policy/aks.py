@@ -4,7 +4,7 @@ import datetime
 import re
 from collections.abc import Iterator, Mapping
 
-from policy.exposure import is_everything
+from policy.exposure import everything
 from policy.rule import Options, Rule, Seen, Unknown, items, judged, shown
 
 END_OF_SUPPORT: Mapping[str, tuple[str, str]] = {
@@ -39,9 +39,8 @@ def _access_violations(cluster: Seen, _: Options) -> Iterator[str]:
         return
     if not items(ranges):
         yield "its API server answers every address: set authorizedIpRanges"
-    for text in items(ranges):
-        if is_everything(text):
-            yield f"its API server answers every address, by {shown(text)}: name who may call"
+    for text in everything(items(ranges)):
+        yield f"its API server answers every address, by {text}: name who may call"
 
 
 def _version_violations(cluster: Seen, options: Options) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """What of the mesh may be reached from outside, and from where."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from policy.rule import Options, Rule, Secret, Seen, Unknown, at, items, judged, shown
@@ -28,8 +29,8 @@ _RANGES = (
 
 def _is_public_balancer(service: Seen) -> bool:
     annotations = service.at("metadata", "annotations")
-    internal = any(at(annotations, key) == value for key, value in _INTERNAL.items())
-    return service.at("spec", "type") == "LoadBalancer" and not internal
+    internal = any(judged(at(annotations, key)) == value for key, value in _INTERNAL.items())
+    return judged(service.at("spec", "type")) == "LoadBalancer" and not internal
 
 
 def _admin_violations(seen: Seen, _: Options) -> Iterator[str]:
@@ -55,23 +56,24 @@ def _of_a_service(service: Seen) -> Iterator[str]:
 def _public_way(service: Seen) -> str | None:
     if _is_public_balancer(service):
         return "a load balancer"
-    if service.at("spec", "type") == "NodePort":
+    if judged(service.at("spec", "type")) == "NodePort":
         return "the nodes' addresses"
     return "externalIPs" if items(service.at("spec", "externalIPs")) else None
 
 
 def _names(service: Seen) -> set[str]:
-    selector = service.at("spec", "selector")
+    selector = judged(service.at("spec", "selector"))
     values = selector.values() if isinstance(selector, Mapping) else ()
-    return {text for text in (service.at("metadata", "name"), *values) if isinstance(text, str)}
+    names = map(judged, (service.at("metadata", "name"), *values))
+    return {text for text in names if isinstance(text, str)}
 
 
 def _private(names: set[str], numbers: Iterable[Any], port_names: Iterable[Any]) -> str | None:
     if "namerd" in names:
         return "namerd"
-    if any(number in _ADMIN_PORTS for number in numbers):
+    if any(judged(number) in _ADMIN_PORTS for number in numbers):
         return "an admin page"
-    if names & {"l5d", "linkerd"} and "admin" in port_names:
+    if names & {"l5d", "linkerd"} and "admin" in map(judged, port_names):
         return "linkerd's admin page"
     return None
 
@@ -79,7 +81,7 @@ def _private(names: set[str], numbers: Iterable[Any], port_names: Iterable[Any])
 def _of_an_ingress(ingress: Seen) -> Iterator[str]:
     for backend in _backends(ingress):
         name, port = at(backend, "service", "name"), at(backend, "service", "port")
-        what = _private({str(name)}, [at(port, "number")], [at(port, "name")])
+        what = _private({str(judged(name))}, [at(port, "number")], [at(port, "name")])
         if what:
             yield (
                 f"it publishes {what} by service {shown(name)}: take that backend out and reach "
@@ -105,9 +107,8 @@ def _range_violations(service: Seen, options: Options) -> Iterator[str]:
             "its load balancer lets every address in: set loadBalancerSourceRanges (here: "
             "`pulumi config set --path 'sourceRanges[0]' 203.0.113.0/24`)"
         )
-    for text in ranges:
-        if is_everything(text):
-            yield f"its load balancer lets every address in, by {shown(text)}: name who may call"
+    for text in everything(ranges):
+        yield f"its load balancer lets every address in, by {text}: name who may call"
 
 
 def _ranges(service: Seen) -> list[Any]:
@@ -122,12 +123,26 @@ def _ranges(service: Seen) -> list[Any]:
     return listed
 
 
-def is_everything(text: Any) -> bool:
-    """Whether an address range holds every address there is."""
-    try:
-        return ipaddress.ip_network(str(judged(text)), strict=False).prefixlen == 0
-    except ValueError:
-        return False
+def everything(ranges: Sequence[Any]) -> Iterator[str]:
+    """What a message may say of the ranges that hold every address, each by itself or together."""
+    found = [each for each in ranges if _leaves_none_out([each])]
+    if found:
+        yield from map(shown, found)
+    elif _leaves_none_out(ranges):
+        yield " and ".join(map(shown, ranges))
+
+
+def _leaves_none_out(ranges: Iterable[Any]) -> bool:
+    networks: dict[int, list[Any]] = {4: [], 6: []}
+    for text in ranges:
+        with suppress(ValueError):
+            network = ipaddress.ip_network(str(judged(text)), strict=False)
+            networks[network.version].append(network)
+    return any(
+        network.prefixlen == 0
+        for each in networks.values()
+        for network in ipaddress.collapse_addresses(each)
+    )
 
 
 PRIVATE_ADMIN = Rule(

@@ -105,6 +105,14 @@ def test_a_preview_that_wrote_nothing_is_told(github: FakeGitHub, job: Job) -> N
     assert "**The preview was not begun.**" in github.comments[0]["body"]
 
 
+def test_a_job_that_failed_before_its_preview_is_told(
+    github: FakeGitHub, job: Job, tmp_path: Path
+) -> None:
+    github.comment(7, f"{MARK}an earlier commit's")
+    assert main(["comment", str(tmp_path / "preview.md"), "--stack", "dev"]) == 0
+    assert "**The preview was not begun.**" in github.comments[0]["body"]
+
+
 def test_a_busy_github_is_asked_again(github: FakeGitHub, job: Job) -> None:
     github.comment(7, f"{MARK}old")
     github.failures += [502, 429]

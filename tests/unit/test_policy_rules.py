@@ -266,3 +266,36 @@ def test_a_service_whose_name_is_not_known_yet_may_be_any() -> None:
 def test_a_port_whose_name_is_not_known_yet_may_be_any(ports: Any) -> None:
     lines = on_a_stack(({"name": "web-v3", "namespace": "shop"}, ports))
     assert len(lines) == (1 if ports == [{}] else 0)
+
+
+HALVES = ["0.0.0.0/1", "128.0.0.0/1"]
+
+
+def test_ranges_that_are_everything_together() -> None:
+    (line,) = broken(exposure.SOURCE_RANGES, service(loadBalancerSourceRanges=HALVES))
+    assert "lets every address in, by 0.0.0.0/1 and 128.0.0.0/1: " in line
+    assert broken(exposure.SOURCE_RANGES, service(loadBalancerSourceRanges=HALVES[:1])) == []
+    open_ = {"apiServerAccessProfile": {"authorizedIPRanges": HALVES}, "kubernetesVersion": "9.1"}
+    assert "by 0.0.0.0/1 and 128.0.0.0/1" in "".join(broken(aks.CLOSED_API_SERVER, aks_with(open_)))
+
+
+def aks_with(properties: Any) -> Seen:
+    type_ = "azure-native:containerservice:ManagedCluster"
+    return Seen(f"urn:pulumi:prod::p::{type_}::cluster", type_, properties)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"type": Secret("LoadBalancer"), "ports": [{"port": Secret(9991.0)}]},
+        {"type": "NodePort", "ports": Secret([{"port": 9991.0}])},
+        {"type": "LoadBalancer", "selector": Secret({"app": "namerd"}), "ports": [{"port": 80.0}]},
+    ],
+)
+def test_secret_services_are_judged_and_not_shown(spec: Any) -> None:
+    for given in (spec, Secret(spec)):
+        properties = {"metadata": {"name": "s"}, "spec": given}
+        type_ = "kubernetes:core/v1:Service"
+        seen = Seen(f"urn:pulumi:prod::p::{type_}::s", type_, properties)
+        (line,) = broken(exposure.PRIVATE_ADMIN, seen)
+        assert "9991" not in line

@@ -309,3 +309,33 @@ def test_the_log_may_come_by_standard_input(
     monkeypatch.setattr("sys.stdin", io.StringIO(logs.text(step("same", OLD, OLD))))
     assert main(["summary", "-"]) == 0
     assert "Nothing changes" in capsys.readouterr().out
+
+
+def test_entries_that_change_places_are_shown() -> None:
+    """Of two entries for a path, the later one goes first."""
+    old = {**OLD, "dentries": ["/a => /b", "/c => /d", "/e => /f"]}
+    moved = {**OLD, "dentries": ["/c => /d", "/a => /b", "/e => /f"]}
+    for parts, by in (
+        ((refreshed(old), step("update", old, moved)), "changed"),
+        ((refreshed(old, moved), step("same", moved, moved)), "**changed by somebody else**"),
+    ):
+        shown = summary(*parts)
+        assert f"Entries of table `internal`, {by}:" in shown
+        for line in ("- /c => /d", "+ /c => /d"):
+            assert line in shown.splitlines()
+        assert "/e" not in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"splits": "[unknown]"}, "**not known yet**"),
+        ({"splits": {"/host/world": "[unknown]"}}, "**not known yet**"),
+        ({"splits": "[secret]"}, "**secret**"),
+        ({"splits": {"/host/world": {"v1": "[secret]", "v2": "[secret]"}}}, "**secret**"),
+    ],
+)
+def test_weights_that_are_not_told_are_not_gone(given: dict[str, Any], said: str) -> None:
+    shown = lines(refreshed(OLD), step("update", OLD, {**OLD, **given}))
+    assert f"| `v1` | 90 % | {said} |" in shown
+    assert f"| `v2` | 10 % | {said} |" in shown
