@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from dynamic import connection
+from dynamic.errors import UnexpectedAnswerError
+from dynamic.inputs import Target
 from tests.engine.tables import V1, V2, WORLD, dtab, text
 from tests.harness.faults import (
     Exchange,
@@ -357,6 +360,32 @@ def test_a_lost_answer_does_not_hide_somebody_elses_change(
     with pytest.raises(CallError, match="changed by somebody else, and is not deleted"):
         stack.destroy()
     assert a_namerd.get("internal") == "/theirs=>/x"
+
+
+def test_a_table_that_is_always_out_of_date_is_given_up(
+    stack: Stack, proxy: FaultProxy, a_namerd: Namerd
+) -> None:
+    stack.up(dtab(proxy.url, 10))
+    proxy.on("PUT", DTABS, forged(412), times=1000)
+    with pytest.raises(CallError) as refused:
+        stack.up(dtab(proxy.url, 20))
+    assert str(refused.value) == (
+        f"namerd at {proxy.url} keeps refusing the table 'internal' as out of date, tried for 3 s"
+    )
+    assert a_namerd.get("internal") == text(10)
+
+
+def test_an_answer_without_end_is_cut_off(
+    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1000)
+    proxy.on("GET", DTABS, forged(200, "x" * 1001, "application/dtab"))
+    with connection.connected(Target(url=proxy.url)) as namerd_:
+        with pytest.raises(UnexpectedAnswerError) as refused:
+            namerd_.send("GET", "dtabs/internal")
+        assert str(refused.value) == f"namerd at {proxy.url} sent more than 1000 bytes"
+        proxy.on("GET", DTABS, forged(200, "x" * 1000, "application/dtab"))
+        assert len(namerd_.send("GET", "dtabs/internal").body) == 1000
 
 
 def test_repeats_end_with_a_deadline_that_the_error_names(

@@ -12,11 +12,12 @@ the provider is pickled and loaded again, errors come as gRPC errors. A provider
 about a second. `Stack` keeps one resource's state the way the engine does; where the calls
 themselves are of interest, use `ProviderHost`'s methods.
 
-Nothing here knows of a certain provider: the package can be copied into another project as it is.
+Nothing here knows of a certain provider: the package can be copied into another project as it is,
+which a test does.
 """
 
-from tests.provider_host.host import UNKNOWN, CallError, Checked, Diff, ProviderHost, provider_host
-from tests.provider_host.stack import Refused, Stack, State
+from .host import UNKNOWN, CallError, Checked, Diff, ProviderHost, provider_host
+from .stack import Refused, Stack, State
 
 __all__ = [
     "UNKNOWN",

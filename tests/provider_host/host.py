@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import grpc
@@ -115,11 +114,11 @@ class ProviderHost:
 def provider_host(engine: str = "127.0.0.1:1", **environment: str) -> Iterator[ProviderHost]:
     """Start the host, with more in its environment, and end it afterwards.
 
-    `engine` is the address of the engine that it is told; the host itself never speaks to it.
+    `engine` is the address of the engine that it is told; the host itself never speaks to it. It
+    finds the modules that this process finds.
     """
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "pulumi.dynamic", engine],
-        cwd=Path(__file__).parent.parent.parent,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

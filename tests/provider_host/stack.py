@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.provider_host.host import Diff, Provider, ProviderHost
+from .host import Diff, Provider, ProviderHost
 
 
 class Refused(Exception):  # noqa: N818  # what happened, as a test reads it
