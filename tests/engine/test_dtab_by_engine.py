@@ -434,7 +434,8 @@ def test_pulumi_import_does_not_know_the_resource(engine: Engine, a_namerd: Name
     """Hence adoption. (pulumi/pulumi#16175; when this fails, the docs can say more.)"""
     a_namerd.put("internal", text(10))
     declare(engine, dtab(a_namerd.url, 10))
-    with pytest.raises(EngineFailedError):
+    with pytest.raises(EngineFailedError) as failed:
         engine._command(
             "import", "--yes", "pulumi-python:dynamic/namerd:Dtab", "internal", "here/internal"
         )
+    assert "KeyError: '__provider'" in str(failed.value)  # of the SDK's: it reads nothing to import
