@@ -1,10 +1,10 @@
-"""The dtab language: how parsing, showing and comparing grow to ten thousand entries."""
+"""The dtab language: how parsing, showing, comparing and checking grow with a table."""
 
 import time
 from collections.abc import Callable
 
 from bench.report import Bound, Ratio, median
-from dynamic import grammar
+from dynamic import grammar, inputs
 
 SIZES = (2_000, 10_000)
 ROUNDS = 7
@@ -21,6 +21,8 @@ def main() -> None:
     for name, figure in many.items():
         print(Bound(f"{name} of {SIZES[1]:,} entries", figure, SECONDS_A_PASS))
         print(Ratio(f"{name}: five times as many entries", figure, few[name], GROWTH))
+    fewer, more = (_check(size) for size in (200, 1_000))
+    print(Ratio("check: a thousand splits against two hundred", more, fewer, GROWTH))
 
 
 def table(size: int) -> str:
@@ -41,6 +43,14 @@ def _passes(size: int) -> dict[str, float]:
         "show": _seconds(lambda: grammar.show(parsed)),
         "compare": _seconds(lambda: grammar.same(parsed, again)),
     }
+
+
+def _check(size: int) -> float:
+    """Of the inputs of a table of so many splits."""
+    split = {"/srv/v1": 90, "/srv/v2": 10}
+    given = {"namespace": "internal", "namerd": {"url": "http://namerd:4180"}, "dentries": []}
+    given["splits"] = {f"/host/world-{i}": split for i in range(size)}
+    return _seconds(lambda: inputs.checked({}, given, lambda _: False))
 
 
 def _seconds(act: Callable[[], object]) -> float:

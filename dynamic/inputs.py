@@ -200,14 +200,14 @@ class _Check:
     def _overlaps(self, given: Any, dentries: Any) -> None:
         if not isinstance(given, Mapping) or not isinstance(dentries, list):
             return
-        prefixes = sorted(given)
         base = {each.partition(" => ")[0] for each in dentries if isinstance(each, str)}
-        for i, prefix in enumerate(prefixes):
+        earlier = splits.Prefixes()
+        for prefix in sorted(given):
             if prefix in base:
                 self._fail(f"splits[{prefix!r}]", "the base has an entry for this prefix too")
-            for other in prefixes[:i]:
-                if splits.overlapping(prefix, other):
-                    self._fail(f"splits[{prefix!r}]", f"overlaps the split of {other!r}")
+            for other in earlier.overlapping(prefix):
+                self._fail(f"splits[{prefix!r}]", f"overlaps the split of {other!r}")
+            earlier.add(prefix)
 
     def _namerd(self, given: Any) -> Any:
         if self._is_unknown(given):

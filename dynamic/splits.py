@@ -3,7 +3,7 @@
 {"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -95,7 +95,35 @@ def staying(before: Splits, after: Splits) -> list[tuple[str, str]]:
     )
 
 
-def overlapping(one: str, other: str) -> bool:
-    """Whether some path lies under both prefixes, `*` standing for any one label."""
-    pairs = zip(grammar.labels(one), grammar.labels(other), strict=False)
-    return all(a == b or "*" in (a, b) for a, b in pairs)
+class Prefixes:
+    """Prefixes by their labels, to find those that a path may lie under together with another."""
+
+    def __init__(self) -> None:
+        self._here: list[str] = []
+        self._below: dict[str, Prefixes] = {}
+
+    def add(self, prefix: str) -> None:
+        """Take in a canonical prefix."""
+        node = self
+        for label in grammar.labels(prefix):
+            node = node._below.setdefault(label, Prefixes())
+        node._here.append(prefix)
+
+    def overlapping(self, prefix: str) -> list[str]:
+        """Those that some path lies under too, `*` standing for any one label; sorted."""
+        found, nodes = [], [self]
+        for label in grammar.labels(prefix):
+            found += [shorter for node in nodes for shorter in node._here]
+            nodes = [below for node in nodes for below in node._matching(label)]
+        return sorted(found + [longer for node in nodes for longer in node._all()])
+
+    def _matching(self, label: str) -> Iterator["Prefixes"]:
+        if label == "*":
+            yield from self._below.values()
+        else:
+            yield from (self._below[each] for each in (label, "*") if each in self._below)
+
+    def _all(self) -> Iterator[str]:
+        yield from self._here
+        for below in self._below.values():
+            yield from below._all()

@@ -139,5 +139,27 @@ def test_what_rises() -> None:
     ],
 )
 def test_overlaps(one: str, other: str, overlap: bool) -> None:
-    assert splits.overlapping(one, other) is overlap
-    assert splits.overlapping(other, one) is overlap
+    assert overlaps(one, other) is overlap
+    assert overlaps(other, one) is overlap
+
+
+def overlaps(one: str, other: str) -> bool:
+    prefixes = splits.Prefixes()
+    prefixes.add(one)
+    return prefixes.overlapping(other) == [one]
+
+
+PREFIXES = st.lists(st.sampled_from("ab*"), max_size=4).map(lambda labels: "/" + "/".join(labels))
+
+
+@given(st.sets(PREFIXES), PREFIXES)
+def test_overlaps_of_many_are_those_of_each(many: set[str], one: str) -> None:
+    prefixes = splits.Prefixes()
+    for prefix in many:
+        prefixes.add(prefix)
+
+    def meet(other: str) -> bool:
+        pairs = zip(grammar.labels(one), grammar.labels(other), strict=False)
+        return all(a == b or "*" in (a, b) for a, b in pairs)
+
+    assert prefixes.overlapping(one) == sorted(filter(meet, many))
