@@ -163,7 +163,8 @@ class Dtab(Resource, module="namerd", name="Dtab"):
             `kubeconfig` (a path or the content; kept secret) and `context`.
         :param adopt: replace a table that exists already with other content.
         :param max_weight_step: how many percent a weight may rise at once. The branch that sorts
-            first is the baseline, whose weight may rise at any step: that is the way back.
+            first among those of the state is the baseline, whose weight may rise at any step: that
+            is the way back.
         """
         reached = {key: value for key, value in namerd.items() if value is not None}
         if "kubeconfig" in reached:

@@ -270,7 +270,7 @@ def _wait_until_gone(client: Client, namespace: str, deleted: Table) -> None:
     deadline = Deadline(LAG_SECONDS)
     for _ in deadline.attempts():
         live = client.read(namespace)
-        if live is None or live.version != deleted.version:
+        if live != deleted:
             return
     raise NotServedError(
         f"{client.where} took the deletion of {namespace!r} but serves it after "

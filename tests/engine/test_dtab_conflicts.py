@@ -12,6 +12,7 @@ from tests.harness.faults import (
     Exchange,
     FaultProxy,
     Reply,
+    afterwards,
     altered,
     fault_proxy,
     meanwhile,
@@ -214,6 +215,16 @@ def test_reads_that_never_show_the_write_are_an_error_with_both_tables(
     proxy.lag = 0
     assert stack.up(dtab(proxy.url, 20)) == "update"
     assert stack.up(dtab(proxy.url, 20)) == "same"
+
+
+def test_a_table_that_somebody_makes_after_the_deletion_is_theirs(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
+) -> None:
+    """In memory, its version is that of the deleted one again."""
+    stack.up(dtab(proxy.url, 10))
+    proxy.on("DELETE", DTABS, afterwards(lambda: a_namerd.put("internal", "/theirs=>/x")))
+    stack.destroy()
+    assert a_namerd.get("internal") == "/theirs=>/x"
 
 
 def test_a_table_that_comes_back_after_its_deletion_is_an_error(
