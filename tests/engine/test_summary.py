@@ -58,9 +58,9 @@ def told(its_namerd: Namerd, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         declare(engine, dtab("", 40, namerd={"cluster": "here", "url": url}))
         tell("weight change", "--refresh")
         assert its_namerd.get("internal") == text(10), "a preview writes nothing"
-        declare(engine, dtab("", 40, namerd={"cluster": "there", "url": url}))
-        its_namerd.put("internal", text(10))  # another version: no longer the one of the state
-        tell("replacement")
+        with namerd(folder) as another:
+            declare(engine, dtab("", 40, namerd={"cluster": "there", "url": another.url}))
+            tell("replacement")
         declare(engine, dtab("", 40, namerd={"cluster": "here", "url": url}))
         theirs = f"{BASE_TEXT};/new=>/x;{WORLD}=>1*{V1} & 3*{V2}"
         its_namerd.put("internal", theirs)
