@@ -112,14 +112,10 @@ class Client:
 
         A proxy before it may answer 404 as it does. Raises UnexpectedAnswerError and the like.
         """
+        doing = "asked for the names of its tables"
         answer = self._repeated("GET", "dtabs", headers={"Accept": "application/json"})
-        self._must_be(answer, 200, "asked for the names of its tables")
-        try:
-            names = json.loads(answer.text)
-        except ValueError:
-            names = None
-        if not isinstance(names, list):
-            raise self._unexpected(answer, "asked for the names of its tables")
+        if not isinstance(self._json(answer, doing), list):
+            raise self._unexpected(answer, doing)
 
     def create(self, namespace: str, table: str) -> None:
         """Write a table where none is. Raises ExistsError where one is, RefusedError."""
@@ -180,10 +176,18 @@ class Client:
 
     def _tree(self, path: str, params: Mapping[str, str], doing: str) -> Delegation:
         answer = self._repeated("GET", path, params=params)
+        tree = self._json(answer, doing)
+        try:
+            return delegation.parse(tree)
+        except (RecursionError, delegation.MalformedError):
+            raise self._unexpected(answer, doing) from None
+
+    def _json(self, answer: Answer, doing: str) -> Any:
+        """What was asked for, by content alone: namerd says no content type of a bound tree."""
         self._must_be(answer, 200, doing)
-        try:  # by content alone: namerd says no content type of a bound tree
-            return delegation.parse(json.loads(answer.text))
-        except (ValueError, RecursionError, delegation.MalformedError):
+        try:
+            return json.loads(answer.text)
+        except (ValueError, RecursionError):
             raise self._unexpected(answer, doing) from None
 
     def _repeated(self, method: str, path: str, **what: Any) -> Answer:

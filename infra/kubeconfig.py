@@ -13,6 +13,7 @@ import yaml
 from infra.cluster import ClusterError
 
 _LONGEST_PATH = 200
+"""Characters. What is longer may be base64, or what else holds a key, and is not to be shown."""
 
 _FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
@@ -29,9 +30,7 @@ def load(config: str, context: str) -> str:
     """
     if _is_content(config):
         return _cut_down(config, context, "config kubeconfig", None)
-    if (
-        len(config) > _LONGEST_PATH
-    ):  # which may be base64, or what else holds a key: not to be shown
+    if len(config) > _LONGEST_PATH:
         raise KubeconfigError(
             f"config kubeconfig, {len(config)} characters in one line, is neither a path nor YAML: "
             "give a path, or the content as it is"
