@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import linkerd
+from mesh import linkerd, workload
 
 
 class HttpService(pulumi.ComponentResource):
@@ -62,10 +62,10 @@ def _container(
         "image": image,
         "args": list(args),
         "env": [
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            workload.from_pod("POD_IP", "status.podIP"),
+            workload.from_pod("NODE_NAME", "spec.nodeName"),
             # The node's address, not its name: that needs no DNS record for nodes.
-            {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+            workload.from_pod("HOST_IP", "status.hostIP"),
             {"name": "http_proxy", "value": f"$(HOST_IP):{linkerd.OUTGOING}"},
             *({"name": name, "value": value} for name, value in env.items()),
         ],

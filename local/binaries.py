@@ -1,9 +1,16 @@
-"""The node's own programs, built once from their pinned Go modules (local/build/)."""
+"""The programs built once from pinned Go modules (local/build/): Kubernetes, Pulumi, CoreDNS.
+
+All but two are built by one go.mod, so that a package that several of them import is compiled once.
+The kubernetes plugin and the language host need older releases of Pulumi's own modules; the other
+versions in their go.mod are those of the first.
+"""
 
 import re
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local.cache import built, go_build
+from local.cache import built, go_build, go_env, run
 from local.paths import ROOT
 
 BUILD = ROOT / "local" / "build"
@@ -31,8 +38,64 @@ def module_version(module: Path, dependency: str) -> str:
     return found[1]
 
 
-KUBERNETES_VERSION = module_version(BUILD / "kube", "k8s.io/kubernetes")
-COREDNS_VERSION = module_version(BUILD / "coredns", "github.com/coredns/coredns")
+KUBERNETES_VERSION = module_version(BUILD, "k8s.io/kubernetes")
+COREDNS_VERSION = module_version(BUILD, "github.com/coredns/coredns")
+
+PULUMI = "github.com/pulumi/pulumi"
+ENGINE_VERSION = module_version(BUILD, f"{PULUMI}/pkg/v3")
+
+PLUGIN = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+_PLUGIN_BUILD = BUILD / "kubernetes-plugin"
+PLUGIN_MODULE_VERSION = module_version(_PLUGIN_BUILD, PLUGIN)
+"""Of the kubernetes plugin's module; no release is published as a Go module."""
+
+
+def _build(
+    name: str,
+    packages: Sequence[str],
+    folders: Sequence[str] = (),
+    defines: Mapping[str, str] | None = None,
+) -> Path:
+    """Build packages of the one module; `folders` of it are their sources here."""
+    sources = [BUILD / folder for folder in folders]
+    return go_build(name, BUILD, packages, defines=defines, sources=sources)
+
+
+def pulumi() -> Path:
+    """The folder of Pulumi's CLI and engine, `pulumi`."""
+    stamp = {f"{PULUMI}/sdk/v3/go/common/version.Version": ENGINE_VERSION}
+    return _build("pulumi", [f"{PULUMI}/pkg/v3/cmd/pulumi"], defines=stamp)
+
+
+def kubernetes_plugin() -> Path:
+    """The folder of Pulumi's own kubernetes plugin, as `pulumi plugin install --file` takes it."""
+    program = go_build(
+        "kubernetes-plugin",
+        _PLUGIN_BUILD,
+        ["."],
+        defines={f"{PLUGIN}/pkg/version.Version": PLUGIN_MODULE_VERSION},
+        sources=[_PLUGIN_BUILD, BUILD / "kubernetes-sdk"],
+    )
+
+    def assemble(folder: Path) -> None:
+        (folder / "pulumi-resource-kubernetes").hardlink_to(program / "kubernetes-plugin")
+        # Pulumi's own build embeds it; the module has it as a file.
+        source = module_folder(PLUGIN, _PLUGIN_BUILD) / "cmd" / "pulumi-resource-kubernetes"
+        shutil.copyfile(source / "schema.json", folder / "schema.json")
+
+    return built("pulumi-resource-kubernetes", [program.name], assemble)
+
+
+def module_folder(module: str, build: Path = BUILD) -> Path:
+    """Where Go keeps the source of a module that a build uses."""
+    command = ["go", "list", "-m", "-f", "{{.Dir}}", module]
+    return Path(run(command, cwd=build, **go_env()).strip())
+
+
+def language_host() -> Path:
+    """The folder of Pulumi's host of Python programs, `pulumi-language-python`."""
+    package = f"{PULUMI}/sdk/v3/python/cmd/pulumi-language-python"
+    return go_build("pulumi-language-python", BUILD / "language-python", [package])
 
 
 def kube() -> Path:
@@ -41,11 +104,11 @@ def kube() -> Path:
     All but kubectl are links to one binary. kubectl is a file of its own: it is what people and
     pods start often, and by itself it takes half the memory.
     """
-    programs = go_build(
+    programs = _build(
         "kube",
-        BUILD / "kube",
-        ["./cmd/kube", "k8s.io/kubernetes/cmd/kubectl"],
-        defines=version_stamps(KUBERNETES_VERSION),
+        ["./kube/cmd/kube", "k8s.io/kubernetes/cmd/kubectl"],
+        ["kube"],
+        version_stamps(KUBERNETES_VERSION),
     )
 
     def link(folder: Path) -> None:
@@ -74,14 +137,14 @@ def version_stamps(version: str) -> dict[str, str]:
 
 def coredns() -> Path:
     """The CoreDNS program."""
-    return go_build("coredns", BUILD / "coredns", ["."]) / "coredns"
+    return _build("coredns", ["./coredns"], ["coredns"]) / "coredns"
 
 
 def image_tool() -> Path:
     """The program that builds and pulls image archives (local/build/image/main.go)."""
-    return go_build("image", BUILD / "image", ["."]) / "image"
+    return _build("image", ["./image"], ["image"]) / "image"
 
 
 def pause() -> Path:
     """The program that holds each pod's namespaces (local/build/image/pause/)."""
-    return go_build("pause", BUILD / "image", ["./pause"]) / "pause"
+    return _build("pause", ["./image/pause"], ["image/pause"]) / "pause"

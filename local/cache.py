@@ -83,12 +83,13 @@ def go_build(
     packages: Sequence[str],
     *,
     defines: Mapping[str, str] | None = None,
-    also: Sequence[Path | str] = (),
+    sources: Sequence[Path] | None = None,
 ) -> Path:
     """Build Go packages of `module`, a folder with go.mod and go.sum, as static programs.
 
-    `defines` are string variables set at link time, by their full names. Returns the folder that
-    holds one executable a package. `also` adds to what the cache is keyed by.
+    `defines` are string variables set at link time, by their full names. `sources` are the files
+    and folders that the programs are made of, by default all of the module's. Returns the folder
+    that holds one executable a package.
     """
     ldflags = " ".join(["-s -w", *(f"-X {k}={v}" for k, v in (defines or {}).items())])
 
@@ -106,7 +107,8 @@ def go_build(
                 "set GOPROXY to one that does and try again"
             ) from None
 
-    return built(name, [module, ldflags, *packages, *also], make)
+    inputs = [module] if sources is None else [module / "go.mod", module / "go.sum", *sources]
+    return built(name, [*inputs, ldflags, *packages], make)
 
 
 GO_NEEDED = (1, 25, 11)

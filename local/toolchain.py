@@ -4,22 +4,22 @@ import os
 import shutil
 import stat
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from local import binaries, cache, node
 from local.errors import LocalError
-from local.paths import CACHE, LOCAL, PYTHON, ROOT
+from local.paths import CACHE, LOCAL
 from local.progress import say
 
-ENGINE_VERSION = "v3.259.0"
 KUBERNETES_PLUGIN_VERSION = "v4.34.2"
 """The plugin of the pulumi-kubernetes release in requirements.txt."""
 
 PULUMI_HOME = LOCAL / "pulumi"
 STACKS = LOCAL / "stacks"
 """The folder that is the local stacks' backend."""
-_MODULES = ROOT / "local" / "build"
-_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_BUILT = "built-by-make-up"
+"""In an installed plugin's folder: the name of the build that it came from."""
 
 
 def pulumi() -> Path:
@@ -40,18 +40,9 @@ def _machines_own() -> Path | None:
 
 
 def _built_pulumi() -> Path:
-    engine = cache.go_build(
-        "pulumi",
-        _MODULES / "pulumi",
-        ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
-        defines={f"{_SDK}/go/common/version.Version": ENGINE_VERSION},
-    )
-    host = cache.go_build(
-        "pulumi-language-python",
-        _MODULES / "language-python",
-        [f"{_SDK}/python/cmd/pulumi-language-python"],
-    )
-    wrapper = _MODULES / "pulumi-language-python"
+    engine = binaries.pulumi()
+    host = binaries.language_host()
+    wrapper = binaries.BUILD / "pulumi-language-python"
 
     def assemble(folder: Path) -> None:
         # Hard links or copies: the engine warns about a `pulumi` that is a symbolic link.
@@ -68,10 +59,7 @@ def _built_pulumi() -> Path:
 
 def _python_scripts() -> list[Path]:
     """The small programs that the language host and the engine start Python by."""
-    where = cache.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", _SDK], cwd=_MODULES / "pulumi", **cache.go_env()
-    )
-    sdk = Path(where.strip())
+    sdk = binaries.module_folder(f"{binaries.PULUMI}/sdk/v3")
     return [
         sdk / "python" / "cmd" / "pulumi-language-python-exec",
         sdk / "python" / "dist" / "pulumi-resource-pulumi-python",
@@ -91,7 +79,9 @@ def environment() -> dict[str, str]:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
         # What an `up` made that was killed before it could note it is its own: nobody else is here.
+        # The next `up` applies it once more, over the fields that the API server has filled in.
         "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",
+        "PULUMI_K8S_ENABLE_PATCH_FORCE": "true",
         **_beside_proxies(),
     }
 
@@ -110,15 +100,44 @@ def _beside_proxies() -> dict[str, str]:
     return {"NO_PROXY": entries, "no_proxy": entries}
 
 
-def install_kubernetes_plugin() -> bool:
-    """Install the kubernetes plugin where it is missing; whether it is Pulumi's own."""
-    name = f"resource-kubernetes-{KUBERNETES_PLUGIN_VERSION}"
-    folder = PULUMI_HOME / "plugins" / name
-    cut_short = folder.with_name(f"{name}.partial").exists()  # Pulumi's own mark
-    if (cut_short or not folder.is_dir()) and not _install_published_plugin():
-        say("  Pulumi's kubernetes plugin cannot be fetched: the stand-in takes its place")
-        _install(["--reinstall", "--file", str(_standin_plugin())])
-    return not (folder / "STANDIN").exists()
+@dataclass(frozen=True)
+class Plugin:
+    """The kubernetes plugin that is installed: a folder, and what it is made from."""
+
+    folder: Path
+    origin: str
+
+
+def kubernetes_plugin() -> Plugin:
+    """Install Pulumi's kubernetes plugin where it is missing: the published one, else a build.
+
+    What an earlier release of this project installed in its place is replaced, and so is a build
+    of other sources. Raises LocalError.
+    """
+    folder = PULUMI_HOME / "plugins" / f"resource-kubernetes-{KUBERNETES_PLUGIN_VERSION}"
+    if not _is_whole(folder) and not _install_published_plugin():
+        say("  Pulumi's kubernetes plugin cannot be downloaded: building it from its Go module")
+        _install_built_plugin(folder)
+    elif _is_built(folder) and (folder / _BUILT).read_text() != binaries.kubernetes_plugin().name:
+        _install_built_plugin(folder)
+    return Plugin(folder, _origin(folder))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an installation was completed, and is Pulumi's own code."""
+    cut_short = folder.with_name(f"{folder.name}.partial").exists()  # Pulumi's own mark
+    standin = (folder / "STANDIN").exists()  # earlier releases of this project's mark
+    return folder.is_dir() and not cut_short and not standin
+
+
+def _origin(folder: Path) -> str:
+    if _is_built(folder):
+        return f"built from {binaries.PLUGIN}@{binaries.PLUGIN_MODULE_VERSION}"
+    return f"published, {KUBERNETES_PLUGIN_VERSION}"
+
+
+def _is_built(folder: Path) -> bool:
+    return (folder / _BUILT).exists()
 
 
 def _install_published_plugin() -> bool:
@@ -127,6 +146,12 @@ def _install_published_plugin() -> bool:
     except (LocalError, subprocess.TimeoutExpired):
         return False
     return True
+
+
+def _install_built_plugin(folder: Path) -> None:
+    built = binaries.kubernetes_plugin()
+    _install(["--reinstall", "--file", str(built)])
+    (folder / _BUILT).write_text(built.name)
 
 
 def _install(more: list[str], timeout: float | None = None) -> None:
@@ -142,18 +167,6 @@ def _install(more: list[str], timeout: float | None = None) -> None:
     )
     if done.returncode:
         raise LocalError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
-
-
-def _standin_plugin() -> Path:
-    folder = LOCAL / "plugins" / "kubernetes"
-    folder.mkdir(parents=True, exist_ok=True)
-    program = folder / "pulumi-resource-kubernetes"
-    program.write_text(
-        f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{PYTHON}' -u -m local.standins.kubernetes \"$@\"\n"
-    )
-    program.chmod(0o755)
-    (folder / "STANDIN").write_text("A stand-in for Pulumi's kubernetes plugin.\n")
-    return folder
 
 
 def subprocess_environment() -> dict[str, str]:

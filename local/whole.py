@@ -26,6 +26,7 @@ class Part:
 def build() -> None:
     """Get everything that is built or fetched once, and start nothing. Raises LocalError."""
     toolchain.pulumi()
+    toolchain.kubernetes_plugin()
     debs.unpacked()
     for program in (binaries.kube, binaries.coredns, binaries.pause, binaries.image_tool):
         program()
@@ -40,7 +41,7 @@ def up() -> list[Part]:
     node.check()
     toolchain.pulumi()
     node.up()
-    plugin_is_real = toolchain.install_kubernetes_plugin()
+    plugin = toolchain.kubernetes_plugin()
     provided = images.provide(_configured())
     stack.ensure()
     stack.configure({key: image.name for key, image in provided.items()})
@@ -50,7 +51,7 @@ def up() -> list[Part]:
     return [
         Part("pulumi", _pulumi_origin(), real=True),
         Part("kubernetes", f"upstream {node.KUBERNETES_VERSION}, one node", real=True),
-        Part("kubernetes plugin", _plugin_origin(plugin_is_real), plugin_is_real),
+        Part("kubernetes plugin", plugin.origin, real=True),
         *(
             Part(key.removesuffix("Image"), image.name, image.real)
             for key, image in provided.items()
@@ -76,9 +77,5 @@ def _configured() -> dict[str, str]:
 
 def _pulumi_origin() -> str:
     if toolchain.is_own_pulumi():
-        return f"built from its Go modules, {toolchain.ENGINE_VERSION}"
+        return f"built from its Go modules, {binaries.ENGINE_VERSION}"
     return f"found in {toolchain.pulumi()}"
-
-
-def _plugin_origin(real: bool) -> str:
-    return "Pulumi's own" if real else "local/standins/kubernetes"

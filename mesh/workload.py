@@ -26,8 +26,8 @@ def container(name: str, image: str, ports: Mapping[str, int], admin: int) -> di
             # The image's JDK 8 does not see cgroup v2 limits, so the heap is bounded by hand.
             {"name": "JVM_HEAP_MIN", "value": "64M"},
             {"name": "JVM_HEAP_MAX", "value": "256M"},
-            _from_pod("POD_IP", "status.podIP"),
-            _from_pod("NODE_NAME", "spec.nodeName"),
+            from_pod("POD_IP", "status.podIP"),
+            from_pod("NODE_NAME", "spec.nodeName"),
         ],
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
         "readinessProbe": {
@@ -73,5 +73,8 @@ def pod_template(
     }
 
 
-def _from_pod(name: str, field: str) -> dict[str, Any]:
-    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}
+def from_pod(name: str, field: str) -> dict[str, Any]:
+    """An environment variable that holds a field of the container's own pod."""
+    # The API server fills in an absent `apiVersion`. A `fieldRef` has one owner as a whole, so
+    # another manager's apply of the same manifest would then conflict with the filled-in one.
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}}

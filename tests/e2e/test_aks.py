@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from local import images, stack, toolchain
+from local import images, stack
 from local.paths import KUBECONFIG
 from local.whole import IMAGE_KEYS
 from tests.e2e import local_stack
@@ -56,13 +56,10 @@ def dev(free_node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("dev")
     azure = Azure(folder / "azure")
     azure.folder.mkdir()
-    toolchain.install_kubernetes_plugin()
-    plugins = toolchain.PULUMI_HOME / "plugins"
-    kubernetes = plugins / f"resource-kubernetes-{toolchain.KUBERNETES_PLUGIN_VERSION}"
     given = {cloud.FOLDER: str(azure.folder), cloud.KUBECONFIG: str(KUBECONFIG)}
     with engine.stack(
         folder,
-        {"kubernetes": kubernetes, "azure-native": COMMAND},
+        {"kubernetes": engine.kubernetes_plugin(), "azure-native": COMMAND},
         engine.own_project,
         "dev",
         **given,

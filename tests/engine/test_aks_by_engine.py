@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,15 +13,11 @@ from local.paths import ROOT
 from tests.engine.azure import COMMAND, KUBELOGIN, Azure
 from tests.harness import apiserver
 from tests.harness.apiserver import ApiServer
-from tests.harness.engine import Engine, EngineFailedError, stack
+from tests.harness.engine import Engine, EngineFailedError, kubernetes_plugin, stack
 from tests.standins.azure_native import cloud
 from tests.unit.test_settings import defaults
 
 PROGRAM = Path(__file__).parent / "programs" / "aks.py"
-PLUGINS = {
-    "kubernetes": [sys.executable, "-u", "-m", "local.standins.kubernetes"],
-    "azure-native": COMMAND,
-}
 CLUSTERS = "managedClusters"
 
 
@@ -69,7 +64,8 @@ def trial(tmp_path: Path, api_server: ApiServer) -> Iterator[Trial]:
         cloud.FOLDER: str(azure.folder),
         cloud.KUBECONFIG: str(api_server.kubeconfig),
     }
-    with stack(tmp_path, PLUGINS, **given) as engine:
+    plugins = {"kubernetes": kubernetes_plugin(), "azure-native": COMMAND}
+    with stack(tmp_path, plugins, **given) as engine:
         found = Trial(engine, azure, api_server, f"aks-{uuid.uuid4().hex[:8]}")
         engine.run(PROGRAM, NAME=found.name)
         found.configure()

@@ -1,7 +1,6 @@
 """Destroy when the whole cluster is gone, or cannot be reached for now."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,11 @@ import yaml
 from local.paths import ROOT
 from tests.engine.tables import BASE, BASE_TEXT
 from tests.harness.apiserver import ApiServer
-from tests.harness.engine import EngineFailedError, stack
+from tests.harness.engine import EngineFailedError, kubernetes_plugin, stack
 from tests.harness.namerd import Namerd
 from tests.harness.tunnel import tunnel
 
 PROGRAM = Path(__file__).parent / "programs" / "dtab_on_cluster.py"
-PLUGINS = {"kubernetes": [sys.executable, "-u", "-m", "local.standins.kubernetes"]}
 MESH = "dtab-unreachable"
 
 
@@ -26,7 +24,8 @@ def test_destroy_ends_without_the_cluster_once_one_says_that_it_is_gone(
     api_server.kubectl("create", "namespace", MESH)
     api_server.expose(MESH, "namerd", {"http": int(a_namerd.url.rpartition(":")[2])})
     kubeconfig = yaml.safe_load(api_server.kubeconfig.read_text())
-    with stack(tmp_path, PLUGINS, PYTHONPATH=str(ROOT), LINKERD_CANARY_PATIENCE="0.2") as engine:
+    plugins = {"kubernetes": kubernetes_plugin()}
+    with stack(tmp_path, plugins, PYTHONPATH=str(ROOT), LINKERD_CANARY_PATIENCE="0.2") as engine:
         with tunnel() as way:
             url = f"http://127.0.0.1:{way.server_address[1]}"
             kubeconfig["clusters"][0]["cluster"]["proxy-url"] = url

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +12,10 @@ import pytest
 from local.paths import ROOT
 from mesh import nodes
 from tests.harness.apiserver import ApiServer
-from tests.harness.engine import Engine, EngineFailedError, stack
+from tests.harness.engine import Engine, EngineFailedError, kubernetes_plugin, stack
 from tests.harness.processes import free_port
 
 PROGRAM = Path(__file__).parent / "programs" / "edge.py"
-COMMAND = [sys.executable, "-u", "-m", "local.standins.kubernetes"]
 LABELS = {"app": "l5d"}
 READY = [{"type": "Ready", "status": "True"}]
 
@@ -107,7 +105,7 @@ class TestNodes:
 @pytest.fixture
 def engine(tmp_path: Path, api_server: ApiServer, namespace: str) -> Iterator[Engine]:
     run_linkerd(api_server, namespace, {"10.0.0.9": READY})
-    with stack(tmp_path, {"kubernetes": COMMAND}, PYTHONPATH=str(ROOT)) as engine:
+    with stack(tmp_path, {"kubernetes": kubernetes_plugin()}, PYTHONPATH=str(ROOT)) as engine:
         kubeconfig = api_server.kubeconfig.read_text()
         engine.run(
             PROGRAM,

@@ -1,7 +1,6 @@
-"""Programs of Kubernetes objects through the real engine, with the stand-in as its plugin."""
+"""Programs of Kubernetes objects through the real engine and Pulumi's own kubernetes plugin."""
 
 import json
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.harness.apiserver import ApiServer
-from tests.harness.engine import Engine, EngineFailedError, stack
+from tests.harness.engine import Engine, EngineFailedError, kubernetes_plugin, stack
 from tests.harness.processes import free_port
 
 PROGRAMS = Path(__file__).parent / "programs"
-COMMAND = [sys.executable, "-u", "-m", "local.standins.kubernetes"]
 PASSWORD = "a-very-secret-password"
 IN_BASE64 = "YS12ZXJ5LXNlY3JldC1wYXNzd29yZA"
 
 
 @pytest.fixture
 def engine(tmp_path: Path, api_server: ApiServer) -> Iterator[Engine]:
-    with stack(tmp_path, {"kubernetes": COMMAND}, KUBECONFIG=str(api_server.kubeconfig)) as engine:
+    plugins = {"kubernetes": kubernetes_plugin()}
+    with stack(tmp_path, plugins, KUBECONFIG=str(api_server.kubeconfig)) as engine:
         yield engine
 
 

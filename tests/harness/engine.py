@@ -1,6 +1,6 @@
 """Programs through the real Pulumi engine, each on a stack and a backend of its own.
 
-    with stack(folder, {"kubernetes": [python, "-m", "local.standins.kubernetes"]}) as engine:
+    with stack(folder, {"kubernetes": kubernetes_plugin()}) as engine:
         engine.run(PROGRAMS / "shop.py", WEIGHT="10")
         engine.up()
         assert engine.preview().steps == {"unchanged": 3}
@@ -199,21 +199,33 @@ def stack(
     }
     engine = Engine(programs / "pulumi", project, environment)
     for plugin, given in plugins.items():
-        source = given if isinstance(given, Path) else _plugin(plugin, given, folder)
-        engine._command(
-            *("plugin", "install", "resource", plugin, VERSIONS[plugin], "--file", str(source))
-        )
+        installed = folder / "home" / "plugins" / f"resource-{plugin}-{VERSIONS[plugin]}"
+        if isinstance(given, Path):
+            shutil.copytree(given, installed, copy_function=_link_or_copy)
+        else:
+            _write_plugin(plugin, given, installed)
     engine._command("stack", "init", name)
     yield engine
 
 
-def _plugin(name: str, command: Sequence[str], parent: Path) -> Path:
-    """A folder that the engine installs a plugin from."""
-    folder = parent / f"plugin-{name}"
-    folder.mkdir()
+def kubernetes_plugin() -> Path:
+    """The folder of Pulumi's own kubernetes plugin, as the local stack uses it."""
+    return toolchain.kubernetes_plugin().folder
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """The plugin has 100 MB, and each stack has a home of its own."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:  # on another file system
+        shutil.copy2(source, target)
+
+
+def _write_plugin(name: str, command: Sequence[str], folder: Path) -> None:
+    """Make a folder with a plugin that is this command."""
+    folder.mkdir(parents=True)
     program = folder / f"pulumi-resource-{name}"
     program.write_text(
         f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.join(command)} "$@"\n'
     )
     program.chmod(0o755)
-    return folder

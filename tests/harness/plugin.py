@@ -24,8 +24,8 @@ from pulumi.runtime.proto import (
     provider_pb2_grpc,
 )
 
-from local.standins.kubernetes.values import Object, from_struct, to_struct
 from tests.harness.processes import Process, running
+from tests.standins.azure_native.values import Object, from_struct, to_struct
 
 ANSWER = 300.0
 """Seconds that any one request may take; a plugin that hangs fails its test."""

@@ -85,6 +85,11 @@ def pod(workload: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def of_pod(field: str) -> dict[str, Any]:
+    """The source of an environment variable, with the default that the API server fills in."""
+    return {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}
+
+
 def container(workload: dict[str, Any], name: str) -> dict[str, Any]:
     (found,) = [one for one in pod(workload)["containers"] if one["name"] == name]
     return dict(found)
@@ -187,8 +192,8 @@ def test_linkerd_takes_outgoing_requests_on_each_nodes_own_address(program: Reco
     l5d = container(program.get("DaemonSet", "l5d"), "l5d")
     host_ports = {one["name"]: one.get("hostPort") for one in l5d["ports"]}
     assert host_ports == {"outgoing": 4140, "incoming": None, "external": None, "admin": None}
-    assert env(l5d)["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
-    assert env(l5d)["NODE_NAME"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+    assert env(l5d)["POD_IP"] == of_pod("status.podIP")
+    assert env(l5d)["NODE_NAME"] == of_pod("spec.nodeName")
 
 
 def test_linkerds_config(program: Recorder) -> None:
@@ -300,8 +305,8 @@ def test_the_apps(
     service = container(deployment, "service")
     assert service["args"] == args
     assert env(service).get("TARGET_WORLD") == world
-    assert env(service)["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
-    assert env(service)["HOST_IP"] == {"fieldRef": {"fieldPath": "status.hostIP"}}
+    assert env(service)["POD_IP"] == of_pod("status.podIP")
+    assert env(service)["HOST_IP"] == of_pod("status.hostIP")
     assert env(service)["http_proxy"] == "$(HOST_IP):4140"
     spec = program.get("Service", name)["spec"]
     assert spec["clusterIP"] == "None"

@@ -9,15 +9,22 @@ from typing import Any
 import grpc
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local.standins.kubernetes import diffing, paths
-from local.standins.kubernetes.diffing import Change
-from local.standins.kubernetes.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
-from local.standins.kubernetes.values import UNKNOWN, from_struct, to_struct
-from tests.standins.azure_native import VERSION, credentials, outputs, rules, types
+from tests.standins.azure_native import (
+    VERSION,
+    credentials,
+    differences,
+    outputs,
+    paths,
+    rules,
+    types,
+)
 from tests.standins.azure_native.cloud import Cloud, Object
+from tests.standins.azure_native.differences import Change
 from tests.standins.azure_native.errors import ArmError, ExistsError, ProvisioningError
 from tests.standins.azure_native.kinds import CLUSTER, GROUP, KINDS, ROLE_ASSIGNMENT, Kind
+from tests.standins.azure_native.values import UNKNOWN, from_struct, to_struct
 
 STABLE = ("name", "location")
 """The outputs that a preview of an update takes for known (pulumi-azure-native's own list)."""
@@ -83,7 +90,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         for ignored in request.ignoreChanges:
             path = paths.parsed(ignored)
             new = paths.with_value_of(new, old, path) if path else new
-        changes = diffing.changes(old, new)
+        changes = differences.changes(old, new)
         replaces = sorted({str(path[0]) for path in changes} & set(kind.replaced_by))
         some = provider_pb2.DiffResponse
         return provider_pb2.DiffResponse(
@@ -169,7 +176,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ReadResponse(
             id=request.id,
             properties=to_struct(found),
-            inputs=to_struct(diffing.drifted(inputs, last, found)),
+            inputs=to_struct(differences.drifted(inputs, last, found)),
         )
 
     @told

@@ -9,7 +9,7 @@ from typing import Any
 
 from pulumi import _types
 
-from local.standins.kubernetes.values import UNKNOWN
+from tests.standins.azure_native.values import UNKNOWN
 
 
 def wrong(args: type, inputs: Any, at: str = "") -> Iterator[tuple[str, str]]:

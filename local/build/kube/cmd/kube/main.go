@@ -25,7 +25,7 @@ import (
 	kubeadmutil "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 
-	"linkerd-canary.local/kube/loadbalancer"
+	"linkerd-canary.local/build/kube/loadbalancer"
 )
 
 // Each program starts as the main function of its own command does.

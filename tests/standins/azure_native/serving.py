@@ -6,8 +6,7 @@ import threading
 from concurrent import futures
 
 import grpc
-
-from local.standins.kubernetes.protocol import provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2_grpc
 
 THREADS = 256
 """How many requests are worked on at once; one that waits for a pod holds its thread."""

@@ -1,7 +1,6 @@
 """Where a value is in an object, as a tuple here and as text for the engine."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -40,18 +39,6 @@ def parsed(text: str) -> Path | None:
             steps.append(step["name"] or re.sub(r"\\(.)", r"\1", step["quoted"] or ""))
         at = step.end()
     return tuple(steps)
-
-
-def value_at(value: Any, path: Path) -> Any:
-    """What is at a path, or None."""
-    for step in path:
-        if isinstance(value, Mapping) and isinstance(step, str):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return None
-    return value
 
 
 def with_value_of(value: Any, source: Any, path: Path) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
-from local.standins.kubernetes.paths import Path, value_at
+from tests.standins.azure_native.paths import Path
 
 Object = dict[str, Any]
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - marks a secret on the wire, is none
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 UNKNOWNS = frozenset(
     {
@@ -85,30 +85,3 @@ def _sealed(value: Any, secrets: set[Path]) -> Any:
 
 def _below(paths: set[Path], step: str | int) -> set[Path]:
     return {path[1:] for path in paths if path[0] == step}
-
-
-def has_unknown(value: Any) -> bool:
-    """Whether anything in this value is not known yet."""
-    if isinstance(value, Mapping):
-        return any(has_unknown(v) for v in value.values())
-    if isinstance(value, list):
-        return any(has_unknown(v) for v in value)
-    return bool(value == UNKNOWN)
-
-
-def without_secrets(text: str, plain: Mapping[str, Any], secrets: Iterable[Path]) -> str:
-    """A message in which no secret of this object can be read, should it quote one."""
-    for path in secrets:
-        for word in _words(value_at(plain, path)):
-            text = text.replace(word, "[secret]")
-    return text
-
-
-def _words(value: Any) -> Iterable[str]:
-    """The texts in a value that are long enough to give something away."""
-    if isinstance(value, Mapping):
-        return [word for v in value.values() for word in _words(v)]
-    if isinstance(value, list):
-        return [word for v in value for word in _words(v)]
-    text = str(value)
-    return [text] if len(text) > 3 else []
