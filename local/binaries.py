@@ -48,6 +48,8 @@ PLUGIN = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PLUGIN_BUILD = BUILD / "kubernetes-plugin"
 PLUGIN_MODULE_VERSION = module_version(_PLUGIN_BUILD, PLUGIN)
 """Of the kubernetes plugin's module; no release is published as a Go module."""
+PLUGIN_VERSION = "v4.34.2"
+"""The release of pulumi-kubernetes in requirements.txt, and so the plugin that the engine wants."""
 
 
 def _build(
@@ -73,7 +75,8 @@ def kubernetes_plugin() -> Path:
         "kubernetes-plugin",
         _PLUGIN_BUILD,
         ["."],
-        defines={f"{PLUGIN}/pkg/version.Version": PLUGIN_MODULE_VERSION},
+        # The engine warns of any version older than the SDK's.
+        defines={f"{PLUGIN}/pkg/version.Version": PLUGIN_VERSION.removeprefix("v")},
         sources=[_PLUGIN_BUILD, BUILD / "kubernetes-sdk"],
     )
 

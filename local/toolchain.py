@@ -12,9 +12,6 @@ from local.errors import LocalError
 from local.paths import CACHE, LOCAL
 from local.progress import say
 
-KUBERNETES_PLUGIN_VERSION = "v4.34.2"
-"""The plugin of the pulumi-kubernetes release in requirements.txt."""
-
 PULUMI_HOME = LOCAL / "pulumi"
 STACKS = LOCAL / "stacks"
 """The folder that is the local stacks' backend."""
@@ -114,7 +111,7 @@ def kubernetes_plugin() -> Plugin:
     What an earlier release of this project installed in its place is replaced, and so is a build
     of other sources. Raises LocalError.
     """
-    folder = PULUMI_HOME / "plugins" / f"resource-kubernetes-{KUBERNETES_PLUGIN_VERSION}"
+    folder = PULUMI_HOME / "plugins" / f"resource-kubernetes-{binaries.PLUGIN_VERSION}"
     if not _is_whole(folder) and not _install_published_plugin():
         say("  Pulumi's kubernetes plugin cannot be downloaded: building it from its Go module")
         _install_built_plugin(folder)
@@ -133,7 +130,7 @@ def _is_whole(folder: Path) -> bool:
 def _origin(folder: Path) -> str:
     if _is_built(folder):
         return f"built from {binaries.PLUGIN}@{binaries.PLUGIN_MODULE_VERSION}"
-    return f"published, {KUBERNETES_PLUGIN_VERSION}"
+    return f"published, {binaries.PLUGIN_VERSION}"
 
 
 def _is_built(folder: Path) -> bool:
@@ -155,7 +152,7 @@ def _install_built_plugin(folder: Path) -> None:
 
 
 def _install(more: list[str], timeout: float | None = None) -> None:
-    command = ["pulumi", "plugin", "install", "resource", "kubernetes", KUBERNETES_PLUGIN_VERSION]
+    command = ["pulumi", "plugin", "install", "resource", "kubernetes", binaries.PLUGIN_VERSION]
     done = subprocess.run(
         [*command, *more],
         env=subprocess_environment(),

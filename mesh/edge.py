@@ -48,13 +48,18 @@ def url(
         return exposed.status.apply(lambda status: _of_balancer(namespace, status))
     if exposure == "ClusterIP":
         return pulumi.Output.from_input(f"http://{NAME}.{namespace}.svc.cluster.local")
-    port = exposed.spec.apply(lambda spec: spec["ports"][0]["node_port"])
+    port = exposed.spec.apply(_node_port)
     if node_address:
         return port.apply(lambda number: f"http://{_host(node_address)}:{number}")
     asked = pulumi.Output.all(port, kubeconfig).apply(
         lambda known: _of_node(namespace, labels, *known)
     )
     return pulumi.Output.unsecret(asked)
+
+
+def _node_port(spec: Mapping[str, Any]) -> Any:
+    """The port on every node; a preview does not know it before the service is there."""
+    return spec["ports"][0].get("node_port", pulumi.UNKNOWN)
 
 
 def _of_balancer(namespace: str, status: Mapping[str, Any] | None) -> Any:

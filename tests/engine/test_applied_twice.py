@@ -36,9 +36,11 @@ CONFIGS: dict[str, dict[str, str]] = {
 """Config by what it adds to the objects."""
 
 
-def manifests(config: dict[str, str]) -> list[dict[str, Any]]:
+def manifests(config: dict[str, str], number: int) -> list[dict[str, Any]]:
     """The Kubernetes objects that the program declares, namespaces and definitions first."""
-    made = run_program(config).made
+    # A namespace that has been deleted stays a while, and takes no new objects.
+    own = {"meshNamespace": f"twice-mesh-{number}", "appsNamespace": f"twice-apps-{number}"}
+    made = run_program({**config, **own}).made
     objects = [dict(one.inputs) for one in made if one.typ.startswith("kubernetes:")]
     first = ("Namespace", "CustomResourceDefinition")
     return sorted(objects, key=lambda manifest: manifest["kind"] not in first)
@@ -49,7 +51,7 @@ def test_no_default_of_the_api_servers_makes_a_conflict(
     api_server: ApiServer, added: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "objects.yaml"
-    file.write_text(yaml.safe_dump_all(manifests(CONFIGS[added])))
+    file.write_text(yaml.safe_dump_all(manifests(CONFIGS[added], list(CONFIGS).index(added))))
     assert "Deployment" in file.read_text()
     apply = ("apply", "--server-side", "-f", str(file))
     try:

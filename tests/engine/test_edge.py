@@ -38,18 +38,13 @@ def run_linkerd(api_server: ApiServer, namespace: str, hosts: dict[str, Any]) ->
     for host, conditions in hosts.items():
         status = {"hostIP": host, "hostIPs": [{"ip": host}], "conditions": conditions}
         api_server.set_status("pod", names[host], status, namespace)
+    addresses = [{"ip": "198.51.100.7"}]
     api_server.apply(
         {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "addressType": "IPv4",
-            "metadata": {
-                "name": "l5d-external",
-                "namespace": namespace,
-                "labels": {"kubernetes.io/service-name": "l5d-external"},
-            },
-            "ports": [{"name": "http", "port": 4142}],
-            "endpoints": [{"addresses": ["198.51.100.7"], "conditions": {"ready": True}}],
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"name": "l5d-external", "namespace": namespace},
+            "subsets": [{"addresses": addresses, "ports": [{"name": "http", "port": 4142}]}],
         }
     )
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import yaml
 
-from local import toolchain
+from local import binaries, toolchain
 from local.paths import ROOT, VENV
 
-VERSIONS = {"kubernetes": toolchain.KUBERNETES_PLUGIN_VERSION, "azure-native": "v3.29.0"}
+VERSIONS = {"kubernetes": binaries.PLUGIN_VERSION, "azure-native": "v3.29.0"}
 
 PROJECT = "linkerd-canary"
 

@@ -68,7 +68,7 @@ class Installed:
 
     @property
     def folder(self) -> Path:
-        return self.home / "plugins" / f"resource-kubernetes-{toolchain.KUBERNETES_PLUGIN_VERSION}"
+        return self.home / "plugins" / f"resource-kubernetes-{binaries.PLUGIN_VERSION}"
 
     def install(self, more: list[str], timeout: float | None = None) -> None:
         """What `pulumi plugin install` does."""

@@ -41,5 +41,5 @@ deployment: Any = {
 k8s.apps.v1.Deployment("web", **deployment, opts=inside)
 ports: Any = {"ports": [{"port": 80}]}
 service = k8s.core.v1.Service("web", metadata=metadata, spec=ports, opts=inside)
-pulumi.export("address", service.spec.apply(lambda spec: spec["cluster_ip"]))
+pulumi.export("address", service.spec.apply(lambda spec: spec.get("cluster_ip")))
 pulumi.export("robot", robot.metadata["name"])
