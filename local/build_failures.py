@@ -48,8 +48,8 @@ _CAUSES = (
     ),
     _Cause(
         r"dial tcp|no such host|connection re(fused|set)|i/o timeout|TLS handshake|proxyconnect|"
-        r"unexpected EOF|toolchain not available|reading https?://|Client\.Timeout|stream error|"
-        r"tls: |x509: |Could not resolve host|unable to access",
+        r"[:\"] unexpected EOF$|toolchain not available|reading https?://|Client\.Timeout|"
+        r"stream error|: tls: |: x509: |Could not resolve host|unable to access",
         "a Go module could not be downloaded ({line}); see that the registry of `go env GOPROXY` "
         "answers and try again",
         DownloadError,

@@ -124,12 +124,13 @@ class _Go:
             yield line.rstrip("\n")
 
     def end(self) -> None:
-        """End it and all that it started, if it runs: by itself within seconds, else by force."""
-        for number in (signal.SIGINT, signal.SIGKILL):
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(timeout=5)
+        """End it, should it still run, and all that it started; it may tidy up for some seconds."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def bytes_read(self) -> int:
         """What it and its children have read so far, from files and from the network."""
