@@ -17,6 +17,7 @@ from local.errors import LocalError
 from local.holders import StackInUseError
 from local.paths import KUBECONFIG, LOCAL, ROOT
 from local.progress import activity, say
+from local.signals import handled
 from local.state import State, drop_unreadable
 
 NAME = "local"
@@ -46,26 +47,27 @@ def pulumi(*arguments: str) -> None:
 
 
 def _run_to_its_end(command: list[str]) -> int:
-    """Run a command; an interrupt, which it gets too, does not kill it while it tidies up.
+    """Run a command; a signal that would end this process ends that one first, in good order.
 
     A pulumi that is killed leaves its lock, and what it was about to make, to the next one.
     """
-    with subprocess.Popen(command, cwd=ROOT, env=_environment()) as process:
-        interrupted: BaseException | None = None
-        while True:
-            try:
-                process.wait()
-                break
-            except KeyboardInterrupt as error:  # on a terminal, it has been told as well
-                if interrupted is not None:
-                    process.send_signal(signal.SIGINT)
-                interrupted = error
-            except SystemExit as error:  # by a signal to this process alone
-                process.send_signal(signal.SIGINT)
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
-        return process.returncode
+    told: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _frame: object) -> None:
+        told.append(number)
+        # A terminal's first SIGINT has reached it too, and a second would end it at once.
+        if process is not None and (number != signal.SIGINT or len(told) > 1):
+            process.send_signal(signal.SIGINT)
+
+    with handled(pass_on):
+        process = subprocess.Popen(command, cwd=ROOT, env=_environment())
+        if told and told[0] != signal.SIGINT:
+            process.send_signal(signal.SIGINT)
+        status = process.wait()
+    if told:
+        raise KeyboardInterrupt if told[0] == signal.SIGINT else SystemExit(128 + told[0])
+    return status
 
 
 def ask(*arguments: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from local import binaries, cache, node
 from local.errors import LocalError
 from local.paths import CACHE, LOCAL, PYTHON, ROOT
-from local.progress import say
+from local.progress import activity, say
 
 ENGINE_VERSION = "v3.259.0"
 KUBERNETES_PLUGIN_VERSION = "v4.34.2"
@@ -131,15 +131,16 @@ def _install_published_plugin() -> bool:
 
 def _install(more: list[str], timeout: float | None = None) -> None:
     command = ["pulumi", "plugin", "install", "resource", "kubernetes", KUBERNETES_PLUGIN_VERSION]
-    done = subprocess.run(
-        [*command, *more],
-        env=subprocess_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    with activity("pulumi plugin install resource kubernetes"):
+        done = subprocess.run(
+            [*command, *more],
+            env=subprocess_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
     if done.returncode:
         raise LocalError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
 
