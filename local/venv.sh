@@ -53,6 +53,7 @@ watched() {
 		gone=$(($(date +%s) - began))
 		# Each name==version of the lock file is collected once.
 		line="  … $(grep -c '^Collecting ' "$log" || true) of $(grep -c '^[a-z0-9].*==' "$lock" || true) packages ($gone s)"
+		! grep -q '^Installing collected packages' "$log" || line="  … all packages are here, installing them ($gone s)"
 		if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then
 			[ "$gone" -lt 2 ] || printf '\r\033[K%s' "$line" >&2
 		elif [ $((gone / 60)) -gt "$shown" ]; then
