@@ -52,7 +52,7 @@ watched() {
 	while kill -0 "$running" 2>/dev/null; do
 		gone=$(($(date +%s) - began))
 		# Each name==version of the lock file is collected once.
-		line="  … $(grep -c '^Collecting ' "$log" || true) of $(grep -c '^[a-z0-9].*==' "$lock" || true) packages ($gone s)"
+		line="  … $(grep -c '^Collecting ' "$log" || true) of $(grep '^[a-z0-9].*==' "$lock" | grep -vc win32 || true) packages ($gone s)"
 		! grep -q '^Installing collected packages' "$log" || line="  … all packages are here, installing them ($gone s)"
 		if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then
 			[ "$gone" -lt 2 ] || printf '\r\033[K%s' "$line" >&2
