@@ -329,7 +329,8 @@ def pulumi_at_work(local: Local, tmp_path: Path) -> Iterator[int]:
     program.parent.mkdir()
     shutil.copy2(shutil.which("sleep") or "", program)
     with running([program, "600"], tmp_path / "pulumi.log") as process:
-        wait_until(lambda: b"600" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "it runs")
+        comm = Path(f"/proc/{process.pid}/comm")  # what starts it has its arguments too
+        wait_until(lambda: comm.read_text() == "pulumi\n", "it runs")
         local.lock(local.pulumis_lock(process.pid))
         yield process.pid
 
