@@ -4,7 +4,7 @@ import importlib
 import sys
 
 from local.errors import LocalError
-from local.signals import heed_interrupts
+from local.signals import restore_sigint
 
 BENCHMARKS = ("grammar", "provider", "preview", "stack")
 
@@ -15,7 +15,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"error: no benchmark {unknown[0]!r}: there are {', '.join(BENCHMARKS)}")
         return 2
-    heed_interrupts()
+    restore_sigint()
     try:
         for name in names or BENCHMARKS:
             print(f"\n{name}", flush=True)

@@ -1,13 +1,23 @@
 """The local commands: `python -m local up|down|build|env|status|policies`; `make` runs most."""
 
 import argparse
+import errno
 import shlex
 import sys
 
-from local import node, policies, toolchain, tour, whole
+from local import node, policies, stack, toolchain, tour, whole
 from local.errors import LocalError
-from local.paths import KUBECONFIG
-from local.signals import heed_interrupts
+from local.paths import KUBECONFIG, ensure_home
+from local.signals import exit_on_termination, restore_sigint
+
+ADVICE = {
+    errno.EACCES: "what root has made only root can go on with",
+    errno.EPERM: "what root has made only root can go on with",
+    errno.EROFS: "the clone, the home folder and the cache have to be writable",
+    errno.ENOSPC: "free some space and run it again: it goes on from here",
+    errno.EDQUOT: "free some space and run it again: it goes on from here",
+}
+"""What to do about faults of the file system that can show at any write."""
 
 
 def main() -> int:
@@ -23,15 +33,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=commands)
     command = commands[parser.parse_args().command]
-    heed_interrupts()
+    restore_sigint()
+    exit_on_termination()
+    ensure_home()
     try:
         command()
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except PermissionError as error:
-        said = f"{error.filename}: {error.strerror}; what root has made only root can go on with"
-        print(f"error: {said}", file=sys.stderr)
+    except OSError as error:
+        if error.errno not in ADVICE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}; {ADVICE[error.errno]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; run it again to go on from here", file=sys.stderr)
@@ -40,7 +54,8 @@ def main() -> int:
 
 
 def _up() -> None:
-    tour.show(whole.up())
+    with stack.held():
+        tour.show(whole.up())
 
 
 def _down() -> None:

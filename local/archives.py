@@ -6,6 +6,7 @@ from pathlib import Path
 
 from local import binaries
 from local.cache import built, run
+from local.progress import activity
 
 OWN_REGISTRY = "linkerd-canary.local"
 """Where the names of our own images lie: nowhere, and so never taken for published ones."""
@@ -49,12 +50,9 @@ def pull(name: str, archive: Path) -> None:
     PULL_MINUTES.
     """
     limits = ["-answer", f"{ANSWER_SECONDS}s", "-limit", f"{PULL_MINUTES}m"]
-    done = subprocess.run(
-        [binaries.image_tool(), "pull", *limits, name, archive],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [str(binaries.image_tool()), "pull", *limits, name, str(archive)]
+    with activity(f"pulling {name}"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise PullError(said[-1])

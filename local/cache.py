@@ -7,14 +7,17 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
 
+from local.build_failures import DownloadError
+from local.compiling import compile_programs
 from local.errors import LocalError
 from local.paths import CACHE
-from local.progress import step
+from local.progress import activity, step
 
 
 def key(inputs: Iterable[Path | str]) -> str:
@@ -44,9 +47,7 @@ def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None])
     folder = CACHE / f"{name}-{key(inputs)}"
     if folder.is_dir():
         return folder
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _lock(name):
         if folder.is_dir():
             return folder
         with step(f"building {name} (once; kept in {CACHE})"):
@@ -58,6 +59,23 @@ def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None])
             finally:
                 shutil.rmtree(half_made, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """Keep others from building the same thing; a LocalError where the cache cannot be written."""
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        lock = (CACHE / f".{name}.lock").open("w")
+    except OSError as error:
+        raise LocalError(
+            f"the cache {CACHE} cannot be written ({error.strerror}): set LINKERD_CANARY_CACHE to "
+            "a folder that can"
+        ) from None
+    with lock:
+        with activity(f"waiting for another build of {name}"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(command: Sequence[str | Path], cwd: Path | None = None, **env: str) -> str:
@@ -94,14 +112,16 @@ def go_build(
     ldflags = " ".join(["-s -w", *(f"-X {k}={v}" for k, v in (defines or {}).items())])
 
     def make(folder: Path) -> None:
-        command = ["go", "build", "-trimpath", "-ldflags", ldflags, "-o", f"{folder}/", *packages]
         env, registry = go_env(), _registry()
-        if registry is None or _answers(registry):
-            run(command, cwd=module, **env)
-            return
-        try:  # Go itself would wait for good; what has been downloaded before is enough at times
-            run(command, cwd=module, GOPROXY="off", **env)
-        except LocalError:
+        silent = registry is not None and not _answers(registry)
+        if silent:  # what has been downloaded before is enough at times
+            env["GOPROXY"] = "off"
+        flags = ["-trimpath", "-ldflags", ldflags]
+        try:
+            compile_programs(name, packages, folder, cwd=module, flags=flags, env=env)
+        except DownloadError:
+            if not silent:
+                raise
             raise LocalError(
                 f"{name} cannot be built: the Go module registry {registry} does not answer; "
                 "set GOPROXY to one that does and try again"
@@ -129,7 +149,12 @@ def go_env() -> dict[str, str]:
             "(https://go.dev/doc/install) and put it on PATH"
         )
     toolchain = "local" if version >= GO_NEEDED else "auto"
-    return {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": toolchain}
+    return {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-buildvcs=false",  # and none of the user's own
+        "GOTOOLCHAIN": toolchain,
+        "GOWORK": "off",  # a workspace around the clone is none of its builds'
+    }
 
 
 def _go_version() -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local.cache import built, run
 from local.errors import LocalError
-from local.progress import say
+from local.progress import activity, say
 
 WANTED = ("containerd", "runc", "containernetworking-plugins", "iptables", "nftables")
 
@@ -71,16 +71,20 @@ def _known(packages: tuple[str, ...]) -> bool:
 
 def _update() -> None:
     # A foreign source that fails need not matter: what is missing shows at the download.
-    updated = subprocess.run(
-        ["apt-get", "update", "-q"], capture_output=True, text=True, check=False
-    )
+    with activity("apt-get update"):
+        updated = subprocess.run(
+            ["apt-get", "update", "-q"], capture_output=True, text=True, check=False
+        )
     if updated.returncode:
         say(f"  `apt-get update` had errors: {updated.stderr.strip().splitlines()[-1:]}")
 
 
 def _download(folder: Path) -> None:
     packages = sorted(_needed_by(WANTED) - _needed_by(EVERYWHERE))
-    run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages], cwd=folder)
+    command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages]
+    with activity("apt-get download") as shown:
+        shown.status = lambda: f"{len(list(folder.glob('*.deb')))} of {len(packages)} packages"
+        run(command, cwd=folder)
 
 
 def _needed_by(packages: tuple[str, ...]) -> set[str]:

@@ -2,19 +2,23 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local import toolchain
+from local import holders, toolchain
 from local.errors import LocalError
-from local.node.cgroups import alive
-from local.paths import KUBECONFIG, ROOT
-from local.progress import say
+from local.holders import StackInUseError
+from local.paths import KUBECONFIG, LOCAL, ROOT
+from local.progress import activity, say
+from local.signals import handled
+from local.state import State, drop_unreadable
 
 NAME = "local"
 SETTINGS = ROOT / f"Pulumi.{NAME}.yaml"
@@ -23,23 +27,60 @@ SETTINGS = ROOT / f"Pulumi.{NAME}.yaml"
 PROJECT = "linkerd-canary"
 
 
+STATE = State(toolchain.STACKS, PROJECT, NAME)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Keep the stack for one command; a StackInUseError says who has it already."""
+    with holders.alone(LOCAL / "stack.lock", NAME):
+        _refuse_if_held()
+        yield
+
+
 def pulumi(*arguments: str) -> None:
     """Run a `pulumi` command on the stack and let it speak for itself."""
-    done = subprocess.run(_command(arguments), cwd=ROOT, env=_environment(), check=False)
-    if done.returncode:
+    status = _run_to_its_end(_command(arguments))
+    if status:
+        _refuse_if_held()
         raise LocalError(f"`pulumi {shlex.join(arguments)}` failed: what it said is above")
+
+
+def _run_to_its_end(command: list[str]) -> int:
+    """Run a command; a signal that would end this process ends that one first, in good order.
+
+    A pulumi that is killed leaves its lock, and what it was about to make, to the next one.
+    """
+    told: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _frame: object) -> None:
+        told.append(number)
+        # A terminal's first SIGINT has reached it too, and a second would end it at once.
+        if process is not None and (number != signal.SIGINT or len(told) > 1):
+            process.send_signal(signal.SIGINT)
+
+    with handled(pass_on):
+        process = subprocess.Popen(command, cwd=ROOT, env=_environment())
+        if told and told[0] != signal.SIGINT:
+            process.send_signal(signal.SIGINT)
+        status = process.wait()
+    if told:
+        raise KeyboardInterrupt if told[0] == signal.SIGINT else SystemExit(128 + told[0])
+    return status
 
 
 def ask(*arguments: str) -> str:
     """What a `pulumi` command prints; a LocalError with its complaint if it fails."""
-    done = subprocess.run(
-        _command(arguments),
-        cwd=ROOT,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with activity(f"pulumi {arguments[0]}"):
+        done = subprocess.run(
+            _command(arguments),
+            cwd=ROOT,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise LocalError(f"`pulumi {shlex.join(arguments)}` failed: {done.stderr.strip()}")
     return done.stdout
@@ -54,32 +95,43 @@ def _environment() -> dict[str, str]:
 
 
 def ensure() -> None:
-    """Make the backend's folder and the stack where they are missing, and unlock it if need be."""
-    stacks = toolchain.STACKS
-    stacks.mkdir(parents=True, exist_ok=True)
-    if not (stacks / ".pulumi" / "stacks" / PROJECT / f"{NAME}.json").exists():
+    """Make the backend's folder and the stack where they are missing, or mend them.
+
+    A lock of a process that is gone is released, a state that a full disk cut short replaced.
+    Raises StackInUseError while another process has the stack.
+    """
+    toolchain.STACKS.mkdir(parents=True, exist_ok=True)
+    if dead := _refuse_if_held():
+        say(f"… releasing the stack {NAME}, which a killed pulumi had locked")
+        for lock in dead:
+            lock.unlink(missing_ok=True)
+    home = toolchain.PULUMI_HOME  # what it keeps there is found again
+    drop_unreadable([*home.glob("credentials.json"), *home.glob("workspaces/*.json")])
+    repaired = STATE.repair()
+    if repaired:
+        say(f"… {repaired}")
+    if not STATE.file.exists():
         say(f"… making the stack {NAME}")
         ask("stack", "init", "--no-select")
     ask("stack", "select")
-    _release_dead_locks()
-
-
-def _release_dead_locks() -> None:
-    """Unlock the stack if all who locked it have been killed; the lock of a living one stays."""
-    locks = (toolchain.STACKS / ".pulumi" / "locks").rglob("*")
-    holders = [_holder(lock) for lock in locks if lock.is_file()]
-    if holders and not any(holder is not None and alive(holder) for holder in holders):
-        say(f"… releasing the stack {NAME}, which a killed pulumi had locked")
-        ask("cancel", "--yes")
+    if STATE.has_pending():
         _forget_pending()
 
 
-def _holder(lock: Path) -> int | None:
-    """The process that locked the stack; None if it was killed while it wrote that down."""
-    try:
-        return int(json.loads(lock.read_text())["pid"])
-    except (ValueError, KeyError):
-        return None
+def _refuse_if_held() -> list[Path]:
+    """Raise StackInUseError while somebody has the stack; locks that bind nobody."""
+    dead, living = holders.look(STATE.locks)
+    if living:
+        raise StackInUseError(NAME, living[0])
+    return dead
+
+
+def up() -> None:
+    """Bring the stack up; by what is live, where its state may be older than that."""
+    doubtful = STATE.damaged.exists()
+    pulumi("up", "--yes", "--skip-preview", *(["--refresh"] if doubtful else []))
+    if doubtful:
+        STATE.settle()
 
 
 def _forget_pending() -> None:
@@ -96,11 +148,21 @@ def _forget_pending() -> None:
 
 
 def config() -> dict[str, Any]:
-    """The stack's own config values, by their short keys; the project's defaults are not in it."""
+    """The stack's own config values, by their short keys; the project's defaults are not in it.
+
+    Raises LocalError where the file of settings cannot be read.
+    """
     if not SETTINGS.exists():
         return {}
-    values = (yaml.safe_load(SETTINGS.read_text()) or {}).get("config") or {}
-    return {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
+    try:
+        values = (yaml.safe_load(SETTINGS.read_text()) or {}).get("config") or {}
+        return {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
+    except (ValueError, AttributeError, yaml.YAMLError) as error:
+        why = str(error).splitlines()[0]
+        raise LocalError(
+            f"{SETTINGS} is not a stack's settings ({why}): correct it, or delete it to have the "
+            "defaults again"
+        ) from None
 
 
 def default(key: str) -> Any:

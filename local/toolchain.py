@@ -10,7 +10,7 @@ from pathlib import Path
 from local import binaries, cache, node
 from local.errors import LocalError
 from local.paths import CACHE, LOCAL
-from local.progress import say
+from local.progress import activity, say
 
 PULUMI_HOME = LOCAL / "pulumi"
 STACKS = LOCAL / "stacks"
@@ -153,15 +153,16 @@ def _install_built_plugin(folder: Path) -> None:
 
 def _install(more: list[str], timeout: float | None = None) -> None:
     command = ["pulumi", "plugin", "install", "resource", "kubernetes", binaries.PLUGIN_VERSION]
-    done = subprocess.run(
-        [*command, *more],
-        env=subprocess_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    with activity("pulumi plugin install resource kubernetes"):
+        done = subprocess.run(
+            [*command, *more],
+            env=subprocess_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
     if done.returncode:
         raise LocalError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from local import binaries, debs, images, node, stack, standins, toolchain
 from local.paths import LOCAL
-from local.progress import say, step
+from local.progress import step
 
 IMAGE_KEYS = ("linkerdImage", "namerdImage", "helloworldImage", "kubectlImage")
 """The config keys that name an image."""
@@ -45,9 +45,8 @@ def up() -> list[Part]:
     provided = images.provide(_configured())
     stack.ensure()
     stack.configure({key: image.name for key, image in provided.items()})
-    say("… pulumi up")
-    with step("the stack is brought up"):
-        stack.pulumi("up", "--yes", "--skip-preview")
+    with step("pulumi up", live=False):
+        stack.up()
     return [
         Part("pulumi", _pulumi_origin(), real=True),
         Part("kubernetes", f"upstream {node.KUBERNETES_VERSION}, one node", real=True),
@@ -64,7 +63,7 @@ def _configured() -> dict[str, str]:
 
     What it took the place of is kept beside the node's data.
     """
-    chosen: dict[str, str] = json.loads(CHOSEN.read_text()) if CHOSEN.exists() else {}
+    chosen = _chosen()
     config = stack.config()
     for key in IMAGE_KEYS:
         name = str(config.get(key, stack.default(key)))
@@ -73,6 +72,15 @@ def _configured() -> dict[str, str]:
     CHOSEN.parent.mkdir(exist_ok=True)
     CHOSEN.write_text(json.dumps(chosen))
     return chosen
+
+
+def _chosen() -> dict[str, str]:
+    """What was kept; nothing where a full disk has cut it short: then defaults are looked for."""
+    try:
+        kept = json.loads(CHOSEN.read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _pulumi_origin() -> str:

@@ -8,7 +8,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from local.signals import heed_interrupts
+from local.signals import restore_sigint
 from tests.harness import apiserver
 
 TOGETHER = ("tests/e2e/", "tests/contract/")
@@ -24,7 +24,7 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_configure() -> None:
-    heed_interrupts()
+    restore_sigint()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,25 +11,19 @@ from pathlib import Path
 from local.errors import LocalError
 from local.node import cgroups
 from local.node.identity import ENVIRONMENT, LOGS, STATE
-from local.progress import say
-
-SILENT_SECONDS = 2.0
-"""How long a wait may take before it is named."""
+from local.progress import activity
 
 
 def until(what: str, ready: Callable[[], bool], *, log: str, seconds: float = 120.0) -> None:
     """Wait for a condition; a LocalError names it and the log to read when it stays away."""
-    started = time.monotonic()
-    deadline, said = started + seconds, False
-    while not ready():
-        if cgroups.first_process() is None:
-            raise LocalError(f"the node died while waiting for {what}: {last_words()}")
-        if time.monotonic() > deadline:
-            raise LocalError(f"waited {seconds:.0f} s for {what}; see {LOGS / log}")
-        if not said and time.monotonic() > started + SILENT_SECONDS:
-            say(f"  … waiting for {what}")
-            said = True
-        time.sleep(0.1)
+    deadline = time.monotonic() + seconds
+    with activity(f"waiting for {what}"):
+        while not ready():
+            if cgroups.first_process() is None:
+                raise LocalError(f"the node died while waiting for {what}: {last_words()}")
+            if time.monotonic() > deadline:
+                raise LocalError(f"waited {seconds:.0f} s for {what}; see {LOGS / log}")
+            time.sleep(0.1)
 
 
 def last_words() -> str:

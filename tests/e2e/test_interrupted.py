@@ -7,9 +7,11 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -126,10 +128,13 @@ def test_a_pulumi_at_work_keeps_its_lock(cluster: Cluster) -> None:
     local("up")
     lock = LOCKS / "4d1e5c3a-0000-4000-8000-000000000000.json"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.write_text(json.dumps({"pid": os.getpid(), "username": "root", "hostname": "here"}))
+    mine = {"pid": os.getpid(), "username": "root", "hostname": socket.gethostname()}
+    lock.write_text(json.dumps({**mine, "timestamp": datetime.now(UTC).isoformat()}))
     try:
         said = local("up", status=1)
     finally:
         lock.unlink()
-    assert "locked by 1 lock(s)" in said
+    assert f"(process {os.getpid()}, since " in said
+    assert "is at work on the stack local: wait for it to end and try again" in said
+    assert "locked by" not in said
     assert "releasing" not in said

@@ -151,7 +151,7 @@ def test_an_unreachable_cluster_fails_an_update_and_not_a_preview(
     given = {key: nowhere if value == "nowhere" else value for key, value in options.items()}
     engine.run(PROGRAMS / "one_config_map.py", PROVIDER=json.dumps(given))
     unreachable = f"configured Kubernetes cluster is unreachable: .*{reason}"
-    assert re.search(f"warning: {unreachable}", engine.preview().text)
+    assert engine.preview().steps == {"create": 3}, "it does not notice"
     with pytest.raises(EngineFailedError) as failed:
         engine.up()
     assert re.search(unreachable, failed.value.lines[0])
@@ -176,9 +176,7 @@ def test_renewed_credentials_update_the_provider_alone(
     engine.destroy()
 
 
-def test_an_unready_deployment_fails_and_is_tried_again(
-    engine: Engine, api_server: ApiServer
-) -> None:
+def test_an_unready_deployment_fails_and_is_kept(engine: Engine, api_server: ApiServer) -> None:
     namespace = f"unready-{uuid.uuid4().hex[:8]}"
     api_server.kubectl("create", "namespace", namespace)
     engine.run(PROGRAMS / "impatient.py", NAMESPACE=namespace)
@@ -187,11 +185,11 @@ def test_an_unready_deployment_fails_and_is_tried_again(
         with pytest.raises(EngineFailedError, match="'web' timed out waiting to be Ready"):
             engine.up()
 
-    all_there = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), 1)
-    status = {"observedGeneration": 1, "availableReplicas": 1, **all_there}
-    api_server.set_status("deployment", "web", status, namespace)
-    engine.up()
-    assert engine.up("--expect-no-changes").steps == {"unchanged": 2}
+    made = [each["id"] for each in engine.state()["resources"] if each["custom"]]
+    assert f"{namespace}/web" in made
+    engine.destroy()
+    with pytest.raises(RuntimeError, match="NotFound"):
+        api_server.get("deployment", "web", namespace)
 
 
 def test_yaml_and_custom_resources(engine: Engine, api_server: ApiServer) -> None:

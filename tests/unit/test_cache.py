@@ -119,7 +119,7 @@ def test_a_registry_that_does_not_answer_is_one_line(
         registry = f"http://127.0.0.1:{silent.getsockname()[1]}"
         script = f"""
 case "$2" in GOVERSION) echo go1.26.0;; GOPROXY) echo '{registry},direct';; esac
-[ "$1" = env ] || {{ echo "GOPROXY is $GOPROXY"; exit 1; }}
+[ "$1" = env ] || {{ echo "main.go:3:2: module lookup disabled by GOPROXY=$GOPROXY"; exit 1; }}
 """
         an_only_program("go", script, tmp_path / "bin", monkeypatch)
         monkeypatch.setattr(cache, "REGISTRY_SECONDS", 0.2)
@@ -129,3 +129,25 @@ case "$2" in GOVERSION) echo go1.26.0;; GOPROXY) echo '{registry},direct';; esac
         f"thing cannot be built: the Go module registry {registry} does not answer; set GOPROXY to "
         "one that does and try again"
     )
+
+
+@pytest.mark.parametrize(("taken", "why"), [(".", "File exists"), ("cache", "Not a directory")])
+def test_a_cache_that_cannot_be_written_is_one_line(
+    builds: Path, monkeypatch: pytest.MonkeyPatch, taken: str, why: str
+) -> None:
+    """A file where a folder should be: no right of root's helps against that."""
+    builds.touch()
+    monkeypatch.setattr(cache, "CACHE", builds / taken)
+    with pytest.raises(LocalError) as error:
+        cache.built("thing", ["input"], lambda folder: None)
+    assert str(error.value) == (
+        f"the cache {builds / taken} cannot be written ({why}): set "
+        "LINKERD_CANARY_CACHE to a folder that can"
+    )
+
+
+def test_flags_and_workspaces_of_the_users_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOFLAGS", "-mod=mod")
+    monkeypatch.setenv("GOWORK", "/somewhere/go.work")
+    assert cache.go_env()["GOFLAGS"] == "-buildvcs=false"
+    assert cache.go_env()["GOWORK"] == "off"

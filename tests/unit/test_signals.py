@@ -11,8 +11,8 @@ from local.paths import ROOT
 SHOWN = "import signal; print(int(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))"
 PROGRAM = f"""\
 import subprocess, sys
-from local.signals import heed_interrupts
-heed_interrupts()
+from local.signals import restore_sigint
+restore_sigint()
 subprocess.run([sys.executable, "-c", {SHOWN!r}], check=True)
 """
 
