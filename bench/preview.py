@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import Bound, Ratio, median
-from local import stack, toolchain, whole
+from local import stack, whole
 from local.paths import KUBECONFIG, ROOT
 from tests.engine.azure import COMMAND
 from tests.harness import engine
@@ -120,18 +120,13 @@ def _noting(folder: Path) -> Iterator[Callable[[Callable[[], object]], Cost]]:
         os.environ.update(before)
 
 
-def _kubernetes() -> Path:
-    plugins = toolchain.PULUMI_HOME / "plugins"
-    return plugins / f"resource-kubernetes-{toolchain.KUBERNETES_PLUGIN_VERSION}"
-
-
 @contextmanager
 def _bare(folder: Path, count: int) -> Iterator[Callable[[], object]]:
     """The preview of a program of ConfigMaps that are there."""
     place = folder / "bare"
     place.mkdir()
     given = {"KUBECONFIG": str(KUBECONFIG), "COUNT": str(count)}
-    with engine.stack(place, {"kubernetes": _kubernetes()}, **given) as found:
+    with engine.stack(place, {"kubernetes": engine.kubernetes_plugin()}, **given) as found:
         found.run(PROGRAM)
         found.up()
         try:
@@ -146,7 +141,7 @@ def _aks(folder: Path) -> Iterator[Callable[[], object]]:
     place = folder / "aks"
     (place / "azure").mkdir(parents=True)
     plugins: dict[str, Sequence[str] | Path] = {
-        "kubernetes": _kubernetes(),
+        "kubernetes": engine.kubernetes_plugin(),
         "azure-native": COMMAND,
     }
     given = {cloud.FOLDER: str(place / "azure")}

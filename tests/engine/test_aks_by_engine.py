@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,7 +64,10 @@ def trial(tmp_path: Path, api_server: ApiServer) -> Iterator[Trial]:
         cloud.FOLDER: str(azure.folder),
         cloud.KUBECONFIG: str(api_server.kubeconfig),
     }
-    plugins = {"kubernetes": kubernetes_plugin(), "azure-native": COMMAND}
+    plugins: dict[str, Sequence[str] | Path] = {
+        "kubernetes": kubernetes_plugin(),
+        "azure-native": COMMAND,
+    }
     with stack(tmp_path, plugins, **given) as engine:
         found = Trial(engine, azure, api_server, f"aks-{uuid.uuid4().hex[:8]}")
         engine.run(PROGRAM, NAME=found.name)

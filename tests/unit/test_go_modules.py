@@ -12,8 +12,10 @@ def pinned(folder: str) -> dict[str, str]:
     """What a go.mod selects: the version of each module, after its replacements."""
     text = (BUILD / folder / "go.mod").read_text()
     required, _, replaced = text.partition("\nreplace (")
-    versions = dict(re.findall(r"^(?:require )?\t?(\S+\.\S+) (v\S+)", required, re.M))
-    chosen = dict(re.findall(r"^\t(\S+) => \S+ (v\S+)", replaced, re.M))
+    versions: dict[str, str] = dict(
+        re.findall(r"^(?:require )?\t?(\S+\.\S+) (v\S+)", required, re.M)
+    )
+    chosen: dict[str, str] = dict(re.findall(r"^\t(\S+) => \S+ (v\S+)", replaced, re.M))
     return {module: chosen.get(module, version) for module, version in versions.items()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local import toolchain
+from local import binaries
 from local.paths import ROOT
 from tests.harness.workflows import GITHUB, Step, command, steps, workflows
 
@@ -141,7 +141,7 @@ def test_the_engine_is_the_one_that_the_tests_run() -> None:
         for step in steps()
         if "pulumi/actions@" in str(step.content.get("uses"))
     ]
-    assert f"v{version}" == toolchain.ENGINE_VERSION
+    assert f"v{version}" == binaries.ENGINE_VERSION
 
 
 def run(script: str, **env: str) -> str:
