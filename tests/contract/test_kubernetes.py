@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,8 @@ import pytest
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi, until, weights
 from tests.contract.network import Gate
-from tests.contract.pair import Mesh, outcomes
+from tests.contract.pair import Mesh
 from tests.contract.stand_ins import APPS_NAMESPACE, MESH_NAMESPACE, StandIns
-from tests.contract.talk import Talker
 
 pytestmark = pytest.mark.stand_ins
 
@@ -208,13 +208,16 @@ def versions(world: StandIns) -> Iterator[Versions]:
 
 @pytest.mark.parametrize("gone", ["no pods", "no service"])
 def test_a_version_without_pods_is_dropped_and_the_other_takes_all(
-    world: StandIns, mesh: Mesh, incoming: Talker, versions: Versions, gone: str
+    world: StandIns, mesh: Mesh, versions: Versions, gone: str
 ) -> None:
     """At any weight; /bind hides it, /addr and /delegate show it."""
     first, second = versions.first, versions.second
     split = f"/svc/changing => 99 * /srv/{first} & 1 * /srv/{second}"
-    headers = {"Host": "changing", "l5d-dtab": split}
-    assert len(outcomes(incoming, headers, 20)) >= 1
+
+    def seen(count: int) -> Counter[str]:
+        return mesh.outcomes(split, count, "changing")
+
+    assert len(seen(20)) >= 1
     if gone == "no pods":
         world.endpoints(first, [], 7778)
     else:
@@ -227,19 +230,23 @@ def test_a_version_without_pods_is_dropped_and_the_other_takes_all(
     name = f"/#/io.l5d.k8s/{APPS_NAMESPACE}/http/{first}"
     assert mesh.namerd.addr("internal", name).json == {"type": "neg"}
     assert '"type":"neg"' in mesh.namerd.delegate("internal", f"/srv/{first}").text
-    until(lambda: outcomes(incoming, headers, 20), lambda seen: seen == {second: 20})
-    assert outcomes(incoming, headers, 100) == {second: 100}
+    until(lambda: seen(20), lambda words: words == {second: 20})
+    assert seen(100) == {second: 100}
 
 
 def test_a_version_that_gets_pods_comes_back(
-    world: StandIns, incoming: Talker, versions: Versions
+    world: StandIns, mesh: Mesh, versions: Versions
 ) -> None:
     first, second = versions.first, versions.second
-    headers = {"Host": "changing", "l5d-dtab": f"/svc/changing => /srv/{first} | /srv/{second}"}
+    either = f"/svc/changing => /srv/{first} | /srv/{second}"
+
+    def seen() -> Counter[str]:
+        return mesh.outcomes(either, 5, "changing")
+
     world.endpoints(first, [], 7778)
-    until(lambda: outcomes(incoming, headers, 5), lambda seen: seen == {second: 5})
+    until(seen, lambda words: words == {second: 5})
     world.endpoints(first, [versions.pod], 7778)
-    assert until(lambda: outcomes(incoming, headers, 5), lambda seen: seen == {first: 5})
+    assert until(seen, lambda words: words == {first: 5}) == {first: 5}
 
 
 def test_new_and_removed_pods_are_told_to_those_who_watch(world: StandIns, mesh: Mesh) -> None:
