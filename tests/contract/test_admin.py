@@ -183,9 +183,7 @@ def test_without_control_the_admin_port_still_tells(world: StandIns, program: st
     process.end()
 
 
-def test_a_control_port_on_loopback_is_closed_to_other_pods(
-    world: StandIns, mesh: Mesh, restored: str
-) -> None:
+def test_a_control_port_on_loopback_is_closed_to_other_pods(world: StandIns, mesh: Mesh) -> None:
     """Routing, delegation and the tables' objects go on without it."""
     address, node = world.address(), world.address()
     config = namerd.config(stand_ins.MESH_NAMESPACE)
@@ -197,7 +195,9 @@ def test_a_control_port_on_loopback_is_closed_to_other_pods(
     process = world.start("namerd", world.config(config))
     with pytest.raises(ConnectionRefusedError):
         world.talker(address, port).get("/api/1/dtabs")
-    assert NamerdApi(world.talker("127.0.0.1", port)).read("internal") == restored
+    assert NamerdApi(world.talker("127.0.0.1", port)).read("internal") == mesh.namerd.read(
+        "internal"
+    )
     follower = world.start_linkerd(node, address)
     assert world.talker(node, linkerd.OUTGOING).get("/", {"Host": "world"}).status == 200
     inside = world.talker(address, namerd.ADMIN_PORT)

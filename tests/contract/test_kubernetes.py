@@ -23,7 +23,7 @@ PODS = (f"{stand_ins.NODE}.60", f"{stand_ins.NODE}.61")
 
 
 def dtab_object(world: StandIns, name: str) -> Any:
-    return world.api.get("dtabs.l5d.io", name, MESH_NAMESPACE)
+    return json.loads(world.api.kubectl("get", "--raw", f"/apis/l5d.io/v1alpha1/{DTABS}/{name}"))
 
 
 def kubectl_dentries(world: StandIns, name: str, dentries: list[dict[str, str]]) -> None:
@@ -82,6 +82,26 @@ def test_a_write_by_a_tag_from_before_someone_elses_is_412(
     kubectl_dentries(world, unused, [{"prefix": "/a", "dst": "/theirs"}])
     assert mesh.namerd.ask("PUT", unused, "/a => /ours", If_Match=tag).status == 412
     assert dtab_object(world, unused)["dentries"] == [{"prefix": "/a", "dst": "/theirs"}]
+
+
+def test_a_write_through_namerd_replaces_what_a_direct_one_left_on_the_object(
+    world: StandIns, mesh: Mesh, unused: str
+) -> None:
+    """So whose write is in force can be read off the object."""
+    dentries = [{"prefix": "/a", "dst": "/b"}]
+    metadata = {"name": unused, "namespace": MESH_NAMESPACE, "annotations": {"owner": "a stack"}}
+    kind = {"apiVersion": "l5d.io/v1alpha1", "kind": "DTab"}
+    world.api.apply({**kind, "metadata": metadata, "dentries": dentries})
+    mesh.namerd.read_until(unused, lambda answer: answer.status == 200)
+    before = dtab_object(world, unused)["metadata"]
+    assert before["annotations"]["owner"] == "a stack"
+
+    mesh.namerd.write(unused, "/a => /c")
+    after = dtab_object(world, unused)["metadata"]
+    assert after["uid"] == before["uid"]
+    assert "annotations" not in after
+    writers = {(each["manager"], each["operation"]) for each in after["managedFields"]}
+    assert writers == {("kubectl", "Update")}
 
 
 # Reads come from a watch
