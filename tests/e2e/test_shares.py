@@ -27,7 +27,9 @@ COUNT = 600
 PREFIX = "linkerd-canary"
 OUTGOING = 4140
 
-REQUESTS = re.compile(r"rt/(outgoing|incoming)/client/.*/http/(world-v[12])/requests")
+REQUESTS = re.compile(
+    r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
+)
 """The attempts of a router by the version that it chose, under whatever name they came."""
 
 

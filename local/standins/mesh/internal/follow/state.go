@@ -18,6 +18,7 @@ import (
 // asks any more.
 type record struct {
 	mu    sync.Mutex
+	runs  int   // streams: for a moment a new one and the one before it
 	State state `json:"state"`
 	Poll  poll  `json:"poll"`
 }
@@ -67,11 +68,17 @@ func (r *record) change(f func()) {
 }
 
 func (r *record) start() {
-	r.change(func() { r.State.Running, r.State.LastStartedAt = true, now() })
+	r.change(func() {
+		r.runs++
+		r.State.Running, r.State.LastStartedAt = true, now()
+	})
 }
 
 func (r *record) stop() {
-	r.change(func() { r.State.Running, r.State.LastStoppedAt = false, now() })
+	r.change(func() {
+		r.runs--
+		r.State.Running, r.State.LastStoppedAt = r.runs > 0, now()
+	})
 }
 
 func (r *record) update(value any) {

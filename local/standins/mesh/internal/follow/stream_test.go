@@ -80,7 +80,9 @@ func TestTheRecordTellsWhatIsFollowed(t *testing.T) {
 	var page struct {
 		Bind map[string]map[string]struct {
 			State struct{ Running bool }
-			Poll  struct{ Request struct{ Name, Namespace string } }
+			Poll  struct {
+				Request struct{ Name, Namespace string }
+			}
 		}
 	}
 	if err := json.Unmarshal(answer.Body.Bytes(), &page); err != nil {
