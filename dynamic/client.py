@@ -132,9 +132,22 @@ class Client:
         if answer.status == 404:
             self._must_be_namerds(answer)
             raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
-        if answer.status == 500 and self.read(namespace) is None:  # Kubernetes storage has no 404
-            raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
+        if answer.status == 500:
+            self._refuse_stale(namespace, table, version)
         self._must_be_written(answer, f"change the table {namespace!r}")
+
+    def _refuse_stale(self, namespace: str, table: str, version: str) -> None:
+        """Raise StaleError where a 500 means that the table no longer has that version.
+
+        With Kubernetes storage namerd answers 500 where the table is gone, and where the API server
+        cannot parse the version because another namerd gave it. After any other 500 the version is
+        the same, or the table is the one that was written and the answer to it was lost.
+        """
+        live = self.read(namespace)
+        if live is None:
+            raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
+        if live.version != version and not grammar.same(live.entries, grammar.parse(table)):
+            raise errors.StaleError(f"{self.where} has another version of {namespace!r} by now")
 
     def delete(self, namespace: str) -> bool:
         """Delete a table, whatever is in it; False where there was none."""
@@ -207,6 +220,12 @@ class Client:
             raise errors.RefusedError(f"{self.where} refuses to {doing}: {_short(said)}")
         if answer.status in (502, 503, 504):
             raise self._unavailable(answer)
+        if answer.status == 500 and not answer.body:
+            raise errors.UnexpectedAnswerError(
+                f"{self.where} could not {doing}: 500 with an empty body, as where the API server "
+                "refuses it; look at its log, and grant its service account get, list, watch, "
+                "create, update and delete on dtabs.l5d.io"
+            )
         self._must_be(answer, 204, f"asked to {doing}")
 
     def _must_be(self, answer: Answer, status: int, doing: str) -> None:

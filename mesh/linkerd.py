@@ -17,13 +17,25 @@ PORTS: Mapping[str, int] = {
 }
 LABELS: Mapping[str, str] = {"app": "l5d"}
 
+CHOSEN = "l5d-dst-client"
+"""The header in which a linkerd tells the next one which version it has drawn. It overwrites what a
+caller put there."""
+
+RETRY: Mapping[str, int] = {"baseSeconds": 1, "maxSeconds": 5}
+"""How long linkerd waits before it asks a namerd again that it has lost. By default the waits grow
+from 5 s to 10 min and answers do not reset them, so a new weight could be minutes late."""
+
+WINDOW_FLAG = "-io.buoyant.telemetry.admin.histogramSnapshotInterval=10.seconds"
+"""Latencies are shown for windows of this length instead of a minute."""
+
 
 def config(namespace: str) -> dict[str, Any]:
     """linkerd's config file.
 
-    An app's request enters its own node's linkerd at `outgoing`, goes to the linkerd of the node
-    where the chosen pod is, enters there at `incoming`, and reaches the pod. What comes from
-    outside the cluster enters at `external`.
+    An app's request enters the linkerd of its own node at `outgoing`. That draws a version by the
+    weights and passes the request to the linkerd of a node where the version has pods. There it
+    enters at `incoming`, which draws nothing but follows `outgoing`'s choice (decision 10), and
+    reaches a pod. Requests from outside the cluster enter at `external`.
     """
     api = {"k8sHost": "localhost", "k8sPort": kubectl_proxy.PORT}
     to_the_pods_node = {
@@ -37,6 +49,9 @@ def config(namespace: str) -> dict[str, Any]:
     outgoing = _router("outgoing", namespace, "internal", OUTGOING, [to_the_pods_node])
     outgoing["service"] = {"responseClassifier": {"kind": "io.l5d.http.retryableRead5XX"}}
     incoming = _router("incoming", namespace, "internal", INCOMING, [only_this_node])
+    incoming["identifier"] = {"kind": "io.l5d.header", "header": CHOSEN}
+    # The header holds the name that `outgoing` has bound, behind the prefix of its transformer.
+    incoming["dtab"] = f"/svc/%/io.l5d.k8s.daemonset/{namespace}/incoming/l5d => / ;"
     external = _router("external", namespace, "external", EXTERNAL, [])
     # At the edge nobody may choose his own route: this drops `l5d-dtab` and its kin.
     external["servers"][0]["clearContext"] = True
@@ -58,6 +73,7 @@ def _router(
         "kind": "io.l5d.namerd",
         "dst": f"/$/inet/namerd.{namespace}.svc.cluster.local/{namerd.PORTS['thrift']}",
         "namespace": table,
+        "retry": dict(RETRY),
     }
     if transformers:
         interpreter["transformers"] = list(transformers)
@@ -131,6 +147,7 @@ class Linkerd(pulumi.ComponentResource):
 
 def _container(image: str) -> dict[str, Any]:
     container = workload.container("l5d", image, PORTS, ADMIN)
+    container["args"] = [WINDOW_FLAG, *container["args"]]
     for port in container["ports"]:
         if port["containerPort"] == OUTGOING:
             # On every node's own address, so that an app reaches the linkerd beside it.

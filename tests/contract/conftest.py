@@ -163,3 +163,11 @@ def unused(request: pytest.FixtureRequest) -> Iterator[str]:
     uses = [each for each in ("namerd", "in_memory_namerd") if each in request.fixturenames]
     api = request.getfixturevalue(uses[0]) if uses else request.getfixturevalue("mesh").namerd
     api.forget(name)
+
+
+@pytest.fixture
+def restored(mesh: Mesh) -> Iterator[str]:
+    """The table `internal`, put back after the test."""
+    before = mesh.namerd.read("internal")
+    yield before
+    mesh.namerd.write("internal", before)

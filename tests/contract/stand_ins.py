@@ -117,12 +117,19 @@ class StandIns:
             each["ip"] = address
         return self.start("namerd", self.config({**config, **changes}))
 
-    def start_linkerd(self, address: str = L5D, namerd_address: str = NAMERD) -> Process:
-        """linkerd with the program's config file, but for where it serves and finds namerd."""
+    def start_linkerd(
+        self,
+        address: str = L5D,
+        namerd_address: str = NAMERD,
+        config: Mapping[str, Any] | None = None,
+    ) -> Process:
+        """linkerd as the program starts it, but for where it serves and finds namerd.
+
+        Or with another config, such as a changed `linkerd_config`.
+        """
+        content = config or linkerd_config(address, namerd_address)
         return self.start(
-            "linkerd",
-            self.config(linkerd_config(address, namerd_address)),
-            env={"POD_IP": address},
+            "linkerd", linkerd.WINDOW_FLAG, self.config(content), env={"POD_IP": address}
         )
 
     def start_pod(self, address: str, port: int, *arguments: str, **env: str) -> Process:
@@ -159,9 +166,14 @@ class StandIns:
         self.api.kubectl("delete", "endpoints", service, "--namespace", APPS_NAMESPACE)
 
 
-def linkerd_config(address: str, namerd_address: str) -> dict[str, Any]:
-    """The program's config of linkerd for one node of the test's network."""
-    config = linkerd.config(MESH_NAMESPACE)
+def linkerd_config(
+    address: str, namerd_address: str = NAMERD, namespace: str = MESH_NAMESPACE
+) -> dict[str, Any]:
+    """The program's config of linkerd for one node of the test's network.
+
+    In `namespace` are the endpoints of the service `l5d`, which tell the linkerds of all nodes.
+    """
+    config = linkerd.config(namespace)
     config["admin"]["ip"] = address
     for router in config["routers"]:
         router["interpreter"]["dst"] = f"/$/inet/{namerd_address}/{namerd.PORTS['thrift']}"

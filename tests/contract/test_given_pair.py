@@ -11,9 +11,6 @@ from tests.contract.stand_ins import StandIns
 
 pytestmark = pytest.mark.stand_ins
 
-TOO_SLOW = "not latencies"
-"""The test of latencies waits for a minute, and runs in this suite anyhow."""
-
 
 def test_the_suite_takes_addresses_of_any_pair(world: StandIns) -> None:
     ports = {
@@ -26,7 +23,7 @@ def test_the_suite_takes_addresses_of_any_pair(world: StandIns) -> None:
         f"--apps-namespace={stand_ins.APPS_NAMESPACE}",
         f"--mesh-namespace={stand_ins.MESH_NAMESPACE}",
     ]
-    command = [sys.executable, "-m", "pytest", "tests/contract", "-q", "-k", TOO_SLOW]
+    command = [sys.executable, "-m", "pytest", "tests/contract", "-q"]
     done = subprocess.run(
         [*command, *addresses, *names],
         cwd=ROOT,

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,8 @@ import pytest
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi, until, weights
 from tests.contract.network import Gate
-from tests.contract.pair import Mesh, outcomes
+from tests.contract.pair import Mesh
 from tests.contract.stand_ins import APPS_NAMESPACE, MESH_NAMESPACE, StandIns
-from tests.contract.talk import Talker
 
 pytestmark = pytest.mark.stand_ins
 
@@ -23,7 +23,7 @@ PODS = (f"{stand_ins.NODE}.60", f"{stand_ins.NODE}.61")
 
 
 def dtab_object(world: StandIns, name: str) -> Any:
-    return world.api.get("dtabs.l5d.io", name, MESH_NAMESPACE)
+    return json.loads(world.api.kubectl("get", "--raw", f"/apis/l5d.io/v1alpha1/{DTABS}/{name}"))
 
 
 def kubectl_dentries(world: StandIns, name: str, dentries: list[dict[str, str]]) -> None:
@@ -82,6 +82,26 @@ def test_a_write_by_a_tag_from_before_someone_elses_is_412(
     kubectl_dentries(world, unused, [{"prefix": "/a", "dst": "/theirs"}])
     assert mesh.namerd.ask("PUT", unused, "/a => /ours", If_Match=tag).status == 412
     assert dtab_object(world, unused)["dentries"] == [{"prefix": "/a", "dst": "/theirs"}]
+
+
+def test_a_write_through_namerd_replaces_what_a_direct_one_left_on_the_object(
+    world: StandIns, mesh: Mesh, unused: str
+) -> None:
+    """So whose write is in force can be read off the object."""
+    dentries = [{"prefix": "/a", "dst": "/b"}]
+    metadata = {"name": unused, "namespace": MESH_NAMESPACE, "annotations": {"owner": "a stack"}}
+    kind = {"apiVersion": "l5d.io/v1alpha1", "kind": "DTab"}
+    world.api.apply({**kind, "metadata": metadata, "dentries": dentries})
+    mesh.namerd.read_until(unused, lambda answer: answer.status == 200)
+    before = dtab_object(world, unused)["metadata"]
+    assert before["annotations"]["owner"] == "a stack"
+
+    mesh.namerd.write(unused, "/a => /c")
+    after = dtab_object(world, unused)["metadata"]
+    assert after["uid"] == before["uid"]
+    assert "annotations" not in after
+    writers = {(each["manager"], each["operation"]) for each in after["managedFields"]}
+    assert writers == {("kubectl", "Update")}
 
 
 # Reads come from a watch
@@ -208,13 +228,16 @@ def versions(world: StandIns) -> Iterator[Versions]:
 
 @pytest.mark.parametrize("gone", ["no pods", "no service"])
 def test_a_version_without_pods_is_dropped_and_the_other_takes_all(
-    world: StandIns, mesh: Mesh, incoming: Talker, versions: Versions, gone: str
+    world: StandIns, mesh: Mesh, versions: Versions, gone: str
 ) -> None:
     """At any weight; /bind hides it, /addr and /delegate show it."""
     first, second = versions.first, versions.second
     split = f"/svc/changing => 99 * /srv/{first} & 1 * /srv/{second}"
-    headers = {"Host": "changing", "l5d-dtab": split}
-    assert len(outcomes(incoming, headers, 20)) >= 1
+
+    def seen(count: int) -> Counter[str]:
+        return mesh.outcomes(split, count, "changing")
+
+    assert len(seen(20)) >= 1
     if gone == "no pods":
         world.endpoints(first, [], 7778)
     else:
@@ -227,19 +250,23 @@ def test_a_version_without_pods_is_dropped_and_the_other_takes_all(
     name = f"/#/io.l5d.k8s/{APPS_NAMESPACE}/http/{first}"
     assert mesh.namerd.addr("internal", name).json == {"type": "neg"}
     assert '"type":"neg"' in mesh.namerd.delegate("internal", f"/srv/{first}").text
-    until(lambda: outcomes(incoming, headers, 20), lambda seen: seen == {second: 20})
-    assert outcomes(incoming, headers, 100) == {second: 100}
+    until(lambda: seen(20), lambda words: words == {second: 20})
+    assert seen(100) == {second: 100}
 
 
 def test_a_version_that_gets_pods_comes_back(
-    world: StandIns, incoming: Talker, versions: Versions
+    world: StandIns, mesh: Mesh, versions: Versions
 ) -> None:
     first, second = versions.first, versions.second
-    headers = {"Host": "changing", "l5d-dtab": f"/svc/changing => /srv/{first} | /srv/{second}"}
+    either = f"/svc/changing => /srv/{first} | /srv/{second}"
+
+    def seen() -> Counter[str]:
+        return mesh.outcomes(either, 5, "changing")
+
     world.endpoints(first, [], 7778)
-    until(lambda: outcomes(incoming, headers, 5), lambda seen: seen == {second: 5})
+    until(seen, lambda words: words == {second: 5})
     world.endpoints(first, [versions.pod], 7778)
-    assert until(lambda: outcomes(incoming, headers, 5), lambda seen: seen == {first: 5})
+    assert until(seen, lambda words: words == {first: 5}) == {first: 5}
 
 
 def test_new_and_removed_pods_are_told_to_those_who_watch(world: StandIns, mesh: Mesh) -> None:

@@ -5,13 +5,19 @@ from collections.abc import Mapping
 
 from tests.contract.namerd_api import until
 from tests.contract.pair import Mesh
+from tests.contract.talk import Talker
 
 Metrics = Mapping[str, float]
 
 
 def metrics(mesh: Mesh) -> Metrics:
     """Each line of what Prometheus is shown, by its name with labels."""
-    answer = mesh.admin.get("/admin/metrics/prometheus")
+    return metrics_of(mesh.admin)
+
+
+def metrics_of(admin: Talker) -> Metrics:
+    """The same of any linkerd's admin port."""
+    answer = admin.get("/admin/metrics/prometheus")
     assert answer.status == 200
     lines = [line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
@@ -19,8 +25,7 @@ def metrics(mesh: Mesh) -> Metrics:
 
 def client(mesh: Mesh, version: str, service: str = "svc/world") -> str:
     """The labels of the outgoing router's way to a version of world."""
-    name = f"%/io.l5d.k8s.daemonset/{mesh.own}/incoming/l5d/#/io.l5d.k8s/{mesh.apps}/http/{version}"
-    return f'{{rt="outgoing", client="{name}", service="{service}"}}'
+    return f'{{rt="outgoing", client="{mesh.client(version)}", service="{service}"}}'
 
 
 def added(before: Metrics, after: Metrics, name: str) -> float:
@@ -88,10 +93,7 @@ def test_names_hold_colons_and_labels_are_set_off_by_comma_and_space(mesh: Mesh)
 def test_json_has_the_same_counters_under_paths(mesh: Mesh) -> None:
     mesh.ask("world", "/host/world => /srv/world-v1")
     counters = mesh.admin.get("/admin/metrics.json").json
-    path = (
-        f"rt/outgoing/client/%/io.l5d.k8s.daemonset/{mesh.own}/incoming/l5d/#/io.l5d.k8s/"
-        f"{mesh.apps}/http/world-v1/service/svc/world/requests"
-    )
+    path = f"rt/outgoing/client/{mesh.client('world-v1')}/service/svc/world/requests"
     shown = metrics(mesh)[f"rt:client:service:requests{client(mesh, 'world-v1')}"]
     assert counters[path] == shown
 
@@ -105,9 +107,12 @@ def test_the_first_page_says_whose_admin_it_is(mesh: Mesh) -> None:
 
 
 def test_latencies_are_shown_for_the_last_window(mesh: Mesh, unused: str) -> None:
-    """Not for all time: so nothing is shown before a window of a minute is over."""
+    """Not for all time: nothing is shown before a window is over, and that of a name that is not
+    asked for any more is gone with the next one."""
     quantile = client(mesh, "world-v1", f"svc/{unused}").replace("}", ', quantile="0.99"}')
     name = f"rt:client:service:request_latency_ms{quantile}"
     mesh.ask(unused, f"/svc/{unused} => /srv/world-v1")
     shown = until(lambda: metrics(mesh), lambda found: name in found, seconds=100, pause=0.5)
     assert shown[name] >= 0
+    until(lambda: name in metrics(mesh), lambda there: not there, seconds=100, pause=0.5)
+    assert name not in metrics(mesh)

@@ -74,6 +74,8 @@ def at(config: Any, *keys: str | int) -> Any:
         ("linkerd", ("telemetry", 0), "telemetry[0]: "),
         ("linkerd", ("routers", 0), "routers[0]: "),
         ("linkerd", ("routers", 0, "interpreter"), "routers[0].interpreter: "),
+        ("linkerd", ("routers", 0, "interpreter", "retry"), "routers[0].interpreter.retry: "),
+        ("linkerd", ("routers", 1, "identifier"), "routers[1].identifier: "),
         (
             "linkerd",
             ("routers", 0, "interpreter", "transformers", 0),
@@ -112,6 +114,24 @@ def test_an_unknown_key_at_any_level_is_refused(
         ("linkerd", ("routers", 0, "dtab"), "/a = /b", "routers[0]: dtab: '>' expected"),
         ("linkerd", ("routers", 0, "interpreter", "dst"), "/srv/namerd", "dst must be /$/inet/"),
         ("linkerd", ("routers", 0, "interpreter"), None, "interpreter is missing"),
+        (
+            "linkerd",
+            ("routers", 1, "identifier", "kind"),
+            "io.l5d.path",
+            "is not one of io.l5d.hea",
+        ),
+        (
+            "linkerd",
+            ("routers", 2, "interpreter", "retry"),
+            {"baseSeconds": 9, "maxSeconds": 5},
+            "retry: illegal retry values: baseSeconds=9 maxSeconds=5",
+        ),
+        (
+            "linkerd",
+            ("routers", 2, "interpreter", "retry"),
+            {"maxSeconds": 5},
+            "retry: illegal retry values: baseSeconds=0 maxSeconds=5",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(
@@ -139,6 +159,22 @@ def test_a_missing_file_is_refused() -> None:
 def test_other_arguments_than_one_file_are_refused(arguments: list[str]) -> None:
     done = run("namerd", *arguments)
     assert (done.returncode, done.stderr) == (64, "usage: namerd CONFIG_FILE\n")
+
+
+WINDOW = linkerd.WINDOW_FLAG.partition("=")[0]
+
+
+def test_a_flag_that_is_not_known_is_refused() -> None:
+    done = run("linkerd", "-no.such.flag=1", "config.json")
+    assert (done.returncode, done.stderr) == (64, "usage: linkerd CONFIG_FILE\n")
+
+
+@pytest.mark.parametrize("value", ["", "ten", "10", "10s", "0.seconds"])
+def test_a_window_that_is_no_duration_is_refused(value: str) -> None:
+    done = run("linkerd", f"{WINDOW}={value}", "config.json")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'linkerd: flag {WINDOW}: "{value}" ')
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_localnode_transformer_needs_the_pods_address(tmp_path: Path) -> None:
@@ -254,7 +290,7 @@ class HeldPod:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_linkerd_after_the_requests_under_way(
-    world: StandIns, tmp_path: Path, number: signal.Signals
+    world: StandIns, mesh: Mesh, tmp_path: Path, number: signal.Signals
 ) -> None:
     address, node = world.address(), world.address()
     pod = HeldPod(world.network.run(lambda: socket.create_server((address, 7778))))
@@ -267,7 +303,7 @@ def test_a_signal_ends_linkerd_after_the_requests_under_way(
     assert until(log.read_text, lambda text: "is ready" in text).endswith("is ready\n")
     router = world.talker(node, 4141)
     connection = router.connection(60)
-    connection.request("GET", "/", headers={"Host": "held"})
+    connection.request("GET", "/", headers=dict(mesh.chosen("held")))
     assert pod.asked.wait(60)
     process.send_signal(number)
     until(lambda: _refuses(router), bool)

@@ -12,7 +12,7 @@ import pytest
 from tests.contract import stand_ins
 from tests.contract.echo import echo
 from tests.contract.namerd_api import until
-from tests.contract.pair import Mesh
+from tests.contract.pair import Mesh, outcomes
 from tests.contract.stand_ins import APPS_NAMESPACE, MESH_NAMESPACE, StandIns
 from tests.contract.talk import Answer, Talker
 
@@ -38,17 +38,17 @@ def told(answer: Answer) -> dict[str, list[str]]:
     return headers
 
 
-def test_the_pod_is_told_what_it_was_called_and_bound_to(incoming: Talker) -> None:
-    headers = told(incoming.get("/", {"Host": "echo"}))
-    assert headers["l5d-dst-service"] == ["/svc/echo"]
+def test_the_pod_is_told_what_it_was_called_and_bound_to(mesh: Mesh) -> None:
+    """The linkerd before the pod was called by what the first one had chosen."""
+    headers = told(mesh.linkerd.get("/", {"Host": "echo"}))
+    assert headers["l5d-dst-service"] == [f"/svc/{mesh.client('echo')}"]
     local = f"/%/io.l5d.k8s.localnode/{stand_ins.L5D}"
     assert headers["l5d-dst-client"] == [local + CLIENT_ID]
     assert "l5d-dst-residual" not in headers
 
 
-def test_the_pod_is_told_what_its_name_had_left_over(incoming: Talker) -> None:
-    override = {"l5d-dtab": "/svc/longer => /srv/echo/and/more"}
-    headers = told(incoming.get("/", {"Host": "longer", **override}))
+def test_the_pod_is_told_what_its_name_had_left_over(mesh: Mesh, incoming: Talker) -> None:
+    headers = told(incoming.get("/", mesh.chosen("echo/and/more")))
     assert headers["l5d-dst-residual"] == ["/and/more"]
 
 
@@ -140,9 +140,9 @@ def test_ids_lead_from_a_request_to_what_it_causes(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize(("status", "success"), [(200, "1.0"), (404, "1.0"), (503, "0.0")])
 def test_answers_are_classified_by_their_status(
-    incoming: Talker, status: int, success: str
+    mesh: Mesh, incoming: Talker, status: int, success: str
 ) -> None:
-    answer = incoming.get(f"/status/{status}", {"Host": "echo"})
+    answer = incoming.get(f"/status/{status}", mesh.chosen("echo"))
     assert (answer.status, answer.headers["l5d-success-class"]) == (status, success)
     assert "l5d-err" not in answer.headers
 
@@ -150,8 +150,8 @@ def test_answers_are_classified_by_their_status(
 # Linkerd's own answers
 
 
-def test_a_request_without_a_host_is_400(incoming: Talker) -> None:
-    connection = incoming.connection(30)
+def test_a_request_without_a_host_is_400(mesh: Mesh) -> None:
+    connection = mesh.linkerd.connection(30)
     connection._http_vsn_str, connection._http_vsn = "HTTP/1.0", 10  # type: ignore[attr-defined]
     connection.putrequest("GET", "/", skip_host=True)
     connection.endheaders()
@@ -162,30 +162,31 @@ def test_a_request_without_a_host_is_400(incoming: Talker) -> None:
     assert text.endswith("/ Host header is absent")
 
 
-def test_a_dead_endpoint_is_502_and_named(world: StandIns, incoming: Talker) -> None:
+def test_a_dead_endpoint_is_502_and_named(world: StandIns, mesh: Mesh, incoming: Talker) -> None:
     world.endpoints("dead", [f"{stand_ins.NODE}.99"], 7778)
-    answer = incoming.get("/", {"Host": "dead"})
+    answer = incoming.get("/", mesh.chosen("dead"))
     assert answer.status == 502
     assert answer.text.startswith(
-        f"Unable to establish connection to {stand_ins.NODE}.99:7778.\n\nservice name: /svc/dead\n"
+        f"Unable to establish connection to {stand_ins.NODE}.99:7778.\n\n"
+        f"service name: /svc/{mesh.client('dead')}\n"
     )
 
 
 def test_a_dead_endpoint_is_passed_over_while_another_lives(
-    world: StandIns, incoming: Talker
+    world: StandIns, mesh: Mesh, incoming: Talker
 ) -> None:
     world.endpoints("half-dead", [f"{stand_ins.NODE}.99", ECHO], 7779)
     with incoming.keep() as conversation:
         for _ in range(50):
-            assert conversation.ask("GET", "/", {"Host": "half-dead"}).status == 200
+            assert conversation.ask("GET", "/", mesh.chosen("half-dead")).status == 200
 
 
-def test_an_endpoint_that_hangs_up_is_502(world: StandIns, incoming: Talker) -> None:
+def test_an_endpoint_that_hangs_up_is_502(world: StandIns, mesh: Mesh, incoming: Talker) -> None:
     address = f"{stand_ins.NODE}.98"
     listener = world.network.run(lambda: socket.create_server((address, 7778)))
     threading.Thread(target=_hang_up, args=(listener,), daemon=True).start()
     world.endpoints("hangs-up", [address], 7778)
-    assert incoming.ask("POST", "/", {"Host": "hangs-up"}, "x").status == 502
+    assert incoming.ask("POST", "/", mesh.chosen("hangs-up"), "x").status == 502
     listener.close()
 
 
@@ -257,7 +258,43 @@ def test_a_request_goes_to_the_linkerd_of_the_pods_node(world: StandIns, mesh: M
 
 
 def test_a_pod_of_another_node_is_not_reached_by_the_entrance_for_this_one(
-    world: StandIns, incoming: Talker
+    world: StandIns, mesh: Mesh, incoming: Talker
 ) -> None:
     world.endpoints("far", [f"{stand_ins.OTHER_NODE}.77"], 7778)
-    assert incoming.get("/", {"Host": "far"}).status == 502
+    answer = incoming.get("/", mesh.chosen("far"))
+    assert answer.status == 502
+    assert answer.text.startswith("Unable to route request!")
+
+
+# What the first linkerd tells the second
+
+
+def test_a_choice_that_the_caller_made_up_is_overwritten(mesh: Mesh) -> None:
+    forged = {
+        "Host": "world",
+        "l5d-dtab": "/host/world => /srv/world-v1",
+        **mesh.chosen("world-v2"),
+    }
+    assert outcomes(mesh.linkerd, forged, 60) == {"world": 60}
+
+
+def test_without_a_choice_the_second_linkerd_refuses(incoming: Talker) -> None:
+    for headers in ({"Host": "echo"}, {"Host": "echo", "l5d-dtab": "/svc/echo => /srv/echo"}):
+        answer = incoming.get("/", headers)
+        assert answer.status == 400
+        assert answer.text.startswith("Unknown destination: Request(")
+        assert answer.text.endswith(" / l5d-dst-client header is absent")
+
+
+def test_whoever_reaches_the_second_linkerd_may_choose(mesh: Mesh, incoming: Talker) -> None:
+    """So port 4141 is no boundary: it is kept inside the cluster."""
+    for version, text in (("world-v1", "world"), ("world-v2", "worldv2")):
+        assert outcomes(incoming, mesh.chosen(version), 20) == {text: 20}
+
+
+def test_a_choice_without_the_transformers_prefix_leads_nowhere(
+    mesh: Mesh, incoming: Talker
+) -> None:
+    bare = {"l5d-dst-client": f"/#/io.l5d.k8s/{mesh.apps}/http/world-v1"}
+    assert incoming.get("/", bare).status == 502
+    assert incoming.get("/", {"l5d-dst-client": "no path"}).status == 502

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.contract.pair import Mesh, assert_share, outcomes
-from tests.contract.talk import Talker
+from tests.contract.pair import Mesh, assert_share
 
 IP = r"\(\d+\.\d+\.\d+\.\d+\)"
 V1, V2 = "world", "worldv2"
@@ -67,19 +66,17 @@ def test_a_failing_or_negative_branch_is_ignored(mesh: Mesh, branch: str) -> Non
     assert mesh.outcomes(world(f"9 * {branch} & 1 * /srv/world-v1"), 300) == {V1: 300}
 
 
-def test_at_least_the_share_of_an_empty_branch_fails(mesh: Mesh) -> None:
-    """More than its share: both linkerds on the way draw."""
-    seen = mesh.outcomes(world("1 * $ & 1 * /srv/world-v1"), 600)
-    assert seen["502"] + seen[V1] == 600
-    assert_share(min(seen["502"], 300), 600, 0.5)
-
-
-@pytest.mark.stand_ins
-def test_the_share_of_an_empty_branch_fails(mesh: Mesh, incoming: Talker) -> None:
-    headers = {"Host": "world", "l5d-dtab": world("1 * $ & 3 * /srv/world-v1")}
-    seen = outcomes(incoming, headers, 800)
+def test_the_share_of_an_empty_branch_fails(mesh: Mesh) -> None:
+    seen = mesh.outcomes(world("1 * $ & 3 * /srv/world-v1"), 800)
     assert_share(seen["502"], 800, 0.25)
     assert seen["502"] + seen[V1] == 800
+
+
+@pytest.mark.parametrize("prefix", ["/host/world", "/svc/world"])
+def test_a_split_that_a_request_brings_along_is_drawn_once(mesh: Mesh, prefix: str) -> None:
+    seen = mesh.outcomes(f"{prefix} => 20 * /srv/world-v2 & 80 * /srv/world-v1", 1000)
+    assert_share(seen[V2], 1000, 0.2)
+    assert seen[V1] + seen[V2] == 1000
 
 
 def test_an_alternative_takes_over_for_what_is_not_there(mesh: Mesh) -> None:

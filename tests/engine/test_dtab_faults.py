@@ -420,6 +420,41 @@ def test_a_storage_that_answers_500_for_a_table_that_is_gone(
     assert a_namerd.get("internal") == text(20)
 
 
+def test_a_version_that_the_storage_cannot_parse_is_out_of_date(
+    stack: Stack, proxy: FaultProxy, a_namerd: Namerd
+) -> None:
+    """With Kubernetes storage a PUT with a version that another namerd gave is a 500."""
+    stack.up(dtab(proxy.url, 10))
+
+    def replaced(exchange: Exchange) -> None:
+        content = a_namerd.get("internal")
+        assert content
+        a_namerd.delete("internal")  # as another namerd would have it: equal, with another version
+        a_namerd.put("internal", "/a=>/b")
+        a_namerd.put("internal", content)
+        exchange.reply(Reply(500, {}, b""))
+
+    proxy.on("PUT", DTABS, replaced)
+    assert stack.up(dtab(proxy.url, 20)) == "update"
+    assert a_namerd.get("internal") == text(20)
+
+
+def test_a_right_that_namerd_lacks_is_said(
+    stack: Stack, proxy: FaultProxy, a_namerd: Namerd
+) -> None:
+    """namerd is ready and reads without it, and answers 500 with an empty body."""
+    stack.up(dtab(proxy.url, 10))
+    proxy.on("PUT", DTABS, forged(500), times=100)
+    with pytest.raises(CallError) as refused:
+        stack.up(dtab(proxy.url, 20))
+    assert str(refused.value) == (
+        f"namerd at {proxy.url} could not change the table 'internal': 500 with an empty body, as "
+        "where the API server refuses it; look at its log, and grant its service account get, "
+        "list, watch, create, update and delete on dtabs.l5d.io"
+    )
+    assert a_namerd.get("internal") == text(10)
+
+
 @pytest.mark.parametrize(
     ("path", "fault", "line"),
     [

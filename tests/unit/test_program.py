@@ -226,6 +226,27 @@ def test_linkerds_routers_go_by_node(program: Recorder) -> None:
     assert "transformers" not in external["interpreter"]
 
 
+def test_a_split_is_drawn_at_the_first_linkerd_alone() -> None:
+    program = run_program({"meshNamespace": "mesh"})
+    outgoing, incoming, external = config_file(program, "l5d-config")["routers"]
+    assert incoming["identifier"] == {"kind": "io.l5d.header", "header": "l5d-dst-client"}
+    assert incoming["dtab"] == "/svc/%/io.l5d.k8s.daemonset/mesh/incoming/l5d => / ;"
+    for router in (outgoing, external):
+        assert not {"identifier", "dtab"} & set(router)
+
+
+def test_linkerd_is_back_within_seconds_of_namerd(program: Recorder) -> None:
+    for router in config_file(program, "l5d-config")["routers"]:
+        assert router["interpreter"]["retry"] == {"baseSeconds": 1, "maxSeconds": 5}
+
+
+def test_latencies_are_of_ten_seconds(program: Recorder) -> None:
+    flag, path = container(program.get("DaemonSet", "l5d"), "l5d")["args"]
+    assert flag == "-io.buoyant.telemetry.admin.histogramSnapshotInterval=10.seconds"
+    assert path == "/io.buoyant/config/config.json"
+    assert container(program.get("Deployment", "namerd"), "namerd")["args"] == [path]
+
+
 def test_nobody_outside_may_choose_his_own_route(program: Recorder) -> None:
     routers = {one["label"]: one for one in config_file(program, "l5d-config")["routers"]}
     cleared = {label: one["servers"][0].get("clearContext") for label, one in routers.items()}

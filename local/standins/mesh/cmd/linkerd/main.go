@@ -1,10 +1,11 @@
 // Command linkerd stands in for linkerd 1.7.5: it routes HTTP requests by names that namerd binds.
 //
-// usage: linkerd CONFIG_FILE
+// usage: linkerd [-io.buoyant.telemetry.admin.histogramSnapshotInterval=N.UNIT] CONFIG_FILE
 package main
 
 import (
 	"net/http"
+	"time"
 
 	"linkerd-canary.local/mesh/internal/admin"
 	"linkerd-canary.local/mesh/internal/metrics"
@@ -13,20 +14,26 @@ import (
 )
 
 func main() {
-	file := serve.ConfigFile("linkerd")
-	if err := run(file); err != nil {
+	window := metrics.DefaultWindow
+	file := serve.ConfigFile("linkerd", map[string]func(string) error{
+		"io.buoyant.telemetry.admin.histogramSnapshotInterval": func(value string) (err error) {
+			window, err = parseDuration(value)
+			return err
+		},
+	})
+	if err := run(file, window); err != nil {
 		serve.Exit("linkerd", err)
 	}
 }
 
-func run(file string) error {
+func run(file string, window time.Duration) error {
 	settings, err := load(file)
 	if err != nil {
 		return err
 	}
 	group := serve.New("linkerd", "linkerd 1.7.5")
 	registry := metrics.New()
-	go registry.Run(group.Context())
+	go registry.Run(group.Context(), window)
 	for _, each := range settings.routers {
 		it := router.New(group.Context(), each.Settings, registry)
 		for _, server := range each.servers {
@@ -37,20 +44,38 @@ func run(file string) error {
 			}
 		}
 	}
-	page := admin.Handler("linkerd", settings.adminPages(registry))
+	page := admin.Handler("linkerd", settings.adminPages(registry), settings.shutdown(group))
 	if err := group.Listen("admin", settings.admin.IP, settings.admin.Port, page); err != nil {
 		return err
 	}
 	return group.Wait()
 }
 
-// adminPages shows the metrics, to Prometheus only if the configuration asks for it.
+// shutdown gives what a request to the admin port may end the program by; nil for nothing.
+func (s *settings) shutdown(group *serve.Group) func() {
+	if !s.admin.Control {
+		return nil
+	}
+	return group.Stop
+}
+
+// adminPages shows the metrics, to Prometheus only if the configuration asks for it, and what each
+// router routes by.
 func (s *settings) adminPages(registry *metrics.Registry) map[string]http.HandlerFunc {
 	pages := map[string]http.HandlerFunc{
 		"/admin/metrics.json": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			_ = registry.WriteJSON(w, r.URL.Query().Get("pretty") == "true")
+			query := r.URL.Query()
+			if query.Get("tree") == "true" {
+				_ = registry.WriteTree(w, query.Get("q"))
+				return
+			}
+			_ = registry.WriteJSON(w, query.Get("q"), query.Get("pretty") == "true")
 		},
+	}
+	for _, each := range s.routers {
+		kept := each.Namerd
+		pages["/"+each.Label+"/interpreter_state/io.l5d.namerd/"+kept.Namespace()+".json"] = kept.ServeState
 	}
 	if s.prometheus {
 		pages["/admin/metrics/prometheus"] = func(w http.ResponseWriter, _ *http.Request) {

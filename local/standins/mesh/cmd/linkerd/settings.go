@@ -111,10 +111,15 @@ func takeMilliseconds(o *config.Object, key string, fallback time.Duration) time
 func takeIdentifier(o *config.Object, it *routerSettings) {
 	defer o.Done()
 	it.Header = "Host"
-	if o.Has("kind") {
-		o.Kind("io.l5d.header.token")
-		it.Header = o.String("header", "Host")
+	if !o.Has("kind") {
+		return
 	}
+	if o.Kind("io.l5d.header.token", "io.l5d.header") == "io.l5d.header" {
+		it.HeaderIsPath = true
+		it.Header = o.String("header", "l5d-name")
+		return
+	}
+	it.Header = o.String("header", "Host")
 }
 
 func takeCache(o *config.Object, it *routerSettings) {
@@ -133,16 +138,32 @@ func takeInterpreter(router *config.Object, it *routerSettings) {
 	defer o.Done()
 	o.Kind("io.l5d.namerd")
 	o.NotDone("tls")
-	o.Ignore("experimental", "retry")
+	o.Ignore("experimental")
+	retry := takeRetry(o)
 	dst := takePath(o, "dst", "/")
 	if len(dst) != 4 || dst[0] != "$" || dst[1] != "inet" {
 		o.Fail("dst must be /$/inet/HOST/PORT")
 		return
 	}
-	it.Namerd = follow.New(net.JoinHostPort(dst[2], dst[3]), o.String("namespace", "default"))
+	it.Namerd = follow.New(net.JoinHostPort(dst[2], dst[3]), o.String("namespace", "default"), retry)
 	o.Each("transformers", func(t *config.Object) {
 		it.Transformers = append(it.Transformers, takeTransformer(t))
 	})
+}
+
+func takeRetry(interpreter *config.Object) follow.Retry {
+	if !interpreter.Has("retry") {
+		return follow.DefaultRetry
+	}
+	o := interpreter.Object("retry")
+	defer o.Done()
+	base, most := o.Int("baseSeconds", 0), o.Int("maxSeconds", 0)
+	if base <= 0 || most <= 0 || base > most {
+		o.Fail("illegal retry values: baseSeconds=%d maxSeconds=%d", base, most)
+	}
+	return follow.Retry{
+		Base: time.Duration(base) * time.Second, Max: time.Duration(most) * time.Second,
+	}
 }
 
 func takeTransformer(o *config.Object) router.Transformer {

@@ -119,7 +119,7 @@ func through(t *testing.T, server, client map[string]any) int {
 	defer stop()
 	it := router.New(ctx, router.Settings{
 		Label: "test", DstPrefix: dtab.MustPath("/svc"), Header: "Host",
-		Namerd:         follow.New(namerd.Listener.Addr().String(), "test"),
+		Namerd:         follow.New(namerd.Listener.Addr().String(), "test", follow.DefaultRetry),
 		Budget:         router.DefaultBudget,
 		BindingTimeout: time.Minute, IdleTTL: time.Minute, MostBindings: 10,
 		TLS: read(t, client, takeClientTLS),

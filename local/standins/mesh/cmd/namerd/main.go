@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	file := serve.ConfigFile("namerd")
+	file := serve.ConfigFile("namerd", nil)
 	if err := run(file); err != nil {
 		serve.Exit("namerd", err)
 	}
@@ -40,11 +40,21 @@ func run(file string) error {
 			return err
 		}
 	}
-	page := admin.Handler("namerd", nil)
+	page := admin.Handler("namerd", map[string]http.HandlerFunc{
+		"/dtab/delegator.json": api.ServeDelegator,
+	}, settings.shutdown(group))
 	if err := group.Listen("admin", settings.admin.IP, settings.admin.Port, page); err != nil {
 		return err
 	}
 	return group.Wait()
+}
+
+// shutdown gives what a request to the admin port may end the program by; nil for nothing.
+func (s *settings) shutdown(group *serve.Group) func() {
+	if !s.admin.Control {
+		return nil
+	}
+	return group.Stop
 }
 
 // noMesh answers on the port of the gRPC interface, which is not done here.

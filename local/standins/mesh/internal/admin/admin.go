@@ -7,9 +7,21 @@ import (
 	"net/http"
 )
 
-// Handler answers pings and shows a page titled "PROGRAM admin"; `more` adds paths.
-func Handler(program string, more map[string]http.HandlerFunc) http.Handler {
+// Handler answers pings and shows a page titled "PROGRAM admin"; `more` adds paths. A POST to
+// /admin/shutdown calls `shutdown`; where that is nil there is no such page.
+func Handler(program string, more map[string]http.HandlerFunc, shutdown func()) http.Handler {
 	mux := http.NewServeMux()
+	if shutdown != nil {
+		mux.HandleFunc("/admin/shutdown", func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost {
+				w.Header().Set("Allow", http.MethodPost)
+				w.WriteHeader(http.StatusMethodNotAllowed)
+				return
+			}
+			fmt.Fprintln(w, "quitting")
+			shutdown()
+		})
+	}
 	mux.HandleFunc("/admin/ping", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain;charset=UTF-8")
 		fmt.Fprint(w, "pong")

@@ -203,10 +203,11 @@ func (o *Object) NotDone(keys ...string) {
 	}
 }
 
-// Admin is the address of the administrative interface.
+// Admin is the administrative interface: its address, and whether it may control the program.
 type Admin struct {
-	IP   string
-	Port int
+	IP      string
+	Port    int
+	Control bool
 }
 
 // TakeAdmin reads the section "admin", with the port that stands when there is none.
@@ -214,5 +215,12 @@ func TakeAdmin(top *Object, port int) Admin {
 	o := top.Object("admin")
 	defer o.Done()
 	o.NotDone("tls", "httpIdentifierPort")
-	return Admin{IP: o.String("ip", "0.0.0.0"), Port: o.Port("port", port)}
+	security := o.Object("security")
+	defer security.Done()
+	security.NotDone("uiEnabled", "diagnosticsEnabled", "pathWhitelist", "pathBlacklist")
+	return Admin{
+		IP:      o.String("ip", "0.0.0.0"),
+		Port:    o.Port("port", port),
+		Control: security.Bool("controlEnabled", true),
+	}
 }

@@ -4,10 +4,6 @@ package follow
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"math/rand"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,15 +26,17 @@ type Bound struct {
 type Namerd struct {
 	base      string // http://HOST:PORT
 	namespace string
+	retry     Retry
 	client    *http.Client
 
-	mu    sync.Mutex
-	binds map[string]*live.Cell[dtab.Tree[Bound]]
-	addrs map[string]*live.Cell[naming.Addr]
+	mu      sync.Mutex
+	binds   map[string]*live.Cell[dtab.Tree[Bound]]
+	addrs   map[string]*live.Cell[naming.Addr]
+	records map[question]*record
 }
 
 // New follows the namespace of the namerd at an address, "host:port".
-func New(address, namespace string) *Namerd {
+func New(address, namespace string, retry Retry) *Namerd {
 	transport := &http.Transport{
 		Proxy:       nil,
 		DialContext: (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 5 * time.Second}).DialContext,
@@ -46,9 +44,11 @@ func New(address, namespace string) *Namerd {
 	return &Namerd{
 		base:      "http://" + address,
 		namespace: namespace,
+		retry:     retry,
 		client:    &http.Client{Transport: transport},
 		binds:     map[string]*live.Cell[dtab.Tree[Bound]]{},
 		addrs:     map[string]*live.Cell[naming.Addr]{},
+		records:   map[question]*record{},
 	}
 }
 
@@ -60,34 +60,47 @@ const linger = 5 * time.Second
 func (n *Namerd) Bind(
 	reads *live.Reads, path dtab.Path, more dtab.Dtab,
 ) (dtab.Tree[Bound], bool) {
-	query := url.Values{"path": {path.String()}}
-	if len(more) > 0 {
-		query.Set("dtab", more.String())
-	}
-	return followed(n, n.binds, "bind", query, treeOf).Read(reads)
+	about := question{kind: "bind", name: path.String(), dtab: more.String()}
+	return followed(n, n.binds, about, treeOf, shownTree).Read(reads)
 }
 
 // Addr gives the endpoints of a bound name; false until namerd has answered.
 func (n *Namerd) Addr(reads *live.Reads, id dtab.Path) (naming.Addr, bool) {
-	return followed(n, n.addrs, "addr", url.Values{"path": {id.String()}}, addrOf).Read(reads)
+	about := question{kind: "addr", name: id.String()}
+	return followed(n, n.addrs, about, addrOf, shownAddr).Read(reads)
 }
 
-// followed gives the cell of a resource, fed by a stream of documents of the type D.
+// question is one thing that namerd is asked for.
+type question struct{ kind, name, dtab string }
+
+func (q question) url(n *Namerd) string {
+	query := url.Values{"path": {q.name}, "watch": {"true"}}
+	if q.dtab != "" {
+		query.Set("dtab", q.dtab)
+	}
+	return n.base + "/api/1/" + q.kind + "/" + url.PathEscape(n.namespace) + "?" + query.Encode()
+}
+
+// followed gives the cell of a question, fed by a stream of documents of the type D.
 func followed[D, T any](
-	n *Namerd, cells map[string]*live.Cell[T], kind string, query url.Values, read func(D) T,
+	n *Namerd, cells map[string]*live.Cell[T], about question, read func(D) T, shown func(T) any,
 ) *live.Cell[T] {
-	key := query.Encode()
+	key := about.name + "\n" + about.dtab
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if cell := cells[key]; cell != nil {
 		return cell
 	}
-	query.Set("watch", "true")
-	resource := n.base + "/api/1/" + kind + "/" + url.PathEscape(n.namespace) + "?" + query.Encode()
+	kept := n.recordOf(about)
 	run := func(ctx context.Context, cell *live.Cell[T]) {
-		stream(ctx, n.client, resource, func(document D) {
+		kept.start()
+		defer kept.stop()
+		s := &stream{client: n.client, url: about.url(n), backoff: n.retry.backoff(), record: kept}
+		follow(ctx, s, func(document D) {
 			if ctx.Err() == nil {
-				cell.Set(read(document))
+				value := read(document)
+				kept.update(shown(value))
+				cell.Set(value)
 			}
 		})
 	}
@@ -98,61 +111,6 @@ func followed[D, T any](
 	}
 	cells[key] = live.NewFed(linger, run, forget)
 	return cells[key]
-}
-
-// The tries to reach namerd again start fast and slow down.
-const (
-	firstBackoff = 50 * time.Millisecond
-	maxBackoff   = 5 * time.Second
-)
-
-// stream reads documents of a resource until ctx ends, and asks again whenever the stream breaks.
-func stream[D any](ctx context.Context, client *http.Client, resource string, tell func(D)) {
-	backoff := firstBackoff
-	for told := ""; ctx.Err() == nil; {
-		err := readDocuments(ctx, client, resource, func(document D) {
-			backoff, told = firstBackoff, ""
-			tell(document)
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if text := err.Error(); text != told {
-			told = text
-			fmt.Printf("following %s: %s\n", resource, text)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(backoff/2 + time.Duration(rand.Int63n(int64(backoff)))):
-		}
-		backoff = min(2*backoff, maxBackoff)
-	}
-}
-
-func readDocuments[D any](
-	ctx context.Context, client *http.Client, resource string, tell func(D),
-) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, resource, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 1024))
-		return fmt.Errorf("namerd answers %d %s", answer.StatusCode, text)
-	}
-	documents := json.NewDecoder(answer.Body)
-	for {
-		var document D
-		if err := documents.Decode(&document); err != nil {
-			return err
-		}
-		tell(document)
-	}
 }
 
 // treeOf reads a bound tree.

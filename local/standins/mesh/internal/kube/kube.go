@@ -73,6 +73,9 @@ func (c *Client) send(
 	if err != nil {
 		return nil, err
 	}
+	// As the real program, without a name: `kubectl proxy` puts its own there, which the API server
+	// notes as who has written.
+	request.Header.Set("User-Agent", "")
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	answer, err := c.http.Do(request)

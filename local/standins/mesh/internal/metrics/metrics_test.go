@@ -15,17 +15,54 @@ func prometheus(r *Registry) string {
 func TestNamesAndLabels(t *testing.T) {
 	r := New()
 	client := r.Scope("rt", "outgoing", "client", "%/io.l5d.k8s.daemonset/l/incoming/l5d/#/x")
-	NewRequests(client.Below("service", "svc/world")).Done(true, 0)
+	world := NewRequests(client.Below("service", "svc/world"))
+	world.Begin()
+	world.Begin()
+	world.Done(true, 0)
 	r.Scope("rt", "external", "server", "0.0.0.0/4142").Counter("requests").Add()
 	r.Scope("rt", "outgoing", "service", "svc/world").Below("retries").Counter("total")
 	const labels = `{rt="outgoing", client="%/io.l5d.k8s.daemonset/l/incoming/l5d/#/x", service="svc/world"}`
 	want := `rt:server:requests{rt="external", server="0.0.0.0/4142"} 1
+rt:client:service:pending` + labels + ` 1.0
 rt:client:service:requests` + labels + ` 1
 rt:client:service:success` + labels + ` 1
 rt:service:retries:total{rt="outgoing", service="svc/world"} 0
 `
 	if got := prometheus(r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestJSONIsFlatOrATreeFromAPlaceOn(t *testing.T) {
+	r := New()
+	r.Scope("rt", "incoming", "client", "#/x").Counter("requests").Add()
+	r.Scope("rt", "outgoing", "client", "#/y").Counter("requests")
+	stat := r.Scope("rt", "incoming", "client", "#/x").Stat("latency")
+	for _, each := range []struct {
+		write func(*strings.Builder) error
+		want  string
+	}{
+		{
+			func(out *strings.Builder) error { return r.WriteJSON(out, "", false) },
+			`{"rt/incoming/client/#/x/requests":1,"rt/outgoing/client/#/y/requests":0}`,
+		},
+		{
+			func(out *strings.Builder) error { return r.WriteTree(out, "rt/incoming/client") },
+			`{"#/x":{"latency":{},"requests":{"counter":1}}}`,
+		},
+		{func(out *strings.Builder) error { return r.WriteTree(out, "rt/nothing") }, `{}`},
+	} {
+		var out strings.Builder
+		if err := each.write(&out); err != nil || out.String() != each.want+"\n" {
+			t.Errorf("%v %s, want %s", err, out.String(), each.want)
+		}
+	}
+	stat.Add(7)
+	r.snapshot()
+	var out strings.Builder
+	_ = r.WriteTree(&out, "rt/incoming")
+	if !strings.Contains(out.String(), `"latency":{"stat.avg":7,"stat.count":1,`) {
+		t.Error(out.String())
 	}
 }
 

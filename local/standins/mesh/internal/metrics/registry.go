@@ -18,7 +18,7 @@ type Registry struct {
 	metrics map[string]metric
 }
 
-// metric is a *Counter or a *Stat.
+// metric is a *Counter, a *Gauge or a *Stat.
 type metric any
 
 const separator = "\x00"
@@ -45,6 +45,11 @@ func (s Scope) Below(names ...string) Scope {
 // Counter gives the counter of a name; it is shown from now on.
 func (s Scope) Counter(name string) *Counter {
 	return find(s, name, func() *Counter { return &Counter{} })
+}
+
+// Gauge gives the gauge of a name; it is shown from now on.
+func (s Scope) Gauge(name string) *Gauge {
+	return find(s, name, func() *Gauge { return &Gauge{} })
 }
 
 // Stat gives the distribution of a name; it is shown once it had a window with values.
@@ -92,13 +97,13 @@ func (r *Registry) each(f func(path []string, m metric)) {
 	}
 }
 
-// Window is how long a distribution is gathered before it is shown, for as long again (linkerd's
-// default snapshot interval).
-const Window = time.Minute
+// DefaultWindow is how long a distribution is gathered before it is shown, for as long again
+// (linkerd's default snapshot interval).
+const DefaultWindow = time.Minute
 
 // Run closes a window of all distributions each time that one is over, until ctx ends.
-func (r *Registry) Run(ctx context.Context) {
-	ticker := time.NewTicker(Window)
+func (r *Registry) Run(ctx context.Context, window time.Duration) {
+	ticker := time.NewTicker(window)
 	defer ticker.Stop()
 	for {
 		select {
@@ -123,6 +128,12 @@ type Counter struct{ value atomic.Int64 }
 
 // Add counts one.
 func (c *Counter) Add() { c.value.Add(1) }
+
+// Gauge is how many there are at a moment.
+type Gauge struct{ value atomic.Int64 }
+
+// Add counts up, or down.
+func (g *Gauge) Add(change int64) { g.value.Add(change) }
 
 // Stat gathers whole numbers; what was gathered in the last full window is shown.
 type Stat struct {
@@ -190,11 +201,13 @@ func (s *Stat) summary() *Summary {
 	return s.shown
 }
 
-// Requests counts requests and their outcomes at one place.
+// Requests counts requests under way and their outcomes at one place. They are counted as requests
+// once they are answered.
 type Requests struct {
 	scope             Scope
 	requests, success *Counter
 	failures          atomic.Pointer[Counter] // shown from the first failure on
+	pending           *Gauge
 	latency           *Stat
 }
 
@@ -204,12 +217,20 @@ func NewRequests(scope Scope) *Requests {
 		scope:    scope,
 		requests: scope.Counter("requests"),
 		success:  scope.Counter("success"),
+		pending:  scope.Gauge("pending"),
 		latency:  scope.Stat("request_latency_ms"),
 	}
 }
 
+// Begin counts a request as pending until Done or Withdraw is called.
+func (r *Requests) Begin() { r.pending.Add(1) }
+
+// Withdraw ends a request that never was one: nothing of it was sent.
+func (r *Requests) Withdraw() { r.pending.Add(-1) }
+
 // Done counts a request that took its time.
 func (r *Requests) Done(succeeded bool, took time.Duration) {
+	r.pending.Add(-1)
 	r.requests.Add()
 	r.latency.Add(took.Milliseconds())
 	if succeeded {

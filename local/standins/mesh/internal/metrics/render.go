@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -31,6 +29,8 @@ func (r *Registry) WritePrometheus(w io.Writer) {
 		switch m := m.(type) {
 		case *Counter:
 			fmt.Fprintf(w, "%s%s %d\n", name, braces(labels), m.value.Load())
+		case *Gauge:
+			fmt.Fprintf(w, "%s%s %s\n", name, braces(labels), decimal(float64(m.value.Load())))
 		case *Stat:
 			if summary := m.summary(); summary != nil {
 				writeSummary(w, name, labels, summary)
@@ -86,44 +86,4 @@ func escapeName(name string) string {
 		}
 		return '_'
 	}, name)
-}
-
-// WriteJSON shows all metrics as one flat object, their paths joined by slashes.
-func (r *Registry) WriteJSON(w io.Writer, pretty bool) error {
-	flat := map[string]any{}
-	r.each(func(path []string, m metric) {
-		name := strings.Join(path, "/")
-		switch m := m.(type) {
-		case *Counter:
-			flat[name] = m.value.Load()
-		case *Stat:
-			if summary := m.summary(); summary != nil {
-				flatten(flat, name, summary)
-			}
-		}
-	})
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if pretty {
-		encoder.SetIndent("", "  ")
-	}
-	if err := encoder.Encode(flat); err != nil {
-		return err
-	}
-	_, err := w.Write(out.Bytes())
-	return err
-}
-
-func flatten(flat map[string]any, name string, summary *Summary) {
-	flat[name+".count"] = summary.Count
-	flat[name+".sum"] = summary.Sum
-	flat[name+".avg"] = summary.Average
-	flat[name+".min"] = summary.Min
-	flat[name+".max"] = summary.Max
-	for suffix, share := range map[string]float64{
-		"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p9990": 0.999, "p9999": 0.9999,
-	} {
-		flat[name+"."+suffix] = summary.Quantile(share)
-	}
 }

@@ -154,13 +154,44 @@ func (h *Handler) serveDelegate(
 		refuse(w, http.StatusBadRequest, "Invalid dtab: "+err.Error())
 		return
 	}
+	h.delegate(w, r, path, func(reads *live.Reads) (dtab.Dtab, bool) {
+		if namespace == "" {
+			return more, true
+		}
+		return h.tableOf(reads, namespace, more)
+	})
+}
+
+// ServeDelegator is the page dtab/delegator.json of the admin port. The parameter "namespace" is not
+// looked at: the table given is the only one.
+func (h *Handler) ServeDelegator(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	query := r.URL.Query()
+	table, err := dtab.Parse(query.Get("dtab"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "Invalid dtab: "+err.Error())
+		return
+	}
+	path, err := dtab.ParsePath(query.Get("path"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "Invalid path: "+err.Error())
+		return
+	}
+	h.delegate(w, r, path, func(*live.Reads) (dtab.Dtab, bool) { return table, true })
+}
+
+// delegate answers with all steps from a path by a table.
+func (h *Handler) delegate(
+	w http.ResponseWriter, r *http.Request, path dtab.Path,
+	tableOf func(*live.Reads) (dtab.Dtab, bool),
+) {
 	ctx, cancel := context.WithTimeout(r.Context(), delegateWithin)
 	defer cancel()
 	shape, err := live.First(ctx, func(reads *live.Reads) (*Tree, bool, error) {
-		table, known := more, true
-		if namespace != "" {
-			table, known = h.tableOf(reads, namespace, more)
-		}
+		table, known := tableOf(reads)
 		if !known {
 			return nil, false, nil
 		}

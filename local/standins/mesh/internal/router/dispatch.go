@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"linkerd-canary.local/mesh/internal/metrics"
 )
 
 // dispatcher sends requests to where their bindings lead. It is the transport of a router's reverse
@@ -120,31 +122,35 @@ func (d *dispatcher) send(
 	request *http.Request, asked *service, by *client, to *endpoint,
 ) (*http.Response, error) {
 	request.URL.Scheme, request.URL.Host = d.router.scheme(), to.address
+	counted := [...]*metrics.Requests{by.all, by.service(asked.label)}
 	to.inFlight.Add(1)
+	for _, each := range counted {
+		each.Begin()
+	}
 	started := time.Now()
 	answer, err := d.transport.RoundTrip(request)
 	took := time.Since(started)
-	switch {
-	case neverSent(err):
+	if neverSent(err) {
 		to.inFlight.Add(-1)
 		to.refused()
-		return nil, err
-	case err != nil:
-		to.inFlight.Add(-1)
-		if request.Context().Err() == nil {
-			count(by, asked, false, took)
+		by.stats.Below("service_creation").Counter("failures").Add()
+		for _, each := range counted {
+			each.Withdraw()
 		}
+		return nil, err
+	}
+	// One that its caller has given up counts as a failure, too.
+	succeeded := err == nil && answer.StatusCode < http.StatusInternalServerError
+	for _, each := range counted {
+		each.Done(succeeded, took)
+	}
+	if err != nil {
+		to.inFlight.Add(-1)
 		return nil, broken(err, to.address)
 	}
 	to.answered()
-	count(by, asked, answer.StatusCode < http.StatusInternalServerError, took)
 	answer.Body = &onClose{ReadCloser: answer.Body, then: func() { to.inFlight.Add(-1) }}
 	return answer, nil
-}
-
-func count(by *client, asked *service, succeeded bool, took time.Duration) {
-	by.all.Done(succeeded, took)
-	by.service(asked.label).Done(succeeded, took)
 }
 
 // onClose does something once when a body is closed.

@@ -23,6 +23,7 @@ type Settings struct {
 	DstPrefix      dtab.Path
 	Dtab           dtab.Dtab // entries before those of a request
 	Header         string    // the one that names the service
+	HeaderIsPath   bool      // it holds a path, not one element of a path
 	Namerd         *follow.Namerd
 	Transformers   []Transformer
 	Retries        map[string]bool // the methods of requests that may be sent again after a failure
@@ -120,9 +121,12 @@ type exchangeKey struct{}
 // ServeHTTP routes one request.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
+	s.requests.Begin()
 	x := &exchange{server: s}
+	defer func() { // also where Go's proxy gives up in the middle of an answer, by a panic
+		s.requests.Done(x.status < http.StatusInternalServerError, time.Since(started))
+	}()
 	x.serve(w, r)
-	s.requests.Done(x.status < http.StatusInternalServerError, time.Since(started))
 }
 
 func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
@@ -144,14 +148,16 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	all := append(append(dtab.Dtab{}, x.router.Dtab...), more...)
 	it := x.router.bindings.get(path, all)
 	started := time.Now()
+	it.service.requests.Begin()
+	defer func() {
+		it.service.requests.Done(x.status < http.StatusInternalServerError, time.Since(started))
+	}()
 	if err := x.router.dispatcher.await(r.Context(), it.ready, it); err != nil {
-		it.service.requests.Done(false, time.Since(started))
 		x.fail(w, err)
 		return
 	}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	x.router.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, bindingKey{}, it)))
-	it.service.requests.Done(x.status < http.StatusInternalServerError, time.Since(started))
 }
 
 // identify gives the name of the service that a request is for, or why it has none.
@@ -162,6 +168,11 @@ func (r *Router) identify(request *http.Request) (path dtab.Path, why string) {
 	}
 	if value == "" {
 		return nil, r.Header + " header is absent"
+	}
+	if r.HeaderIsPath {
+		if named, err := dtab.ParsePath(value); err == nil {
+			return r.DstPrefix.Join(named...), ""
+		}
 	}
 	return r.DstPrefix.Join(value), ""
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -32,6 +33,9 @@ func New(program, standsInFor string) *Group {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	return &Group{program: program, ctx: ctx, stop: stop, failed: make(chan error, 1)}
 }
+
+// Stop ends the program as SIGTERM does.
+func (g *Group) Stop() { g.stop() }
 
 // Context ends when the program is told to stop. Streams that have no end of their own heed it.
 func (g *Group) Context() context.Context { return g.ctx }
@@ -94,11 +98,24 @@ func Exit(program string, err error) {
 	os.Exit(1)
 }
 
-// ConfigFile gives the one argument of a program.
-func ConfigFile(program string) string {
-	if len(os.Args) != 2 || os.Args[1] != "-" && os.Args[1][0] == '-' {
+// ConfigFile gives the last argument of a program. Flags that it knows may stand before it, written
+// as -NAME=VALUE; each is read by its function.
+func ConfigFile(program string, flags map[string]func(value string) error) string {
+	arguments := os.Args[1:]
+	for len(arguments) > 1 {
+		name, value, _ := strings.Cut(strings.TrimPrefix(arguments[0], "-"), "=")
+		read, known := flags[name]
+		if !known {
+			break
+		}
+		if err := read(value); err != nil {
+			Exit(program, fmt.Errorf("flag -%s: %w", name, err))
+		}
+		arguments = arguments[1:]
+	}
+	if len(arguments) != 1 || arguments[0] != "-" && strings.HasPrefix(arguments[0], "-") {
 		fmt.Fprintf(os.Stderr, "usage: %s CONFIG_FILE\n", program)
 		os.Exit(64)
 	}
-	return os.Args[1]
+	return arguments[0]
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"linkerd-canary.local/mesh/internal/dtab"
 	"linkerd-canary.local/mesh/internal/kube"
@@ -146,14 +145,11 @@ func (k *Kubernetes) Create(ctx context.Context, namespace string, table dtab.Dt
 }
 
 // Update replaces the table of that version. A namespace that is not there is an error like any
-// other: the real storage does not know it from others either. A version that Kubernetes never gave
-// is another version; the API server would call it an internal error.
+// other: the real storage does not know it from others either. So is a version that Kubernetes never
+// gave, which the API server calls an internal error.
 func (k *Kubernetes) Update(
 	ctx context.Context, namespace string, table dtab.Dtab, version string,
 ) error {
-	if _, err := strconv.ParseUint(version, 10, 64); err != nil {
-		return ErrMismatch
-	}
 	_, err := k.client.Do(
 		ctx, http.MethodPut, k.named(namespace), objectOf(namespace, table, version))
 	if answered(err, http.StatusConflict) {

@@ -1,0 +1,146 @@
+"""The share of world-v2 is its weight, wherever its pods are: on as many nodes as there are.
+
+On one node every placement is the same; that a second draw bends the share shows on several.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from local import stack
+from tests.e2e import local_stack
+from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.local_stack import command, local
+from tests.e2e.placement import Placing, placements
+
+WEIGHTS = (0, 1, 10, 30, 50, 99, 100)
+"""Percents for world-v2."""
+
+COUNT = 600
+"""Requests by which a share is measured."""
+
+PREFIX = "linkerd-canary"
+OUTGOING = 4140
+
+REQUESTS = re.compile(
+    r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
+)
+"""The attempts of a router by the version that it chose, under whatever name they came."""
+
+
+@pytest.fixture(scope="module")
+def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """The stack's config, put back at the end."""
+    local("up")
+    found = stack.SETTINGS.read_text()
+    yield dict(yaml.safe_load(found))
+    stack.SETTINGS.write_text(found)
+    command("pulumi", "up", "--yes", "--skip-preview")
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def placing(cluster: Cluster, settings: dict[str, Any], request: pytest.FixtureRequest) -> Placing:
+    """world-v2 with one pod, or with three; its weight is 0 in the table."""
+    services = stack.default("services")
+    services["world"]["versions"]["v2"]["replicas"] = request.param
+    own = {"services": services, "replicas": 3, "canaryWeight": 0}
+    config = {**settings["config"], **{f"{PREFIX}:{key}": value for key, value in own.items()}}
+    stack.SETTINGS.write_text(yaml.safe_dump({**settings, "config": config}))
+    command("pulumi", "up", "--yes", "--skip-preview")
+    return Placing(cluster, "world-v2")
+
+
+def addresses(cluster: Cluster) -> list[str]:
+    """Of the nodes, as apps reach the linkerd beside them."""
+    return [
+        address["address"]
+        for node in cluster.get("nodes")["items"]
+        for address in node["status"]["addresses"]
+        if address["type"] == "InternalIP"
+    ]
+
+
+def answers(url: str, headers: Mapping[str, str], count: int) -> Counter[str]:
+    """How often each world answered; any failure fails the test."""
+    seen: Counter[str] = Counter()
+    with local_stack.session() as http:
+        for _ in range(count):
+            response = http.get(url, headers=headers, timeout=60)
+            assert response.ok, f"{response.status_code} {response.text[:200]}"
+            seen[response.text.split()[0]] += 1
+    return seen
+
+
+def share_holds(url: str, headers: Mapping[str, str], share: float) -> None:
+    """Within four standard deviations; a share beyond them is measured once more."""
+    bound = 4 * (COUNT * share * (1 - share)) ** 0.5
+    seen = []
+    for _ in range(2):
+        seen.append(answers(url, headers, COUNT)["worldv2"])
+        if abs(seen[-1] - COUNT * share) <= bound:
+            return
+    raise AssertionError(f"{seen} of {COUNT} each instead of {share:.0%}")
+
+
+def answers_of_v2_alone(entrance: str) -> bool:
+    """Whether linkerd has learnt of the pods' move: requests that are never sent again succeed."""
+    headers = {"Host": "world", "l5d-dtab": "/host/world => /srv/world-v2"}
+    with local_stack.session() as http:
+        return all(http.post(entrance, headers=headers, timeout=60).ok for _ in range(30))
+
+
+def test_the_share_is_the_weight_in_each_placement(cluster: Cluster, placing: Placing) -> None:
+    entrances = [f"http://{address}:{OUTGOING}" for address in addresses(cluster)]
+    pods = placing.count()
+    for number, placement in enumerate(placements(placing.nodes, pods)):
+        placing.place(placement)
+        entrance = entrances[number % len(entrances)]
+        eventually(lambda: answers_of_v2_alone(entrance))  # noqa: B023
+        for weight in WEIGHTS:
+            split = f"{weight} * /srv/world-v2 & {100 - weight} * /srv/world-v1"
+            headers = {"Host": "world", "l5d-dtab": f"/host/world => {split}"}
+            share_holds(entrance, headers, weight / 100)
+
+
+@pytest.mark.parametrize("placing", [1], indirect=True)
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_the_share_is_the_tables_weight_with_world_v2_on_one_node(
+    cluster: Cluster, placing: Placing, weight: int
+) -> None:
+    """By way of hello, as the walkthrough measures it."""
+    local_stack.set_weight(weight)
+    worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 2000)
+    assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), weight / 100)
+
+
+def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
+    """The attempts of all linkerds, by router and version."""
+    found: Counter[tuple[str, str]] = Counter()
+    for pod in cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"]:
+        name = pod["metadata"]["name"]
+        path = f"/api/v1/namespaces/linkerd/pods/{name}:9990/proxy/admin/metrics.json"
+        for metric, value in json.loads(cluster.kubectl("get", "--raw", path)).items():
+            if of_version := REQUESTS.fullmatch(metric):
+                found[of_version[1], of_version[2]] += value
+    return found
+
+
+@pytest.mark.parametrize("placing", [1], indirect=True)
+def test_both_linkerds_on_the_way_count_the_same_version(
+    cluster: Cluster, placing: Placing
+) -> None:
+    local_stack.set_weight(30)
+    before = counted(cluster)
+    local_stack.split_of(str(local_stack.outputs()["url"]), 500)
+    after = counted(cluster)
+    for version in ("world-v1", "world-v2"):
+        added = {
+            router: after[router, version] - before[router, version]
+            for router in ("outgoing", "incoming")
+        }
+        assert added["outgoing"] == added["incoming"] > 0, version
