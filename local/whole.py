@@ -49,7 +49,7 @@ def up() -> list[Part]:
         stack.pulumi("up", "--yes", "--skip-preview")
     return [
         Part("pulumi", _pulumi_origin(), real=True),
-        Part("kubernetes", f"upstream {node.KUBERNETES_VERSION}, one node", real=True),
+        Part("kubernetes", _kubernetes(), real=True),
         Part("kubernetes plugin", _plugin_origin(plugin_is_real), plugin_is_real),
         *(
             Part(key.removesuffix("Image"), image.name, image.real)
@@ -78,6 +78,11 @@ def _pulumi_origin() -> str:
     if toolchain.is_own_pulumi():
         return f"built from its Go modules, {toolchain.ENGINE_VERSION}"
     return f"found in {toolchain.pulumi()}"
+
+
+def _kubernetes() -> str:
+    number = len(node.nodes())
+    return f"upstream {node.KUBERNETES_VERSION}, {number} node{'s' if number > 1 else ''}"
 
 
 def _plugin_origin(real: bool) -> str:
