@@ -34,7 +34,7 @@ REFUSALS = STATE / "refusals.json"
 
 REFUSAL_SECONDS = 3600.0
 
-_NAME = re.compile(r"[\w.-]+(:[0-9]+)?(/[a-z0-9._-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?")
+_NAME = re.compile(r"\w[\w.-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?")
 """An image's name as people write it, by the distribution reference's grammar."""
 
 

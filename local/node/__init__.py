@@ -36,4 +36,4 @@ __all__ = [
 
 def session() -> requests.Session:
     """A session for requests to the nodes' addresses; nothing leaves where no node is up."""
-    return reach.session(str(own_network().host))
+    return reach.session(own_network())

@@ -15,7 +15,7 @@ GIB = 1 << 30
 MEMORY = (0.75, 0.25)
 """GiB that one node takes with the stack on it, and each more: measured, and a third on top."""
 
-DISK = (2.0, 0.75)
+DISK = (2.0, 0.5)
 """GiB for images, etcd and logs of a first start, and what kubelet wants to see free (200 MiB)."""
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from local.node.network import Network
+
 SECONDS = 5
 """How long a node may leave a packet or a keepalive probe unanswered. Its kernel answers those."""
 
@@ -38,10 +40,13 @@ class _FromTheBridge(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
 
 
-def session(source: str) -> requests.Session:
-    """A session whose requests go to nodes: from the bridge's address, and past any proxy."""
+def session(network: Network) -> requests.Session:
+    """A session whose requests to a network of nodes come from the bridge's address.
+
+    None of its requests, whatever their address, asks a proxy.
+    """
     made = requests.Session()
     made.trust_env = False
-    made.mount("http://", _FromTheBridge(source))
-    made.mount("https://", _FromTheBridge(source))
+    first, second, _, _ = network.all.network_address.packed
+    made.mount(f"http://{first}.{second}.", _FromTheBridge(str(network.host)))
     return made

@@ -45,7 +45,9 @@ def read() -> Record:
         known = json.loads(FILE.read_text())
     except (OSError, ValueError):
         return Record()
-    if not isinstance(known.get("started_with"), dict):
+    if not isinstance(known, dict):
+        return Record()
+    if "started_with" not in known:
         return Record(network=known.get("network"))
     return Record(**known)
 
