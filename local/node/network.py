@@ -30,7 +30,6 @@ API_PORT = 26443
 """Where the API server answers on loopback: no port that Kubernetes' own clusters use."""
 
 REGISTRY_PORT = 10500
-SWITCH_SECONDS = 30.0
 ALIAS = "linkerd-canary node of "
 """With the clone's folder after it, the bridge's alias: who holds the network."""
 
@@ -241,27 +240,26 @@ def _start_switch() -> int:
     (net.bridge.bridge-nf-call-iptables).
     """
     command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "sleep", "infinity"]
-    nowhere = subprocess.DEVNULL
     with subprocess.Popen(
         # It waits until it has been moved into its control group, and its children with it.
         ["setsid", "--fork", "sh", "-c", 'echo $$ && read -r _ && exec "$@"', "sh", *command],
         cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=nowhere,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as starting:
-        if not starting.stdout or not starting.stdin:
-            raise LocalError("the switch between the nodes could not be started")
-        cgroups.join(SWITCH, int(starting.stdout.readline()))
-        starting.stdin.write(b"\n")
+        assert starting.stdin
+        assert starting.stdout
+        assert starting.stderr
+        pid = int(starting.stdout.readline())
+        cgroups.join(SWITCH, pid)
+        starting.stdin.write("\n")
         starting.stdin.flush()
-    deadline = time.monotonic() + SWITCH_SECONDS
-    while (first := cgroups.first_process(SWITCH)) is None:
-        if time.monotonic() > deadline:
-            raise LocalError(
-                "the switch between the nodes could not be started: is `unshare` allowed?"
-            )
-        time.sleep(0.005)
+        while (first := cgroups.first_process(SWITCH)) is None:
+            if not cgroups.alive(pid):
+                raise LocalError(f"the node could not be set up: {starting.stderr.read().strip()}")
+            time.sleep(0.005)
     return first
 
 

@@ -28,6 +28,9 @@ def test_a_wrong_number_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, wrong
     assert str(refused.value) == f"{count.VARIABLE}={wrong}: give a whole number from 1 to 5"
 
 
+SHORT = "3 nodes need 1.25 GiB of memory, and "
+
+
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine with plenty of disk; its memory is what a test says."""
@@ -41,9 +44,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     ("available", "running", "said"),
     [
         (2.0, 0, None),
-        (1.0, 0, "3 nodes need 1.25 GiB of memory, and 1.0 GiB are available: "
-         "LINKERD_CANARY_NODES=1 needs 0.75 GiB"),
-        (0.5, 0, "3 nodes need 1.25 GiB of memory, and 0.5 GiB are available"),
+        (1.0, 0, SHORT + "1.0 GiB are available: LINKERD_CANARY_NODES=1 needs 0.75 GiB"),
+        (0.5, 0, SHORT + "0.5 GiB are available"),
         (0.5, 1, None),
         (0.4, 1, "3 nodes need 0.5 GiB more of memory, and 0.4 GiB are available"),
         (0.1, 3, None),
