@@ -249,9 +249,8 @@ def _start_switch() -> int:
         stderr=subprocess.PIPE,
         text=True,
     ) as starting:
-        assert starting.stdin
-        assert starting.stdout
-        assert starting.stderr
+        if not (starting.stdin and starting.stdout and starting.stderr):
+            raise LocalError("the switch between the nodes has no pipes")  # it has: see above
         pid = int(starting.stdout.readline())
         cgroups.join(SWITCH, pid)
         starting.stdin.write("\n")

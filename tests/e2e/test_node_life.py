@@ -143,13 +143,18 @@ def is_free(wanted: Network) -> bool:
 
 @pytest.fixture(scope="module")
 def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    folder = tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100)
-    folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / VENV.name).symlink_to(VENV)
+    folder = copy_of_local(tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100))
     made = Clone(folder, another_network())
     yield made
     made.run(DOWN)
+
+
+def copy_of_local(folder: Path) -> Path:
+    """Make a folder with what the node needs of the project, by the same Python."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / VENV.name).symlink_to(VENV)
+    return folder
 
 
 def test_down_where_nothing_runs(clone: Clone) -> None:
