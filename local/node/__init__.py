@@ -9,7 +9,7 @@ import requests
 from local.binaries import KUBERNETES_VERSION
 from local.node import reach
 from local.node.contact import enter, forget, image_names, load, running, status
-from local.node.identity import NODE_NAME, NODES
+from local.node.identity import NODE_NAME, NODES, Node
 from local.node.lifecycle import check, down, nodes, start, stop, up
 from local.node.records import own_network
 
@@ -17,6 +17,7 @@ __all__ = [
     "KUBERNETES_VERSION",
     "NODES",
     "NODE_NAME",
+    "Node",
     "check",
     "down",
     "enter",
