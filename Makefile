@@ -1,6 +1,6 @@
 # The project's commands. Those that need the local node run as root; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help up down env status test check format bench clean lock venv
+.PHONY: help up down env status image test check format bench clean lock venv
 PYTHON := .venv/bin/python
 
 help: ## what there is
@@ -9,11 +9,14 @@ help: ## what there is
 up: venv ## from a fresh machine to a running canary; safe to repeat
 	@$(PYTHON) -m local up
 
-down: venv ## end the local node, leaving nothing behind; its data stays for the next `make up`
+down: venv ## end the local nodes, leaving nothing behind; their data stays for the next `make up`
 	@$(PYTHON) -m local down
 
-status: venv ## what runs on the local node
+status: venv ## which nodes there are, and what runs on each
 	@$(PYTHON) -m local status
+
+image: venv ## bring an image of your own to the nodes: IMAGE=name:tag [ARCHIVE=file.tar]
+	@$(PYTHON) -m local image "$(IMAGE)" $(if $(ARCHIVE),"$(ARCHIVE)")
 
 env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
 	@$(PYTHON) -m local env

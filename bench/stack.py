@@ -127,8 +127,7 @@ def _seconds_to_answer(url: str, world: str, run: Callable[[], object]) -> float
     running = threading.Thread(target=run)
     running.start()
     deadline = started + 120
-    with requests.Session() as session:
-        session.trust_env = False
+    with node.session() as session:
         while f" {world} (" not in session.get(url, timeout=30).text:
             if time.perf_counter() > deadline:
                 raise TimeoutError(f"no answer of {world} within 120 s")

@@ -1,11 +1,13 @@
-"""The local commands: `python -m local up|down|build|env|status|policies`; `make` runs most."""
+"""The local commands, `python -m local COMMAND`; `make` runs most of them."""
 
 import argparse
 import errno
 import shlex
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from local import node, policies, stack, toolchain, tour, whole
+from local import images, node, policies, stack, toolchain, tour, whole
 from local.errors import LocalError
 from local.paths import KUBECONFIG, ensure_home
 from local.signals import exit_on_termination, restore_sigint
@@ -22,22 +24,27 @@ ADVICE = {
 
 def main() -> int:
     """Run one command; its exit status."""
-    commands = {
+    commands: dict[str, Callable[..., None]] = {
         "up": _up,
         "down": _down,
         "build": _build,
         "env": _env,
         "status": _status,
         "policies": _policies,
+        "image": _image,
     }
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=commands)
-    command = commands[parser.parse_args().command]
+    parser.add_argument("arguments", nargs="*", help="image: its name [and an archive's path]")
+    given = parser.parse_args()
+    command = commands[given.command]
+    if given.arguments and command is not _image:
+        parser.error(f"{given.command} takes no argument")
     restore_sigint()
     exit_on_termination()
     ensure_home()
     try:
-        command()
+        command(*given.arguments)
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -74,6 +81,11 @@ def _status() -> None:
 def _policies() -> None:
     """Print what to give to `pulumi preview --policy-pack`, ready to run."""
     print(policies.pack())
+
+
+def _image(name: str = "", archive: str = "") -> None:
+    """Bring an image to the local nodes: from an archive, or from its registry outside."""
+    print(images.bring(name, Path(archive) if archive else None))
 
 
 def _env() -> None:

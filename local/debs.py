@@ -13,7 +13,7 @@ from local.cache import built, run
 from local.errors import LocalError
 from local.progress import activity, say
 
-WANTED = ("containerd", "runc", "containernetworking-plugins", "iptables", "nftables")
+WANTED = ("containerd", "runc", "containernetworking-plugins", "iptables", "nftables", "socat")
 
 EVERYWHERE = ("bash", "coreutils", "dpkg", "libc6", "netbase", "util-linux")
 """What every Debian and Ubuntu has: these packages and what they need are not fetched again."""

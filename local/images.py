@@ -1,6 +1,7 @@
 """Which images the local stack runs: the real ones wherever they can be had, else stand-ins."""
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from local import archives, binaries, node, standins
 from local.archives import OWN_REGISTRY, OwnImage, PullError
+from local.errors import LocalError
 from local.node.identity import STATE
 from local.progress import say
 
@@ -31,6 +33,9 @@ REFUSALS = STATE / "refusals.json"
 """Published images that could not be had, with why and when that was found (Unix seconds)."""
 
 REFUSAL_SECONDS = 3600.0
+
+_NAME = re.compile(r"\w[\w.-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?")
+"""An image's name as people write it, by the distribution reference's grammar."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,32 @@ def provide(wanted: Mapping[str, str]) -> dict[str, Image]:
         else Image(own[part].name, real=part == KUBECTL)
         for part, name in wanted.items()
     }
+
+
+def bring(name: str, archive: Path | None = None) -> str:
+    """Bring an image of one's own to the nodes; its full name.
+
+    It comes from an archive (`docker save` or an OCI layout in a tar), or from its registry.
+    """
+    if not _NAME.fullmatch(name):
+        raise LocalError(
+            f"IMAGE={name}: give an image's name, as in `make image IMAGE=example.org/web:1.4`"
+        )
+    full = full_name(name)
+    if archive is not None:
+        node.load(archive, full)
+        return full
+    STATE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STATE) as folder:
+        try:
+            archives.pull(full, Path(folder) / "image.tar")
+        except PullError as error:
+            raise LocalError(
+                f"{full} cannot be had from its registry ({error}): give ARCHIVE=file.tar, "
+                "as `docker save` makes it"
+            ) from None
+        node.load(Path(folder) / "image.tar", full)
+    return full
 
 
 def is_standin(name: str) -> bool:
@@ -137,7 +168,7 @@ def _pull_and_load(name: str, archive: Path) -> str | None:
         archives.pull(name, archive)
     except PullError as error:
         return str(error)
-    node.load(archive)
+    node.load(archive, name)
     return None
 
 

@@ -89,11 +89,13 @@ def _beside_proxies() -> dict[str, str]:
     if not any(os.environ.get(name) or os.environ.get(name.lower()) for name in proxies):
         return {}
     try:
-        network = str(node.own_network().all)
+        network = node.own_network()
     except LocalError:
         return {}
     given = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    entries = ",".join(dict.fromkeys([*filter(None, given.split(",")), network]))
+    entries = ",".join(
+        dict.fromkeys([*filter(None, given.split(",")), str(network.all), str(network.api)])
+    )
     return {"NO_PROXY": entries, "no_proxy": entries}
 
 

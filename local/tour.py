@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import requests
 
-from local import stack
+from local import node, stack
 from local.errors import LocalError
 from local.whole import Part
 
@@ -74,14 +74,12 @@ def _wait_for(url: str, ask: Callable[[str], object]) -> None:
 
 def answers(url: str, count: int) -> list[str]:
     """`count` answers of hello, one after another; a LocalError for one that is no answer."""
-    with requests.Session() as session:
-        session.trust_env = False  # the node is on this machine, whatever proxy the shell has
+    with node.session() as session:
         return [_answer(session, url) for _ in range(count)]
 
 
 def _get(url: str) -> str:
-    with requests.Session() as session:
-        session.trust_env = False
+    with node.session() as session:
         return _text(session, url)
 
 

@@ -49,7 +49,7 @@ def up() -> list[Part]:
         stack.up()
     return [
         Part("pulumi", _pulumi_origin(), real=True),
-        Part("kubernetes", f"upstream {node.KUBERNETES_VERSION}, one node", real=True),
+        Part("kubernetes", _kubernetes(), real=True),
         Part("kubernetes plugin", plugin.origin, real=True),
         *(
             Part(key.removesuffix("Image"), image.name, image.real)
@@ -87,3 +87,8 @@ def _pulumi_origin() -> str:
     if toolchain.is_own_pulumi():
         return f"built from its Go modules, {binaries.ENGINE_VERSION}"
     return f"found in {toolchain.pulumi()}"
+
+
+def _kubernetes() -> str:
+    number = len(node.nodes())
+    return f"upstream {node.KUBERNETES_VERSION}, {number} node{'s' if number > 1 else ''}"

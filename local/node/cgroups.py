@@ -1,7 +1,8 @@
-"""The node's control groups: one of its own in each hierarchy, by which all of it is found.
+"""The nodes' control groups: one of this clone's own in each hierarchy, by which all is found.
 
-`<root>/linkerd-canary-<clone>/node` holds the node's own processes, `.../kubepods` the pods'. Both
-layouts are known: version 2, and version 1 with a hierarchy per controller.
+`<root>/linkerd-canary-<clone>/<node>` is a node's: `node` in it holds the node's own processes,
+`kubepods` the pods'. Both layouts are known: version 2, and version 1 with a hierarchy per
+controller.
 """
 
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.errors import LocalError
-from local.node.identity import ID
+from local.node.identity import ID, NODE_NAME
 
 NAMES = "linkerd-canary-"
 NAME = f"{NAMES}{ID}"
@@ -28,14 +29,18 @@ def hierarchies(mountinfo: Path = Path("/proc/self/mountinfo")) -> list[Path]:
     return found
 
 
-def join() -> None:
-    """Make the node's groups and move the calling process, and so all its children, into them."""
+def join(part: str, pid: int = 0) -> None:
+    """Make a part's groups and move a process into them, by default the calling one.
+
+    Its children come with it. `part` is a node's name, or what else this clone runs.
+    """
     for root in hierarchies():
         group = root / NAME
-        for folder in (group, group / "node"):
+        folders = (group, group / part, group / part / "node")
+        for folder in folders:
             folder.mkdir(exist_ok=True)
             _prepare(folder)
-        (group / "node" / "cgroup.procs").write_text("0")
+        (folders[-1] / "cgroup.procs").write_text(str(pid))
 
 
 def _prepare(folder: Path) -> None:
@@ -61,23 +66,33 @@ def _write_if_possible(file: Path, text: str) -> None:
         return
 
 
-def processes(name: str = NAME) -> set[int]:
-    """Every process of the node, its pods' included; with a name, of another clone's node."""
+def processes(part: str = "", name: str = NAME) -> set[int]:
+    """Every process of a part, its pods' included; of all parts where none is given.
+
+    `name` is the group of another clone's nodes.
+    """
     return {
         int(pid)
         for root in hierarchies()
-        for group in _groups(root / name)
+        for group in _groups(root / name / part)
         for pid in _read(group / "cgroup.procs").split()
         if pid != "0"
     }
 
 
-def first_process() -> int | None:
-    """The node's process 1, by its number out here; none when the node does not run."""
-    for pid in processes():
-        if _numbers(pid)[1:] == [1]:
-            return pid
+def first_process(part: str = NODE_NAME) -> int | None:
+    """A part's process 1, by its number out here; none when the part does not run."""
+    for root in hierarchies():
+        for pid in _read(root / NAME / part / "node" / "cgroup.procs").split():
+            if _numbers(int(pid))[1:] == [1]:
+                return int(pid)
     return None
+
+
+def parts() -> set[str]:
+    """The parts that have processes, and any group of an older release that has."""
+    named = {folder.name for root in hierarchies() for folder in (root / NAME).glob("*/")}
+    return {part for part in named if processes(part)}
 
 
 def _numbers(pid: int) -> list[int]:
@@ -93,11 +108,11 @@ def alive(pid: int) -> bool:
     return bool(after_name) and after_name[0] not in "ZX"
 
 
-def remove(patience: float = 2.0) -> None:
-    """Remove the groups once their processes are gone; waits at most `patience` seconds."""
+def remove(part: str = "", patience: float = 2.0) -> None:
+    """Remove a part's groups, or all, once their processes are gone; waits `patience` seconds."""
     until = time.monotonic() + patience
     while True:
-        left = [group for root in hierarchies() for group in _groups(root / NAME)]
+        left = [group for root in hierarchies() for group in _groups(root / NAME / part)]
         if not left:
             return
         if time.monotonic() > until:

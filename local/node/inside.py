@@ -1,9 +1,9 @@
-"""The node's process 1: makes it a place of its own, then becomes supervisord.
+"""A node's process 1: makes it a place of its own, then becomes supervisord.
 
 Run by `local.node.lifecycle` in fresh namespaces, as
-`python -m local.node.inside PACKAGES PROGRAMS NETWORK`. It says `ready` on standard output when it
-wants its network, and goes on when its standard input ends. What goes wrong is one line on standard
-error, the last of node.log.
+`python -m local.node.inside NUMBER NETWORK MACHINE_NETWORK NAME=FOLDER …` (see `mounts.furnish`).
+It says `ready` on standard output when it wants its network, and goes on when its standard input
+ends. What goes wrong is one line on standard error, the last of node.log.
 """
 
 import os
@@ -14,23 +14,26 @@ from pathlib import Path
 from local.errors import LocalError
 from local.node import cgroups, mounts, network
 from local.node.commands import said_by
-from local.node.identity import ENVIRONMENT, NODE_NAME, SUPERVISOR_CONFIG
+from local.node.identity import ENVIRONMENT, NODES, SUPERVISOR_CONFIG
 from local.paths import PYTHON
 
 SUPERVISORD = [str(PYTHON), "-m", "supervisor.supervisord", "-c", SUPERVISOR_CONFIG]
 
 
-def main(packages: str, programs: str, addresses: str) -> None:
+def main(number: str, addresses: str, machine_network: str, *folders: str) -> None:
     """Set the node up and become supervisord."""
-    cgroups.join()
-    mounts.furnish(Path(packages), Path(programs))
-    socket.sethostname(NODE_NAME)
+    node = NODES[int(number) - 1]
+    cgroups.join(node.name)
+    named = dict(folder.split("=", 1) for folder in folders)
+    mounts.furnish(node, {name: Path(path) for name, path in named.items()}, int(machine_network))
+    os.close(int(machine_network))
+    socket.sethostname(node.name)
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
     _try_firewall()
     print("ready", flush=True)
     sys.stdin.read()
-    network.furnish(network.Network.of(addresses))
+    network.furnish(network.Network.of(addresses), node)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(2):
         os.dup2(nowhere, stream)

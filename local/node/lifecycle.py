@@ -1,189 +1,207 @@
-"""Starting, mending and ending the node."""
+"""Starting, mending and ending the nodes."""
 
 import fcntl
-import json
-import os
-import select
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
-from local import binaries, debs
-from local.archives import OwnImage
-from local.cache import key
+from local import debs
 from local.errors import LocalError
-from local.node import certificates, cgroups, configuration, contact, mounts, network, preflight
-from local.node.identity import KUBERNETES, LOGS, NODE_NAME, STATE
-from local.node.network import Network
-from local.node.waiting import Kubectl, dns_answers, last_words, until
-from local.paths import LOCAL, PYTHON, ROOT
+from local.node import (
+    certificates,
+    cgroups,
+    configuration,
+    contact,
+    count,
+    network,
+    preflight,
+    processes,
+    records,
+)
+from local.node.identity import FIRST, KUBERNETES, NODES, STATE, Node
+from local.node.network import SWITCH, Network
+from local.node.records import Record
+from local.node.setup import Setup
+from local.node.waiting import Kubectl, dns_answers, until
+from local.paths import LOCAL
 from local.progress import say, step
 
-NAMESPACES = (
-    "--mount", "--pid", "--net", "--uts", "--ipc",
-    "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
-)  # fmt: skip
-"""What the node has of its own; when its process 1 ends, so does all the rest."""
-
-RECORD = STATE / "run.json"
-"""What the node was last started with, and when."""
-
 LOCK_SECONDS = 300.0
-SET_UP_SECONDS = 120.0
-END_SECONDS = 10.0
 
 
 def check() -> None:
-    """Raise a LocalError for what makes a node impossible here, before anything is built."""
+    """Raise a LocalError for what makes the nodes impossible here, before anything is built."""
     preflight.check()
     debs.check()
-    network.refuse_conflicts(network.chosen(_record().get("network")))
-    if not contact.running():
-        preflight.check_disk()
+    record = records.read()
+    wanted, asked = network.chosen(record.network), count.wanted(record.count)
+    network.refuse_conflicts(wanted)
+    running = _running_among(NODES[:asked])
+    count.check(asked, running)
+    if not running:
+        preflight.check_api_address(wanted)
 
 
 def up() -> None:
-    """Start the node, or mend it, or see that all is well; then pods can run on it."""
+    """Start the nodes, or mend them, or see that all is well; then pods can run on them."""
     check()
-    wanted = network.chosen(_record().get("network"))
-    programs, packages = binaries.kube(), debs.unpacked()
-    images = {
-        "PAUSE_IMAGE": OwnImage(binaries.pause()),
-        "COREDNS_IMAGE": OwnImage(binaries.coredns()),
-    }
-    files = configuration.rendered(wanted, {name: image.name for name, image in images.items()})
-    started_with = key([programs.name, packages.name, *files.values()])
+    asked = NODES[: count.wanted(records.read().count)]
+    setup = Setup.prepare(network.chosen(records.read().network))
     with _alone():
-        network.refuse_conflicts(wanted)
-        record = _record()
-        _refuse_other_data(record, wanted)
-        if not contact.running() or record.get("with") != started_with:
-            preflight.check_disk()
-            with step("starting Kubernetes"):
-                _end()
-                configuration.write(files)
-                certificates.make(programs)
-                _start(programs, packages, wanted)
-                _remember(started_with, wanted)
-        _finish(Kubectl(programs / "kubectl", certificates.SUPER_ADMIN), images, wanted)
+        network.refuse_conflicts(setup.network)
+        record = records.read()
+        _refuse_other_data(record, setup.network)
+        _bring_up(asked, setup, record)
+        record.count = len(asked)
+        record.write()
+        _finish(asked, setup, record)
+
+
+def start(number: int) -> None:
+    """Start a node that was stopped, one of those there are, and wait until it is ready."""
+    node, record = NODES[number - 1], records.read()
+    setup = Setup.prepare(records.own_network())
+    with _alone():
+        _start([node], setup, record)
+        _wait_for([node], setup, record)
+
+
+def stop(number: int) -> None:
+    """End a node as the crash of a machine does: all its processes at once."""
+    with _alone():
+        processes.end([NODES[number - 1].name])
 
 
 def down() -> None:
-    """End the node: no process, mount, namespace, route, firewall rule or control group is left.
+    """End the nodes: no process, mount, namespace, route, firewall rule or control group is left.
 
-    Its data stays, for the next `up`. Does nothing where nothing runs.
+    Their data stays, for the next `up`. Does nothing where nothing runs.
     """
     preflight.check_tools()
     with _alone():
         _end()
 
 
-def own_network() -> Network:
-    """The network that the node's data was made for; a LocalError where there is none."""
-    made_for = _record().get("network")
-    if made_for is None:
-        raise LocalError("there is no local node yet: `make up` makes it")
-    return Network.of(made_for)
+def nodes() -> tuple[Node, ...]:
+    """The nodes that there are, by the last `up`."""
+    return NODES[: records.read().count or 0]
 
 
-def _start(programs: Path, packages: Path, wanted: Network) -> None:
-    """Start process 1 in its namespaces and give it its network; nothing is left if that fails."""
-    for name in mounts.DATA:
-        (STATE / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    paths = (str(packages), str(programs))
-    inside = [str(PYTHON), "-m", "local.node.inside", *paths, str(wanted.all)]
+def _bring_up(asked: Sequence[Node], setup: Setup, record: Record) -> None:
+    """Start the nodes that do not run, or not as they should, and end those that are too many."""
+    stale = [node for node in asked if not _is_current(node, setup, record)]
+    surplus = cgroups.parts() - {node.name for node in asked} - {SWITCH}
+    if not network.connected():
+        stale = list(asked)
+    if stale == list(asked):
+        with step(f"starting Kubernetes, {_nodes(len(asked))}"):
+            _end()
+            count.check(len(asked))
+            preflight.check_api_address(setup.network)
+            _start(stale, setup, record)
+    elif stale or surplus:
+        with step(f"mending Kubernetes, {_nodes(len(asked))}"):
+            processes.end(surplus)
+            _start(stale, setup, record)
+
+
+def _running_among(nodes: Sequence[Node]) -> int:
+    return sum(contact.running(node) for node in nodes)
+
+
+def _nodes(number: int) -> str:
+    return "1 node" if number == 1 else f"{number} nodes"
+
+
+def _is_current(node: Node, setup: Setup, record: Record) -> bool:
+    return contact.running(node) and record.started_with.get(node.name) == setup.key(node)
+
+
+def _start(starting: Sequence[Node], setup: Setup, record: Record) -> None:
+    """Start nodes, all at once; none of them is left running if one cannot be started."""
+    processes.end(node.name for node in starting)
+    present = contact.image_names()
+    for image in setup.images.values():
+        if image.name not in present:
+            contact.load(image.archive())
+    # kubeadm needs the first node's, and every node's kubelet its own.
+    for node in {FIRST, *starting}:
+        configuration.write(node, setup.files(node))
+    certificates.make(setup.programs, starting, setup.network)
     try:
-        with (
-            (LOGS / "node.log").open("w") as log,
-            subprocess.Popen(
-                ["setsid", "--fork", "unshare", *NAMESPACES, *inside],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            ) as starting,
-        ):
-            first = cgroups.first_process() if _says_ready(starting) else None
-            if first is None:
-                raise LocalError(f"the node could not be set up: {last_words()}")
-            network.connect(wanted, first)
+        network.connect(setup.network)
+        with ThreadPoolExecutor() as pool:
+            for launched in [pool.submit(processes.launch, node, setup) for node in starting]:
+                launched.result()
     except BaseException:
-        _end()
+        processes.end(node.name for node in starting)
+        if not any(contact.running(node) for node in NODES):
+            _end()
         raise
+    for node in starting:
+        record.note(node, setup.key(node))
+    record.network = str(setup.network.all)
+    record.write()
 
 
-def _says_ready(starting: subprocess.Popen[bytes]) -> bool:
-    """Whether the new process 1 asks for its network, within SET_UP_SECONDS."""
-    if not starting.stdout:
-        return False
-    said, _, _ = select.select([starting.stdout], [], [], SET_UP_SECONDS)
-    return bool(said) and starting.stdout.readline() == b"ready\n"
-
-
-def _finish(kubectl: Kubectl, images: dict[str, OwnImage], wanted: Network) -> None:
-    """Bring a started node to where pods can run; quick when it is there already."""
+def _finish(asked: Sequence[Node], setup: Setup, record: Record) -> None:
+    """Bring started nodes to where pods can run; quick when they are there already."""
+    kubectl = _kubectl(setup)
+    at = setup.network.api_url
 
     def dns() -> bool:
-        return dns_answers(wanted.dns, "kubernetes.default.svc.cluster.local")
+        name = "kubernetes.default.svc.cluster.local"
+        return dns_answers(setup.network.dns, name, setup.network.host)
 
     def objects() -> bool:
         return kubectl("apply", "-f", str(KUBERNETES / "manifests.yaml")) is not None
 
-    until("containerd", contact.containerd_ready, log="containerd.log")
-    present = contact.image_names()
-    for image in images.values():
-        if image.name not in present:
-            contact.load(image.archive())
-    until(f"the API server at {wanted.node}:6443", kubectl.api_ready, log="kube-apiserver.log")
+    until(f"the API server at {at}", kubectl.api_ready, log="kube-apiserver.log")
     if not dns():
         until("the API server to take the node's objects", objects, log="kube-apiserver.log")
-    since = _record()["since"]
-    until("kubelet", lambda: kubectl.node_ready(NODE_NAME, since), log="kubelet.log")
-    until(f"the cluster's DNS at {wanted.dns}", dns, log="kubelet.log")
+    _wait_for(asked, setup, record)
+    _remove_others(asked, kubectl)
+    until(f"the cluster's DNS at {setup.network.dns}", dns, log="kubelet.log")
+
+
+def _kubectl(setup: Setup) -> Kubectl:
+    return Kubectl(setup.programs / "kubectl", certificates.SUPER_ADMIN, setup.network.api_url)
+
+
+def _wait_for(asked: Sequence[Node], setup: Setup, record: Record) -> None:
+    """Wait until kubelet reports of each node that it is ready."""
+    kubectl = _kubectl(setup)
+    for node in asked:
+        since = record.since[node.name]
+        until(
+            f"kubelet on {node.name}",
+            lambda node=node, since=since: kubectl.node_ready(node.name, since),  # type: ignore[misc]
+            log="kubelet.log",
+            node=node,
+        )
+
+
+def _remove_others(asked: Sequence[Node], kubectl: Kubectl) -> None:
+    """Remove nodes that are no longer asked for; what ran there starts again on the others."""
+    names = (kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}") or "").split()
+    for name in set(names) - {node.name for node in asked}:
+        say(f"  {name} is no longer asked for: what ran there starts again elsewhere")
+        kubectl("delete", "node", name, "--wait=false")
+        pods = ("pods", "--all-namespaces", f"--field-selector=spec.nodeName={name}")
+        kubectl("delete", *pods, "--force", "--grace-period=0", "--wait=false")
 
 
 def _end() -> None:
-    """Kill what runs of the node, and remove what is outside its namespaces."""
-    first = cgroups.first_process()
-    starter = _starter_of(first) if first else None
-    for pid in [first] if first else cgroups.processes():
-        os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + END_SECONDS
-    while cgroups.processes() or (starter and cgroups.alive(starter)):
-        if time.monotonic() > deadline:
-            raise LocalError(f"these processes of the node do not end: {cgroups.processes()}")
-        time.sleep(0.01)
+    """Kill what runs of the nodes, and remove what is outside their namespaces."""
+    processes.end(cgroups.parts())
     network.disconnect()
     cgroups.remove()
 
 
-def _starter_of(first: int) -> int | None:
-    """The `unshare` that waits for the node's process 1."""
-    parent = int(Path(f"/proc/{first}/stat").read_text().rpartition(")")[2].split()[1])
-    return parent if Path(f"/proc/{parent}/comm").read_text() == "unshare\n" else None
-
-
-def _record() -> dict[str, str]:
-    try:
-        known: dict[str, str] = json.loads(RECORD.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known
-
-
-def _remember(started_with: str, wanted: Network) -> None:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    record = {"with": started_with, "since": now, "network": str(wanted.all)}
-    RECORD.write_text(json.dumps(record, indent=2) + "\n")
-
-
-def _refuse_other_data(record: dict[str, str], wanted: Network) -> None:
+def _refuse_other_data(record: Record, wanted: Network) -> None:
     """Cluster IPs and certificates are made for one network, and stay with the data."""
-    made_for = record.get("network", str(wanted.all))
+    made_for = record.network or str(wanted.all)
     if made_for != str(wanted.all):
         raise LocalError(
             f"this clone's node has its data for {made_for}, not {wanted.all}: set "
@@ -193,7 +211,7 @@ def _refuse_other_data(record: dict[str, str], wanted: Network) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep two starts or ends of this node from meeting."""
+    """Keep two starts or ends of the nodes from meeting."""
     LOCAL.mkdir(exist_ok=True)
     with (LOCAL / "node.lock").open("w") as lock:
         deadline = time.monotonic() + LOCK_SECONDS

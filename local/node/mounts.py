@@ -1,26 +1,30 @@
-"""What the node sees of the file system: this machine's, with its own data over it.
+"""What a node sees of the file system: this machine's, with its own data over it.
 
 Everything here is done in the node's private mount namespace, and gone with it.
 """
 
+import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.errors import LocalError
 from local.node.commands import said_by
-from local.node.identity import SCRATCH, STATE
+from local.node.identity import FIRST, IMAGES, SCRATCH, Node
 
 COVERED = ("/etc", "/opt", "/usr", "/var")
 """What the node writes under these, beside its data, goes to memory and never to this machine."""
 
 DATA = {
     "containerd": "/var/lib/containerd",
-    "etcd": "/var/lib/etcd",
     "kubelet": "/var/lib/kubelet",
     "kubernetes": "/etc/kubernetes",
     "log": "/var/log",
 }
-"""Folders of .local/node by where the node has them. Short paths: a unix socket's has 107 bytes."""
+"""Folders of a node's data by where it has them. Short paths: a unix socket's has 107 bytes."""
+
+DATA_OF_FIRST = {"etcd": "/var/lib/etcd", IMAGES.name: "/var/lib/registry"}
+"""What only the first node has."""
 
 KERNEL_SETTINGS = {
     "kernel/keys/root_maxbytes": "25000000",
@@ -36,20 +40,33 @@ The node shows it these values, so that it leaves the machine's own alone.
 """
 
 
-def furnish(packages: Path, programs: Path) -> None:
-    """Mount everything; `packages` are the unpacked Debian ones, `programs` the kube folder."""
+def data_of(node: Node) -> dict[str, str]:
+    """The folders of a node's data by where it has them."""
+    return DATA | DATA_OF_FIRST if node == FIRST else DATA
+
+
+def furnish(node: Node, folders: Mapping[str, Path], machine_network: int) -> None:
+    """Mount everything.
+
+    `folders` are `packages`, the unpacked Debian ones, `programs`, those of Kubernetes, and
+    `image`, that of the image tool; `machine_network` is an open file of this machine's network
+    namespace.
+    """
     _mount("-t", "tmpfs", "-o", "mode=755", "node", "/run")
     for name in ("lock", "tmp", "cni", "overlay"):
         (Path("/run") / name).mkdir()
     # By short paths without colons or commas, which mean something in an overlay's options.
-    bind(packages, SCRATCH / "packages")
-    bind(programs, SCRATCH / "programs")
-    bind(STATE, SCRATCH / "state")
-    _try_overlay(SCRATCH / "state")
+    for name, folder in {**folders, "state": node.state}.items():
+        bind(folder, SCRATCH / name)
+    if node == FIRST:
+        shown = SCRATCH / "machine-network"
+        shown.touch()
+        _mount("--bind", f"/proc/{os.getpid()}/fd/{machine_network}", str(shown))
+    _try_overlay(SCRATCH / "state", node.state)
     for top in COVERED:
         if Path(top).is_dir():
             _cover(Path(top), [SCRATCH / "packages" / "usr"] if top == "/usr" else [])
-    for name, target in DATA.items():
+    for name, target in data_of(node).items():
         bind(SCRATCH / "state" / name, Path(target))
     # Which pod has which address: that of an earlier run means nothing.
     bind(Path("/run/cni"), Path("/var/lib/cni"))
@@ -83,7 +100,7 @@ def mounts_below(top: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> l
     return sorted(point for point in below if not below & set(point.parents))
 
 
-def _try_overlay(folder: Path) -> None:
+def _try_overlay(folder: Path, shown_as: Path) -> None:
     """containerd lays containers' files out as overlays in the data folder: can it?"""
     layers = {name: folder / ".overlay" / name for name in ("lower", "upper", "work", "merged")}
     for layer in layers.values():
@@ -93,7 +110,7 @@ def _try_overlay(folder: Path) -> None:
         _mount("-t", "overlay", "-o", options, "node", str(layers["merged"]))
     except LocalError as error:
         raise LocalError(
-            f"{STATE} cannot hold overlay mounts, as containers need ({error}): "
+            f"{shown_as} cannot hold overlay mounts, as containers need ({error}): "
             "put the clone on an ordinary file system such as ext4 or xfs"
         ) from None
     said_by(["umount", layers["merged"]])

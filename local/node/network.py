@@ -1,8 +1,10 @@
-"""The node's network: one /16 behind a bridge on this machine, with no way out of it."""
+"""The nodes' network: one /16 behind a bridge on this machine, with no way out of it."""
 
 import json
 import os
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -11,7 +13,7 @@ from typing import Any
 from local.errors import LocalError
 from local.node import cgroups
 from local.node.commands import said_by
-from local.node.identity import ID
+from local.node.identity import FIRST, ID, NODES, Node
 from local.paths import ROOT
 
 VARIABLE = "LINKERD_CANARY_NET"
@@ -21,6 +23,13 @@ USUAL = ("198.18.0.0/16", "198.19.0.0/16")
 BRIDGES = "canary-"
 BRIDGE = f"{BRIDGES}{ID}"
 PORT = f"canary-{ID}-p"
+SWITCH = "switch"
+"""The part that joins the nodes: a bridge in a network namespace of its own."""
+
+API_PORT = 26443
+"""Where the API server answers on loopback: no port that Kubernetes' own clusters use."""
+
+REGISTRY_PORT = 10500
 ALIAS = "linkerd-canary node of "
 """With the clone's folder after it, the bridge's alias: who holds the network."""
 
@@ -41,18 +50,46 @@ class Network:
 
     @property
     def host(self) -> IPv4Address:
-        """This machine's own address towards the node."""
+        """This machine's own address towards the nodes."""
         return self.all[1]
 
     @property
     def node(self) -> IPv4Address:
-        """The node's address: API server on 6443, and every hostPort."""
-        return self.all[2]
+        """The first node's address, with the API server on 6443."""
+        return self.address(FIRST)
 
     @property
     def pods(self) -> IPv4Network:
+        """The first node's pods."""
+        return self.pods_of(FIRST)
+
+    def address(self, node: Node) -> IPv4Address:
+        """A node's address, with every hostPort."""
+        return self.all[1 + node.number]
+
+    def pods_of(self, node: Node) -> IPv4Network:
         """One /24, as linkerd's transformers take for granted of a node."""
-        return self._part(1, 24)
+        return self._part(node.number, 24)
+
+    @property
+    def api(self) -> IPv4Address:
+        """Where this machine's programs reach the API server, at API_PORT.
+
+        It is a loopback address: when the node has gone there is nothing that a request could be
+        sent to by another way. Every /16 has its own.
+        """
+        first, second, _, _ = self.all.network_address.packed
+        return IPv4Address(f"127.{first}.{second}.2")
+
+    @property
+    def api_url(self) -> str:
+        """The API server's URL on this machine."""
+        return f"https://{self.api}:{API_PORT}"
+
+    @property
+    def registry(self) -> str:
+        """Host and port of the registry of the nodes' images; nodes reach it, and pods."""
+        return f"{self.node}:{REGISTRY_PORT}"
 
     @property
     def load_balancers(self) -> IPv4Network:
@@ -127,9 +164,14 @@ def _dead_bridges(aliases: dict[str, str]) -> list[str]:
     return [
         device
         for device, alias in aliases.items()
-        if alias.startswith(ALIAS)
-        and not cgroups.processes(f"{cgroups.NAMES}{device.removeprefix(BRIDGES)}")
+        if alias.startswith(ALIAS) and not _nodes_run(device.removeprefix(BRIDGES))
     ]
+
+
+def _nodes_run(clone: str) -> bool:
+    """Whether any node of a clone runs; its switch alone holds nothing."""
+    name = f"{cgroups.NAMES}{clone}"
+    return bool(cgroups.processes(name=name) - cgroups.processes(SWITCH, name=name))
 
 
 def _addresses() -> list[tuple[str, IPv4Network]]:
@@ -151,31 +193,100 @@ def _routes() -> list[tuple[str, IPv4Network]]:
     return [(device, to) for device, to in routes if to.prefixlen > 1 and not to.is_loopback]
 
 
-def connect(network: Network, pid: int) -> None:
-    """Join this machine and the network namespace of a process; raises LocalError.
+def connect(network: Network) -> None:
+    """Make this machine's side of the network and the switch, where they are not there.
 
-    The bridge holds this machine's address and routes, so that they stay, and nothing meant for the
-    node goes anywhere else, when the node has died; deleting the bridge removes all of it. Bridges
-    of other clones' nodes that have died are in the way, and deleted.
+    The bridge holds this machine's address and routes, so that they stay, and nothing meant for a
+    node goes anywhere else, when nodes have died; deleting the bridge removes all of it. Bridges of
+    other clones' nodes that have died are in the way, and deleted. Raises LocalError.
     """
+    if connected():
+        return
     disconnect()
     _delete(_dead_bridges(_aliases()))
-    steps = (
+    switch = _start_switch()
+    steps = [
         f"link add {BRIDGE} type bridge",
         f"address add {network.host}/32 dev {BRIDGE}",
         f"link set {BRIDGE} up",
-        f"route add {network.node}/32 dev {BRIDGE} src {network.host}",
+        *_routes_to(network, NODES, f"dev {BRIDGE} src {network.host}"),
         f"route add {network.all} via {network.node} dev {BRIDGE} src {network.host}",
-        f"link add {PORT} type veth peer name eth0 netns {pid}",
+        f"link add {PORT} type veth peer name machine netns {switch}",
         f"link set {PORT} master {BRIDGE} up",
+    ]
+    _batch(steps)
+    _batch(
+        [
+            "link add ports type bridge",
+            "link set ports up",
+            "link set machine master ports up",
+        ],
+        switch,
     )
-    for step in steps:
-        ip(*step.split())
+    # Last, as what says that all of it is there.
     ip("link", "set", "dev", BRIDGE, "alias", f"{ALIAS}{ROOT}"[:255])
 
 
+def connected() -> bool:
+    """Whether `connect` has done its work, and the switch runs."""
+    return cgroups.first_process(SWITCH) is not None and _aliases().get(BRIDGE, "") != ""
+
+
+def _start_switch() -> int:
+    """Start the process that holds the switch's network namespace; its number.
+
+    The switch joins the nodes. It is not on this machine's own network because frames that cross a
+    bridge there may have to pass the machine's firewall, which Docker sets to forward nothing
+    (net.bridge.bridge-nf-call-iptables).
+    """
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "sleep", "infinity"]
+    with subprocess.Popen(
+        # It waits until it has been moved into its control group, and its children with it.
+        ["setsid", "--fork", "sh", "-c", 'echo $$ && read -r _ && exec "$@"', "sh", *command],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as starting:
+        if not (starting.stdin and starting.stdout and starting.stderr):
+            raise LocalError("the switch between the nodes has no pipes")  # it has: see above
+        pid = int(starting.stdout.readline())
+        cgroups.join(SWITCH, pid)
+        starting.stdin.write("\n")
+        starting.stdin.flush()
+        while (first := cgroups.first_process(SWITCH)) is None:
+            if not cgroups.alive(pid):
+                raise LocalError(f"the node could not be set up: {starting.stderr.read().strip()}")
+            time.sleep(0.005)
+    return first
+
+
+def plug(node: Node, pid: int) -> None:
+    """Join a node's network namespace, that of a process, with the switch's."""
+    switch = cgroups.first_process(SWITCH)
+    if switch is None:
+        raise LocalError("the switch between the nodes has ended: try again")
+    port = f"port{node.number}"
+    ip(
+        "link",
+        "add",
+        port,
+        "netns",
+        str(switch),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
+        str(pid),
+    )
+    _batch([f"link set {port} master ports up"], switch)
+
+
 def disconnect() -> None:
-    """Remove what `connect` made, where it is there."""
+    """Remove what `connect` made on this machine, where it is there."""
     present = _aliases()
     _delete(device for device in (PORT, BRIDGE) if device in present)
 
@@ -186,28 +297,50 @@ def _delete(devices: Iterable[str]) -> None:
         subprocess.run(["ip", "link", "delete", device], capture_output=True, check=False)
 
 
-def furnish(network: Network) -> None:
-    """The node's own side of it; runs inside its network namespace."""
+def _routes_to(network: Network, nodes: Iterable[Node], by: str) -> list[str]:
+    """The steps that lead to nodes and, through them, to their pods."""
+    steps = []
+    for node in nodes:
+        address = network.address(node)
+        steps.append(f"route add {address}/32 {by}")
+        steps.append(f"route add {network.pods_of(node)} via {address} {by}")
+    return steps
+
+
+def furnish(network: Network, node: Node) -> None:
+    """A node's own side of it; runs inside its network namespace."""
     forwarding = ("ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0")
     for setting in forwarding:
         name, value = setting.split("=")
         with open(f"/proc/sys/net/ipv4/{name.replace('.', '/')}", "w") as file:  # noqa: PTH123
             file.write(value)
-    steps = (
-        "link set lo up",
-        f"address add {network.node}/32 dev eth0",
-        "link set eth0 up",
-        f"route add {network.host}/32 dev eth0 src {network.node}",
-        # The node's own traffic to a service must find a route before kube-proxy can turn it. Any
-        # device does; not every kernel has dummy ones, so it is a bridge without ports.
-        "link add services type bridge",
-        "link set services up",
-        f"route add {network.services} dev services src {network.node}",
-        f"route add {network.load_balancers} dev services src {network.node}",
-        "route add unreachable default metric 4096",
+    address = network.address(node)
+    others = [other for other in NODES if other != node]
+    _batch(
+        [
+            "link set lo up",
+            f"address add {address}/32 dev eth0",
+            "link set eth0 up",
+            f"route add {network.host}/32 dev eth0 src {address}",
+            *_routes_to(network, others, f"dev eth0 src {address}"),
+            # The node's own traffic to a service must find a route before kube-proxy can turn it.
+            # Any device does; not every kernel has dummy ones, so it is a bridge without ports.
+            "link add services type bridge",
+            "link set services up",
+            f"route add {network.services} dev services src {address}",
+            f"route add {network.load_balancers} dev services src {address}",
+            "route add unreachable default metric 4096",
+        ]
     )
-    for step in steps:
-        ip(*step.split())
+
+
+def _batch(steps: Iterable[str], pid: int | None = None) -> None:
+    """Run steps of `ip`, all in one process, in the network namespace of another or in this one."""
+    enter = ["nsenter", f"--target={pid}", "--net"] if pid else []
+    with tempfile.TemporaryFile() as file:
+        file.write("\n".join(steps).encode())
+        file.seek(0)
+        said_by([*enter, "ip", "-batch", "-"], given=file)
 
 
 def ip(*arguments: str) -> str:

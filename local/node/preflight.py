@@ -2,14 +2,13 @@
 
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
 from local.errors import LocalError
-from local.paths import CACHE, LOCAL, PYTHON, ROOT
-
-DISK_NEEDED = 2 << 30
-"""Bytes: images, etcd and logs of a first start, and what kubelet wants to see free (200 MiB)."""
+from local.node.network import API_PORT, Network
+from local.paths import CACHE, PYTHON, ROOT
 
 TOOLS = {
     "ip": "iproute2",
@@ -43,12 +42,14 @@ def check_tools() -> None:
             raise LocalError(f"no `{tool}` here: `apt-get install {package}`")
 
 
-def check_disk() -> None:
-    """Raise a LocalError where a node would start and soon be short of disk."""
-    LOCAL.mkdir(exist_ok=True)
-    free = shutil.disk_usage(LOCAL).free
-    if free < DISK_NEEDED:
-        raise LocalError(
-            f"{LOCAL} has {free / 2**30:.1f} GiB free; "
-            f"the node needs {DISK_NEEDED / 2**30:.0f} GiB there"
-        )
+def check_api_address(network: Network) -> None:
+    """Raise a LocalError where something else has the API server's address on loopback."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((str(network.api), API_PORT))
+        except OSError as error:
+            raise LocalError(
+                f"{network.api}:{API_PORT}, where the API server is to answer, cannot be had "
+                f"({error.strerror}): `ss -ltnp` shows what has it"
+            ) from None

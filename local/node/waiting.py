@@ -10,37 +10,44 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.node import cgroups
-from local.node.identity import ENVIRONMENT, LOGS, STATE
+from local.node.identity import ENVIRONMENT, FIRST, STATE, Node
 from local.progress import activity
 
 
-def until(what: str, ready: Callable[[], bool], *, log: str, seconds: float = 120.0) -> None:
-    """Wait for a condition; a LocalError names it and the log to read when it stays away."""
+def until(
+    what: str,
+    ready: Callable[[], bool],
+    *,
+    log: str,
+    node: Node = FIRST,
+    seconds: float = 120.0,
+) -> None:
+    """Wait for a condition; a LocalError names it and the node's log to read if it stays away."""
     deadline = time.monotonic() + seconds
     with activity(f"waiting for {what}"):
         while not ready():
-            if cgroups.first_process() is None:
-                raise LocalError(f"the node died while waiting for {what}: {last_words()}")
+            if cgroups.first_process(node.name) is None:
+                raise LocalError(f"{node.name} died while waiting for {what}: {last_words(node)}")
             if time.monotonic() > deadline:
-                raise LocalError(f"waited {seconds:.0f} s for {what}; see {LOGS / log}")
+                raise LocalError(f"waited {seconds:.0f} s for {what}; see {node.logs / log}")
             time.sleep(0.1)
 
 
-def last_words() -> str:
-    """The last line that the node's set-up or supervisord wrote."""
-    for log in (LOGS / "node.log", LOGS / "supervisord.log"):
+def last_words(node: Node = FIRST) -> str:
+    """The last line that a node's set-up or supervisord wrote."""
+    for log in (node.logs / "node.log", node.logs / "supervisord.log"):
         lines = log.read_text(errors="replace").split("\n") if log.exists() else []
         said = [line for line in lines if line.strip()]
         if said:
             return f"{said[-1]} ({log})"
-    return f"see {LOGS}"
+    return f"see {node.logs}"
 
 
 class Kubectl:
-    """kubectl with one kubeconfig, each call bounded in time."""
+    """kubectl with one kubeconfig and server, each call bounded in time."""
 
-    def __init__(self, program: Path, kubeconfig: Path) -> None:
-        self._command = [str(program), "--kubeconfig", str(kubeconfig)]
+    def __init__(self, program: Path, kubeconfig: Path, server: str) -> None:
+        self._command = [str(program), "--kubeconfig", str(kubeconfig), "--server", server]
         self._command += ["--request-timeout=5s", f"--cache-dir={STATE / 'kubectl'}"]
 
     def __call__(self, *arguments: str) -> str | None:
@@ -72,14 +79,18 @@ class Kubectl:
         return len(told) == 2 and told[0] == "True" and told[1] >= since
 
 
-def dns_answers(server: IPv4Address, name: str) -> bool:
-    """Whether a DNS server has an address (A) for a name. RFC 1035, section 4."""
+def dns_answers(server: IPv4Address, name: str, source: IPv4Address) -> bool:
+    """Whether a DNS server has an address (A) for a name, asked from an address of this machine.
+
+    RFC 1035, section 4. Where there is no such source address nothing is sent.
+    """
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     header = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
     question = labels + b"\0" + struct.pack(">2H", 1, 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(0.5)
         try:
+            client.bind((str(source), 0))
             client.sendto(header + question, (str(server), 53))
             answer = client.recv(512)
         except OSError:

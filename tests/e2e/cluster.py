@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from local import binaries, node
 from local.archives import OwnImage
 from local.cache import go_build
@@ -54,10 +56,22 @@ class Cluster:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))
         return found
 
-    def enter(self, *command: str) -> str:
-        """What a command prints that runs in the node."""
-        program = f"import sys; from local import node; sys.exit(node.enter(*{command!r}))"
+    def enter(self, *command: str, number: int = 1) -> str:
+        """What a command prints that runs in a node, by its number."""
+        where = f"node=node.NODES[{number - 1}]"
+        program = f"import sys; from local import node; sys.exit(node.enter(*{command!r}, {where}))"
         return run(sys.executable, "-c", program)
+
+    def nodes(self) -> dict[str, str]:
+        """The nodes' addresses by their names; those that are ready alone."""
+        return {
+            each["metadata"]["name"]: address["address"]
+            for each in self.get("nodes")["items"]
+            for address in each["status"]["addresses"]
+            if address["type"] == "InternalIP"
+            and {"type": "Ready", "status": "True"}.items()
+            <= next(c for c in each["status"]["conditions"] if c["type"] == "Ready").items()
+        }
 
 
 def server_image() -> OwnImage:
@@ -65,9 +79,20 @@ def server_image() -> OwnImage:
     return OwnImage(go_build("testserver", SERVER, ["."]) / "testserver")
 
 
-def make(command: str) -> str:
-    """Run one of the node's own commands, `up` or `down`, in a process of its own."""
-    return run(sys.executable, "-c", f"from local import node; node.{command}()")
+def make(command: str, *arguments: int) -> str:
+    """Run one of the node's own commands, such as `up` or `stop`, in a process of its own."""
+    return run(sys.executable, "-c", f"from local import node; node.{command}{arguments!r}")
+
+
+def get(url: str) -> str:
+    """What a URL of a node answers to this machine; an AssertionError when it does not."""
+    with node.session() as session:
+        try:
+            answer = session.get(url, timeout=10)
+        except (requests.RequestException, OSError) as error:
+            raise AssertionError(str(error)) from None
+    assert answer.ok, answer.text
+    return answer.text
 
 
 def run(*command: str | Path) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from local import stack, toolchain
+from local import node, stack, toolchain
 from local.paths import KUBECONFIG, PYTHON, ROOT
 from tests.e2e.cluster import eventually
 
@@ -42,9 +42,9 @@ def said_by(arguments: Sequence[str], environment: Mapping[str, str], status: in
     return done.stdout
 
 
-def local(what: str, status: int = 0, **env: str) -> str:
+def local(what: str, *arguments: str, status: int = 0, **env: str) -> str:
     """What `make WHAT` prints."""
-    return command(str(PYTHON), "-m", "local", what, status=status, **env)
+    return command(str(PYTHON), "-m", "local", what, *arguments, status=status, **env)
 
 
 def set_weight(weight: int) -> None:
@@ -74,10 +74,8 @@ def first_answer(url: str) -> str:
 
 
 def session() -> requests.Session:
-    """A session that asks no proxy of the machine's for an address that is on the machine."""
-    http = requests.Session()
-    http.trust_env = False
-    return http
+    """A session for the nodes' addresses; it asks no proxy, and nothing leaves without a node."""
+    return node.session()
 
 
 def world_of(answer: str) -> str:

@@ -114,14 +114,13 @@ def test_a_route_of_ones_own_is_refused_at_the_edge(url: str) -> None:
 
 
 def test_a_request_inside_may_choose_its_version(cluster: Cluster, url: str) -> None:
-    node = cluster.get("nodes")["items"][0]["status"]["addresses"]
-    (address,) = [one["address"] for one in node if one["type"] == "InternalIP"]
-    said = local_stack.ask(
-        f"http://{address}:4140",
-        Host="world",
-        **{"l5d-dtab": "/host/world => /srv/world-v2"},
-    )
-    assert said.startswith("worldv2 (")
+    for address in cluster.nodes().values():
+        said = local_stack.ask(
+            f"http://{address}:4140",
+            Host="world",
+            **{"l5d-dtab": "/host/world => /srv/world-v2"},
+        )
+        assert said.startswith("worldv2 (")
 
 
 def test_linkerd_counts_the_canarys_requests_by_version(cluster: Cluster, url: str) -> None:
@@ -204,7 +203,7 @@ def test_an_unreachable_cluster_is_one_clear_line(url: str, tmp_path: Path) -> N
     found = stack.SETTINGS.read_text()
     elsewhere = tmp_path / "kubeconfig"
     elsewhere.write_text(
-        re.sub(r"https://[0-9.]+:6443", "https://127.0.0.1:1", KUBECONFIG.read_text())
+        re.sub(r"https://[0-9.]+:[0-9]+", "https://127.0.0.1:1", KUBECONFIG.read_text())
     )
     try:
         command("pulumi", "config", "set", "kubeconfig", str(elsewhere))
@@ -222,7 +221,8 @@ def test_an_unreachable_cluster_is_one_clear_line(url: str, tmp_path: Path) -> N
 def test_make_env_gives_a_shell_plain_commands(url: str) -> None:
     script = 'eval "$(make -s env)" && pulumi stack output url && kubectl get nodes -o name'
     lines = command("bash", "-c", script).splitlines()
-    assert lines[-2:] == [url, "node/local-node"]
+    assert url in lines
+    assert "node/local-node" in lines[lines.index(url) + 1 :]
 
 
 def test_make_up_again_changes_nothing(tour: str) -> None:

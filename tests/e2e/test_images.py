@@ -12,6 +12,8 @@ import pytest
 from local import archives, binaries, images, node
 from local.archives import ANSWER_SECONDS, PullError
 from local.images import KUBECTL_PUBLISHED, Image, Refusals, provide
+from local.node.contact import IMAGE_NAME
+from local.node.identity import IMAGES
 from tests.e2e.cluster import Cluster, run, server_image
 from tests.harness.registry import registry, silent_registry
 
@@ -35,7 +37,7 @@ def forgetful(
     yield cluster
     for name in node.image_names() - before:
         if name.startswith("127.0.0.1:"):
-            cluster.enter("ctr", "--namespace", "k8s.io", "images", "remove", name)
+            node.forget(name)
 
 
 def test_a_published_image_is_pulled_and_runs_under_its_own_name(
@@ -43,8 +45,7 @@ def test_a_published_image_is_pulled_and_runs_under_its_own_name(
 ) -> None:
     provided = provide({"helloworldImage": published})
     assert provided == {"helloworldImage": Image(published, real=True)}
-    pod = ("run", "published", f"--image={published}", "--image-pull-policy=Never")
-    forgetful.kubectl(*pod, "--restart=Never")
+    forgetful.kubectl("run", "published", f"--image={published}", "--restart=Never")
     try:
         forgetful.kubectl("wait", "pod/published", "--for=condition=Ready", "--timeout=120s")
     finally:
@@ -64,10 +65,9 @@ def test_an_image_that_is_on_the_node_already_is_not_asked_for(
 def test_a_pulled_image_keeps_its_digest(forgetful: Cluster, published: str) -> None:
     provide({"helloworldImage": published})
     own = server_image()
-    if own.name not in node.image_names():
-        node.load(own.archive())
-    listed = forgetful.enter("ctr", "--namespace", "k8s.io", "images", "list")
-    digests = {line.split()[0]: line.split()[2] for line in listed.splitlines()[1:]}
+    node.load(own.archive())
+    index = json.loads((IMAGES / "index.json").read_text())
+    digests = {image["annotations"][IMAGE_NAME]: image["digest"] for image in index["manifests"]}
     assert digests[published] == digests[own.name]
 
 

@@ -4,6 +4,7 @@ import functools
 import re
 import subprocess
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from string import Template
 
@@ -11,7 +12,7 @@ import pytest
 import requests
 
 from local import node
-from tests.e2e.cluster import PATIENCE, SERVER, Cluster, eventually, server_image
+from tests.e2e.cluster import PATIENCE, SERVER, Cluster, eventually, get, server_image
 
 NAMESPACE = "node-test"
 CRD = "tables.node-test.linkerd-canary.local"
@@ -43,18 +44,6 @@ class Web:
         ]
 
 
-def get(url: str) -> str:
-    """What a URL answers to this machine, past any proxy."""
-    with requests.Session() as session:
-        session.trust_env = False
-        try:
-            answer = session.get(url, timeout=5)
-        except requests.RequestException as error:
-            raise AssertionError(str(error)) from None
-    assert answer.ok, answer.text
-    return answer.text
-
-
 @pytest.fixture(scope="module")
 def web(cluster: Cluster) -> Iterator[Web]:
     image = server_image()
@@ -81,8 +70,10 @@ def clean(cluster: Cluster) -> None:
 
 
 def test_it_is_the_release_that_was_asked_for(cluster: Cluster) -> None:
-    (only,) = cluster.get("nodes")["items"]
-    assert only["status"]["nodeInfo"]["kubeletVersion"] == node.KUBERNETES_VERSION
+    versions = {
+        each["status"]["nodeInfo"]["kubeletVersion"] for each in cluster.get("nodes")["items"]
+    }
+    assert versions == {node.KUBERNETES_VERSION}
     server = re.search(r"Server Version: (\S+)", cluster.kubectl("version"))
     assert server
     assert server[1] == node.KUBERNETES_VERSION
@@ -102,10 +93,12 @@ def test_a_headless_service_names_each_pod(web: Web) -> None:
     assert eventually(lambda: addresses() == {pod["status"]["podIP"] for pod in pods})
 
 
-def test_all_pods_are_of_one_slash_24(web: Web) -> None:
+def test_all_pods_of_a_node_are_of_one_slash_24(web: Web) -> None:
+    networks = {each.name: web.cluster.network.pods_of(each) for each in node.NODES}
     pods = web.cluster.get("pods", "-n", NAMESPACE)["items"]
-    prefix = str(web.cluster.network.pods.network_address).removesuffix("0")
-    assert all(pod["status"]["podIP"].startswith(prefix) for pod in pods)
+    assert {pod["spec"]["nodeName"] for pod in pods} == {each.name for each in node.nodes()}
+    for pod in pods:
+        assert IPv4Address(pod["status"]["podIP"]) in networks[pod["spec"]["nodeName"]]
 
 
 def test_a_service_is_found_by_its_short_name(web: Web) -> None:
@@ -130,10 +123,23 @@ def test_a_pod_reaches_itself_through_its_service(web: Web) -> None:
     assert eventually(lambda: name in web.kubectl(*command))
 
 
-def test_a_host_port_answers_pods_the_node_and_this_machine(web: Web) -> None:
-    address = web.cluster.network.node
-    for answer in web.from_everywhere(f"http://{address}:{HOST_PORT}/"):
-        assert f"hostip={address}" in answer
+def test_a_host_port_of_each_node_answers_pods_the_node_and_this_machine(web: Web) -> None:
+    for each in node.nodes():
+        address = web.cluster.network.address(each)
+        for answer in web.from_everywhere(f"http://{address}:{HOST_PORT}/"):
+            assert f"node={each.name} hostip={address}" in answer
+
+
+def test_a_pod_on_each_node_reaches_a_pod_on_each_other(web: Web) -> None:
+    agents = {
+        pod["spec"]["nodeName"]: pod
+        for pod in web.cluster.get("pods", "-n", NAMESPACE, "-l", "app=agent")["items"]
+    }
+    assert set(agents) == {each.name for each in node.nodes()}
+    for asking in agents.values():
+        for name, asked in agents.items():
+            get_it = ("--", "/bin/testserver", "get", f"http://{asked['status']['podIP']}:8080/")
+            assert f"node={name} " in web.kubectl("exec", asking["metadata"]["name"], *get_it)
 
 
 def test_a_load_balancer_gets_an_address_that_answers_everywhere(web: Web) -> None:
@@ -175,8 +181,9 @@ def test_a_job_runs_to_its_end_and_its_log_can_be_read(web: Web) -> None:
 
 
 def test_logs_and_the_downward_api(web: Web) -> None:
-    assert "listening on :8080" in web.kubectl("logs", "daemonset/agent")
-    assert f"node={node.NODE_NAME}" in get(f"http://{web.cluster.network.node}:{HOST_PORT}/")
+    for pod in web.kubectl("get", "pods", "-l", "app=agent", "-o", "name").split():
+        assert "listening on :8080" in web.kubectl("logs", pod)
+    assert f"node={node.NODE_NAME} " in get(f"http://{web.cluster.network.node}:{HOST_PORT}/")
 
 
 def test_a_config_map_as_environment(web: Web) -> None:
@@ -189,7 +196,9 @@ def test_port_forward(web: Web) -> None:
         try:
             assert forwarding.stdout
             port = forwarding.stdout.readline().split(" -> ")[0].rpartition(":")[2]
-            assert "path=/forwarded" in get(f"http://127.0.0.1:{port}/forwarded")
+            # Not a node's address: loopback.
+            answer = requests.get(f"http://127.0.0.1:{port}/forwarded", timeout=30)
+            assert "path=/forwarded" in answer.text
         finally:
             forwarding.terminate()
 

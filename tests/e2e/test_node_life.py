@@ -1,14 +1,19 @@
-"""The node's start, end and mending, on a clone of its own beside the one that people use.
+"""The nodes' start, end and mending, on a clone of its own beside the one that people use.
+
+It has two nodes, a control plane and another, unless a test says otherwise.
 
 The clone lies deep enough that a unix socket in it would have too long a path.
 """
 
+import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +21,11 @@ import pytest
 
 from local import binaries, debs, node
 from local.errors import LocalError
-from local.node import cgroups, network
+from local.node import cgroups, count, network
 from local.node.mounts import KERNEL_SETTINGS
 from local.node.network import Network
 from local.paths import ROOT, VENV
-from tests.e2e.cluster import Cluster, eventually, server_image
-from tests.e2e.test_node import get
+from tests.e2e.cluster import PATIENCE, Cluster, eventually, server_image
 
 UP = "from local import node; node.up()"
 DOWN = "from local import node; node.down()"
@@ -35,9 +39,15 @@ class Clone:
     net: str
     """The network that its commands ask for where a test does not say another."""
 
+    nodes: int = 2
+    """How many nodes its commands ask for."""
+
     def start(self, program: str, *prefix: str, net: str | None = None) -> subprocess.Popen[str]:
         """Start a Python program in the clone; `prefix` is a command that runs it."""
-        asked = {network.VARIABLE: self.net if net is None else net}
+        asked = {
+            network.VARIABLE: self.net if net is None else net,
+            count.VARIABLE: str(self.nodes),
+        }
         environment = os.environ | asked | {"PYTHONPATH": str(self.folder)}
         return subprocess.Popen(
             [*prefix, sys.executable, "-c", _LIKE_THE_COMMANDS.format(program=program)],
@@ -84,15 +94,24 @@ class Clone:
         path = "jsonpath={.status.loadBalancer.ingress[0].ip}"
         return self.kubectl("get", "service", service, "-o", path)
 
-    def first_process(self) -> int | None:
-        said = self.run("from local.node import cgroups; print(cgroups.first_process())").strip()
+    def first_process(self, part: str = "local-node") -> int | None:
+        """The process 1 of a node, or of another part."""
+        asked = f"from local.node import cgroups; print(cgroups.first_process({part!r}))"
+        said = self.run(asked).strip()
         return None if said == "None" else int(said)
+
+    def get(self, url: str) -> str:
+        """What a URL of the clone's nodes answers to this machine."""
+        asked = f"from local import node; print(node.session().get({url!r}, timeout=10).text)"
+        status, said = self.finish(self.start(asked))
+        assert status == 0, said
+        return said
 
     @property
     def ready(self) -> bool:
-        """Whether the clone's node takes requests and resolves names."""
+        """Whether the clone's nodes take requests and resolve names, once they are up."""
         self.run(UP)
-        return "Ready" in self.kubectl("get", "nodes")
+        return self.kubectl("get", "nodes").count(" Ready ") == self.nodes
 
 
 _LIKE_THE_COMMANDS = """\
@@ -124,13 +143,18 @@ def is_free(wanted: Network) -> bool:
 
 @pytest.fixture(scope="module")
 def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    folder = tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100)
-    folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / VENV.name).symlink_to(VENV)
+    folder = copy_of_local(tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100))
     made = Clone(folder, another_network())
     yield made
     made.run(DOWN)
+
+
+def copy_of_local(folder: Path) -> Path:
+    """Make a folder with what the node needs of the project, by the same Python."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / VENV.name).symlink_to(VENV)
+    return folder
 
 
 def test_down_where_nothing_runs(clone: Clone) -> None:
@@ -140,7 +164,11 @@ def test_down_where_nothing_runs(clone: Clone) -> None:
 def test_the_node_ends_without_a_trace(clone: Clone) -> None:
     before = traces()
     clone.run(UP)
-    namespaces = namespaces_of(clone.first_process())
+    namespaces: set[str] = set()
+    for part, kinds in (("local-node", KINDS), ("local-node-2", KINDS), ("switch", {"net", "pid"})):
+        found = namespaces_of(clone.first_process(part), kinds)
+        assert not found & namespaces, "each part has its own"
+        namespaces |= found
     assert traces() - before, "a running node shows"
     assert processes_in(namespaces)
     clone.run(DOWN)
@@ -172,7 +200,7 @@ def test_objects_and_pods_come_back(clone: Clone) -> None:
     assert eventually(again)
     assert eventually(lambda: "2/2" in clone.kubectl("get", "deployment", "web"))
     assert clone.address("public") == address
-    assert "path=/back" in eventually(lambda: get(f"http://{address}/back"))
+    assert "path=/back" in eventually(lambda: clone.get(f"http://{address}/back"))
     clone.expose("later")
     assert eventually(lambda: clone.address("later")) != address
     clone.kubectl("delete", "deployment/web", "service/public", "service/later")
@@ -222,6 +250,94 @@ def test_two_ups_at_once(clone: Clone) -> None:
     assert clone.ready
 
 
+def test_fewer_nodes_and_more_again(clone: Clone) -> None:
+    """What ran on a node that is no longer asked for starts again on the others."""
+    clone.run(UP)
+    image = server_image()
+    archive = f"pathlib.Path({str(image.archive())!r})"
+    clone.run(f"import pathlib; from local import node; node.load({archive})")
+    wish = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["local-node-2"]}
+    preferred = [{"weight": 100, "preference": {"matchExpressions": [wish]}}]
+    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+    on_the_second = json.dumps({"spec": {"template": {"spec": {"affinity": affinity}}}})
+    clone.kubectl("create", "deployment", "moves", f"--image={image.name}", "--replicas=0")
+    clone.kubectl("patch", "deployment", "moves", "-p", on_the_second)
+    clone.kubectl("scale", "deployment/moves", "--replicas=1")
+    where = ("get", "pods", "-l", "app=moves", "-o", "jsonpath={.items[*].spec.nodeName}")
+    ready = ("rollout", "status", "deployment/moves", f"--timeout={PATIENCE:.0f}s")
+    clone.kubectl(*ready)
+    assert clone.kubectl(*where) == "local-node-2"
+    try:
+        clone.nodes = 1
+        clone.run(UP)
+        assert clone.kubectl("get", "nodes", "-o", "name").split() == ["node/local-node"]
+        assert clone.first_process("local-node-2") is None
+        assert eventually(lambda: clone.kubectl(*where) == "local-node")
+        clone.kubectl(*ready)
+        first = clone.first_process()
+        clone.nodes = 2
+        assert clone.ready
+        assert clone.first_process() == first, "the other one goes on as it was"
+    finally:
+        clone.nodes = 2
+    clone.kubectl("delete", "deployment/moves")
+
+
+def test_the_number_of_nodes_is_remembered(clone: Clone) -> None:
+    clone.run(UP)
+    clone.run(f"import os; del os.environ[{count.VARIABLE!r}]; {UP}")
+    assert clone.kubectl("get", "nodes").count(" Ready ") == 2
+
+
+def test_a_number_of_nodes_that_is_none_changes_nothing(clone: Clone) -> None:
+    clone.run(UP)
+    before = clone.first_process(), clone.first_process("local-node-2")
+    said = clone.refused(f"import os; os.environ[{count.VARIABLE!r}] = '7'; {UP}")
+    assert said == f"error: {count.VARIABLE}=7: give a whole number from 1 to 5"
+    assert (clone.first_process(), clone.first_process("local-node-2")) == before
+
+
+def test_too_little_memory_is_said_before_anything_starts(clone: Clone) -> None:
+    clone.run(DOWN)
+    scarce = "from local.node import count; count.available_memory = lambda: 800 << 20"
+    said = clone.refused(f"{scarce}; {UP}")
+    assert said.startswith("error: 2 nodes need 1 GiB of memory, and 0.8 GiB are available: ")
+    assert clone.first_process() is None
+    assert clone.first_process("switch") is None
+
+
+def test_the_api_servers_port_in_use_is_said_before_anything_starts(clone: Clone) -> None:
+    clone.run(DOWN)
+    with socket.create_server((str(Network.of(clone.net).api), network.API_PORT)):
+        assert "cannot be had (Address already in use)" in clone.refused(UP)
+    assert clone.first_process("switch") is None
+
+
+def test_the_data_of_a_release_with_one_node_goes_on(clone: Clone) -> None:
+    """Its record had another form, and its API server no certificate for loopback."""
+    clone.run(UP)
+    clone.kubectl("create", "configmap", "old", "--from-literal=key=value")
+    clone.run(DOWN)
+    data = clone.folder / ".local" / "node"
+    old = {"with": "abc", "since": "2026-01-01T00:00:00Z", "network": clone.net}
+    (data / "run.json").write_text(json.dumps(old))
+    (data / "kubernetes" / "complete").write_text("")
+    kubeadm = data / "kubernetes" / "kubeadm.yaml"
+    lines = kubeadm.read_text().splitlines(keepends=True)
+    kubeadm.write_text("".join(x for x in lines if "apiServer" not in x and "certSANs" not in x))
+    for file in ("apiserver.crt", "apiserver.key"):
+        (data / "kubernetes" / "pki" / file).unlink()
+    phase = ("init", "phase", "certs", "apiserver", "--config", str(kubeadm))
+    subprocess.run([binaries.kube() / "kubeadm", *phase], check=True, capture_output=True)
+    kubeconfig = clone.folder / ".local" / "kubeconfig"
+    address = f"https://{Network.of(clone.net).node}:6443"
+    kubeconfig.write_text(re.sub(r"https://[0-9.:]+", address, kubeconfig.read_text()))
+    shutil.rmtree(data / "nodes")
+    assert clone.ready
+    assert clone.kubectl("get", "configmap", "old", "-o", "jsonpath={.data.key}") == "value"
+    assert Network.of(clone.net).api_url in kubeconfig.read_text()
+
+
 def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
     before = traces()
     clone.run(UP)
@@ -252,13 +368,15 @@ def test_both_nodes_work_side_by_side(cluster: Cluster, clone: Clone) -> None:
     assert "local-node" in clone.kubectl("get", "nodes")
 
 
-def test_the_network_of_a_killed_node_is_free(clone: Clone) -> None:
+def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
     clone.run(UP)
-    held, first = Network.of(clone.net), clone.first_process()
-    with pytest.raises(LocalError, match="belongs to the local node of "):
-        network.refuse_conflicts(held)
-    assert first
-    os.kill(first, signal.SIGKILL)
+    held = Network.of(clone.net)
+    for part in ("local-node-2", "local-node"):
+        with pytest.raises(LocalError, match="belongs to the local node of "):
+            network.refuse_conflicts(held)
+        first = clone.first_process(part)
+        assert first
+        os.kill(first, signal.SIGKILL)
     assert eventually(lambda: is_free(held))
     assert clone.ready
 
@@ -288,9 +406,12 @@ def clone_id(clone: Clone) -> str:
     return clone.run("from local.node.identity import ID; print(ID)").strip()
 
 
-def namespaces_of(pid: int | None) -> set[str]:
-    """The namespaces of the node's process 1 that this machine's own processes do not have."""
-    kinds = ("mnt", "pid", "net", "uts", "ipc")
+KINDS = frozenset({"mnt", "pid", "net", "uts", "ipc"})
+"""The namespaces that a node has of its own."""
+
+
+def namespaces_of(pid: int | None, kinds: Collection[str] = KINDS) -> set[str]:
+    """The namespaces of a process 1 that this machine's own processes do not have."""
     found = {_link(Path(f"/proc/{pid}/ns/{kind}")) for kind in kinds}
     assert not found & {_link(Path(f"/proc/self/ns/{kind}")) for kind in kinds}
     return found

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from local.archives import OwnImage
-from local.images import REFUSAL_SECONDS, Refusals, full_name, is_standin, together
+from local.errors import LocalError
+from local.images import REFUSAL_SECONDS, Refusals, bring, full_name, is_standin, together
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -29,6 +30,14 @@ DIGEST = "sha256:" + "0" * 64
 def test_names_as_containerd_knows_them(name: str, full: str) -> None:
     assert full_name(name) == full
     assert full_name(full) == full
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "a b", "Example.org/A/b", "a/b:", "a@sha256:12", "-as", "a//b"]
+)
+def test_a_name_that_is_no_images_is_refused_before_anything_is_done(wrong: str) -> None:
+    with pytest.raises(LocalError, match="give an image's name, as in `make image IMAGE="):
+        bring(wrong, Path("/nowhere"))
 
 
 @pytest.mark.parametrize(

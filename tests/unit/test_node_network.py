@@ -8,6 +8,7 @@ import pytest
 
 from local.errors import LocalError
 from local.node import cgroups, network
+from local.node.identity import NODES
 from local.node.network import ALIAS, BRIDGE, Network
 
 
@@ -19,16 +20,22 @@ def test_what_lies_where() -> None:
         "198.18.128.10",
     )
     assert str(net.pods) == "198.18.1.0/24"
+    assert [str(net.address(node)) for node in NODES][1:3] == ["198.18.0.3", "198.18.0.4"]
+    assert [str(net.pods_of(node)) for node in NODES][1:3] == ["198.18.2.0/24", "198.18.3.0/24"]
+    assert net.api_url == "https://127.198.18.2:26443"
+    assert net.registry == "198.18.0.2:10500"
     assert str(net.load_balancers) == "198.18.64.0/24"
     assert str(net.services) == "198.18.128.0/20"
 
 
 def test_no_part_overlaps_with_another() -> None:
     net = Network.of("10.9.0.0/16")
-    parts = [net.pods, net.load_balancers, net.services]
+    parts = [*map(net.pods_of, NODES), net.load_balancers, net.services]
     assert all(part.subnet_of(net.all) for part in parts)
     assert not any(a.overlaps(b) for a in parts for b in parts if a is not b)
-    assert not any(address in part for address in (net.host, net.node) for part in parts)
+    assert not any(
+        address in part for address in (net.host, *map(net.address, NODES)) for part in parts
+    )
 
 
 def test_the_network_that_is_asked_for_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +74,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 NET = Network.of("198.18.0.0/16")
 OTHER = "canary-000000"
-ALIVE: dict[str, set[int]] = {"linkerd-canary-000000": {4711}}
+OTHERS = "linkerd-canary-000000"
 
 
 def link(name: str, alias: str = "", address: str = "") -> dict[str, Any]:
@@ -132,7 +139,8 @@ def other_clone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_clone_is_named_by_its_folder(
     other_clone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroups, "processes", lambda name: ALIVE[name])
+    running = {(OTHERS, ""): {4711, 4712}, (OTHERS, network.SWITCH): {4712}}
+    monkeypatch.setattr(cgroups, "processes", lambda part="", name="": running[name, part])
     with pytest.raises(LocalError, match="belongs to the local node of /home/someone/canary: "):
         network.refuse_conflicts(NET)
     assert str(network.chosen().all) == network.USUAL[1]
@@ -141,7 +149,8 @@ def test_another_clone_is_named_by_its_folder(
 def test_a_node_that_was_killed_holds_no_network(
     other_clone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroups, "processes", lambda name: set())
+    # Its switch still runs.
+    monkeypatch.setattr(cgroups, "processes", lambda part="", name="": {4712})
     network.refuse_conflicts(NET)
     assert str(network.chosen().all) == network.USUAL[0]
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,21 @@ import yaml
 from local import binaries, debs
 from local.errors import LocalError
 from local.node import cgroups, configuration, mounts, preflight, waiting
-from local.node.network import Network
+from local.node.identity import FIRST, NODES
+from local.node.network import API_PORT, Network
 
 NET = Network.of("198.18.0.0/16")
+IMAGES = {"PAUSE_IMAGE": "own/pause:1", "COREDNS_IMAGE": "own/coredns:1"}
 
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
-    images = {"PAUSE_IMAGE": "own/pause:1", "COREDNS_IMAGE": "own/coredns:1"}
-    return configuration.rendered(NET, images)
+    return configuration.rendered(NET, FIRST, IMAGES)
+
+
+@pytest.fixture(scope="module")
+def third() -> dict[str, str]:
+    return configuration.rendered(NET, NODES[2], IMAGES)
 
 
 def test_every_file_is_rendered_and_well_formed(files: dict[str, str]) -> None:
@@ -36,17 +43,46 @@ def test_every_file_is_rendered_and_well_formed(files: dict[str, str]) -> None:
 
 
 def test_every_program_is_kept_up_and_is_one_that_is_built(files: dict[str, str]) -> None:
+    every = _programs(files["supervisord.conf"])
+    of_the_first = _programs(files["control-plane.conf"])
+    assert every == {"containerd", "kubelet", "kube-proxy"}
+    assert of_the_first | every == set(binaries.KUBE_LINKS) - {"kubeadm"} | {
+        "containerd",
+        "nsenter",
+        "/run/node/image/image",
+    }
+
+
+def _programs(conf: str) -> set[str]:
+    """The programs that a supervisord is to run, each of which it keeps up."""
     supervised = configparser.RawConfigParser()
-    supervised.read_string(files["supervisord.conf"])
+    supervised.read_string(conf)
     programs = [name for name in supervised.sections() if name.startswith("program:")]
-    started = {shlex.split(supervised[name]["command"])[0] for name in programs}
-    assert started == set(binaries.KUBE_LINKS) - {"kubeadm"} | {"containerd"}
     assert all(supervised[name]["autorestart"] == "true" for name in programs)
+    return {shlex.split(supervised[name]["command"])[0] for name in programs}
+
+
+def test_another_node_has_its_own_and_nothing_of_the_control_plane(third: dict[str, str]) -> None:
+    assert set(third) == {
+        "cni/node.conflist",
+        "containerd.toml",
+        "kube-proxy.yaml",
+        "kubelet.yaml",
+        "registries/_default/hosts.toml",
+        "resolv.conf",
+        "supervisord.conf",
+    }
+    assert "198.18.3.0/24" in third["cni/node.conflist"]
+    assert "198.18.3.0/24" in third["kube-proxy.yaml"]
+    assert "--hostname-override local-node-3" in third["supervisord.conf"]
+    assert "--node-ip 198.18.0.4" in third["supervisord.conf"]
+    assert 'server = "http://198.18.0.2:10500"' in third["registries/_default/hosts.toml"]
+    assert yaml.safe_load(third["kubelet.yaml"])["cgroupRoot"].endswith("/local-node-3")
 
 
 def test_pods_have_control_groups_of_this_clones_own(files: dict[str, str]) -> None:
     kubelet = yaml.safe_load(files["kubelet.yaml"])
-    assert kubelet["cgroupRoot"] == f"/{cgroups.NAME}"
+    assert kubelet["cgroupRoot"] == f"/{cgroups.NAME}/local-node"
     assert kubelet["clusterDNS"] == ["198.18.128.10"]
 
 
@@ -54,7 +90,7 @@ def test_socket_paths_fit_wherever_the_clone_lies(files: dict[str, str]) -> None
     sockets = re.findall(r"(?:unix://)?(/\S+\.sock)", "".join(files.values()))
     assert sockets
     assert all(len(path) < 108 for path in sockets)
-    assert all(len(folder) < 40 for folder in mounts.DATA.values())
+    assert all(len(folder) < 40 for folder in mounts.data_of(FIRST).values())
 
 
 def test_the_release_is_the_one_that_go_mod_pins() -> None:
@@ -110,15 +146,15 @@ def test_mounts_below_a_folder_that_an_overlay_would_hide(tmp_path: Path) -> Non
 
 
 def test_waiting_names_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "first_process", lambda: 1)
+    monkeypatch.setattr(cgroups, "first_process", lambda _: 1)
     waiting.until("nothing", lambda: True, log="x.log")
     with pytest.raises(LocalError, match=r"waited 0 s for the moon; see .*/log/moon\.log"):
         waiting.until("the moon", lambda: False, log="moon.log", seconds=0.2)
 
 
 def test_waiting_for_a_node_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "first_process", lambda: None)
-    with pytest.raises(LocalError, match="the node died while waiting for the moon: "):
+    monkeypatch.setattr(cgroups, "first_process", lambda _: None)
+    with pytest.raises(LocalError, match="local-node died while waiting for the moon: "):
         waiting.until("the moon", lambda: False, log="moon.log")
 
 
@@ -141,12 +177,18 @@ def test_a_tool_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         preflight.check_tools()
 
 
-def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(preflight, "LOCAL", tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=300 << 20))
-    with pytest.raises(LocalError, match=r"has 0\.3 GiB free; the node needs 2 GiB there"):
-        preflight.check_disk()
+def test_the_api_servers_address_in_use_is_named() -> None:
+    """Whatever it is that listens there."""
+    wanted = Network.of("10.213.0.0/16")
+    with socket.create_server((str(wanted.api), API_PORT)):
+        with pytest.raises(LocalError) as refused:
+            preflight.check_api_address(wanted)
+        said = (
+            "127.10.213.2:26443, where the API server is to answer, cannot be had (Address already"
+        )
+        assert str(refused.value).startswith(said)
+        preflight.check_api_address(Network.of("10.214.0.0/16"))
+    preflight.check_api_address(wanted)
 
 
 def test_a_machine_without_debian_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,9 +51,11 @@ def test_a_proxy_is_passed_by_on_the_way_to_the_node(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "example.com,198.19.0.0/16")
     environment = toolchain.environment()
-    assert environment["NO_PROXY"] == environment["no_proxy"] == "example.com,198.19.0.0/16"
+    assert environment["NO_PROXY"] == environment["no_proxy"]
+    assert environment["NO_PROXY"] == "example.com,198.19.0.0/16,127.198.19.2"
     monkeypatch.setenv("NO_PROXY", environment["NO_PROXY"])
     assert environment_proxies("https://198.19.0.2:6443") == {}
+    assert environment_proxies("https://127.198.19.2:26443") == {}
     assert environment_proxies("https://198.18.0.2:6443") != {}
 
 

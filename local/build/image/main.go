@@ -1,20 +1,28 @@
-// Command image makes image archives (OCI layout in a tar) for containerd.
+// Command image makes image archives (OCI layout in a tar), and keeps and
+// serves the images of the local node.
 //
 //	image build NAME OUT.tar PROGRAM
 //	image pull [-answer 4s] [-limit 10m] NAME OUT.tar
+//	image store [-as NAME] STORE ARCHIVE.tar
+//	image forget STORE NAME
+//	image serve STORE ADDRESS
 //
 // build packs one static program into an otherwise empty image; the same
 // program gives the same digest. pull fetches a published image, digest kept;
 // it ends with status 3 when the registry does not answer in time, 4 when it
-// answers that there is no such image for us.
+// answers that there is no such image for us. store brings an archive's images
+// into a folder, forget removes one by its full name, and serve is the
+// registry from which the node's containerds pull them.
 package main
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -44,6 +52,7 @@ func main() {
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	answer := flags.Duration("answer", 4*time.Second, "how long the registry may take to answer")
 	limit := flags.Duration("limit", 10*time.Minute, "how long the whole pull may take")
+	as := flags.String("as", "", "the full name that the archive's image is stored by")
 	_ = flags.Parse(os.Args[2:])
 	args := flags.Args()
 
@@ -53,6 +62,12 @@ func main() {
 		err = build(args[0], args[1], args[2])
 	case os.Args[1] == "pull" && len(args) == 2:
 		err = pull(args[0], args[1], *answer, *limit)
+	case os.Args[1] == "store" && len(args) == 2:
+		err = storeArchive(args[0], args[1], *as)
+	case os.Args[1] == "forget" && len(args) == 2:
+		err = forget(args[0], args[1])
+	case os.Args[1] == "serve" && len(args) == 2:
+		err = serve(args[0], args[1])
 	default:
 		usage()
 	}
@@ -63,7 +78,8 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: image build NAME OUT.tar PROGRAM | image pull [-answer 4s] [-limit 10m] NAME OUT.tar")
+	fmt.Fprintln(os.Stderr, "usage: image build NAME OUT.tar PROGRAM | pull [-answer 4s] [-limit 10m] NAME OUT.tar |"+
+		" store [-as NAME] STORE ARCHIVE.tar | forget STORE NAME | serve STORE ADDRESS")
 	os.Exit(statusUsage)
 }
 
@@ -93,23 +109,48 @@ func build(image, out, program string) error {
 	return write(built, image, out)
 }
 
+// storeArchive prints the names of what it stored, one a line.
+func storeArchive(root, archive, as string) error {
+	opened, err := openStore(root)
+	if err != nil {
+		return err
+	}
+	names, err := opened.add(archive, as)
+	for _, stored := range names {
+		fmt.Println(stored)
+	}
+	return err
+}
+
+func forget(root, named string) error {
+	opened, err := openStore(root)
+	if err != nil {
+		return err
+	}
+	return opened.forget(named)
+}
+
 func pull(image, out string, answer, limit time.Duration) error {
 	ref, err := name.ParseReference(image)
 	if err != nil {
 		return err
 	}
-	found, err := probe(ref, answer)
+	probed, err := probe(ref, answer)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	// By the digest just seen, so that a tag moved meanwhile makes no mixture.
-	published, err := remote.Image(ref.Context().Digest(found.Digest.String()), options(ctx)...)
+	published, err := remote.Get(ref.Context().Digest(probed.Digest.String()), options(ctx)...)
 	if err != nil {
 		return &noAnswer{err}
 	}
-	return write(published, image, out)
+	forUs, err := published.Image()
+	if err != nil {
+		return &noAnswer{err}
+	}
+	return writePublished(forUs, published, image, out)
 }
 
 // probe asks the registry whether it has the image.
@@ -133,9 +174,35 @@ func options(ctx context.Context) []remote.Option {
 	}
 }
 
-// write lays an image out in a tar under the full name that containerd is to
-// know it by.
+// write lays an image out in a tar under the full name that it is to be known by.
 func write(image v1.Image, named, out string) error {
+	return writeLayout(out, func(path layout.Path) error {
+		annotations := map[string]string{nameKey: named}
+		return path.AppendImage(image, layout.WithAnnotations(annotations), layout.WithPlatform(platform))
+	})
+}
+
+// writePublished does so with an image of a registry. Where that is one of
+// several in an index, the name stays the index's, whose digest is the one
+// that people know; the images for other platforms are left out.
+func writePublished(forUs v1.Image, published *remote.Descriptor, named, out string) error {
+	if !published.MediaType.IsIndex() {
+		return write(forUs, named, out)
+	}
+	return writeLayout(out, func(path layout.Path) error {
+		if err := path.WriteImage(forUs); err != nil {
+			return err
+		}
+		if err := path.WriteBlob(published.Digest, io.NopCloser(bytes.NewReader(published.Manifest))); err != nil {
+			return err
+		}
+		descriptor := published.Descriptor
+		descriptor.Annotations = map[string]string{nameKey: named}
+		return path.AppendDescriptor(descriptor)
+	})
+}
+
+func writeLayout(out string, fill func(layout.Path) error) error {
 	folder, err := os.MkdirTemp(filepath.Dir(out), ".image-")
 	if err != nil {
 		return err
@@ -145,9 +212,7 @@ func write(image v1.Image, named, out string) error {
 	if err != nil {
 		return err
 	}
-	annotations := map[string]string{"io.containerd.image.name": named}
-	err = path.AppendImage(image, layout.WithAnnotations(annotations), layout.WithPlatform(platform))
-	if err != nil {
+	if err := fill(path); err != nil {
 		return &noAnswer{err} // a pull reads its layers here
 	}
 	return pack(folder, out)

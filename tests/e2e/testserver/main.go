@@ -1,6 +1,7 @@
 // Command testserver is what the node's tests run in pods.
 //
-//	testserver               answer on :8080 with who answers and who asks
+//	testserver               answer on :8080 with who answers and who asks;
+//	                         /wait is answered after ten minutes
 //	testserver get URL       print what a URL answers
 //	testserver lookup NAME   print a name's addresses, one a line
 package main
@@ -41,6 +42,9 @@ func serve() error {
 	log.Print("listening on :8080")
 	return http.ListenAndServe(":8080", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log.Print(r.Method, " ", r.URL.Path)
+		if r.URL.Path == "/wait" {
+			time.Sleep(10 * time.Minute)
+		}
 		fmt.Fprintf(w, "pod=%s node=%s hostip=%s greeting=%s path=%s\n",
 			pod, os.Getenv("NODE_NAME"), os.Getenv("HOST_IP"), os.Getenv("GREETING"), r.URL.Path)
 	}))

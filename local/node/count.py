@@ -1,0 +1,69 @@
+"""How many nodes there are to be, and whether this machine can hold them."""
+
+import os
+import shutil
+from pathlib import Path
+
+from local.errors import LocalError
+from local.node.identity import MOST_NODES
+from local.paths import LOCAL
+
+VARIABLE = "LINKERD_CANARY_NODES"
+USUAL = 3
+
+GIB = 1 << 30
+MEMORY = (0.75, 0.25)
+"""GiB that one node takes with the stack on it, and each more: measured, and a third on top."""
+
+DISK = (2.0, 0.5)
+"""GiB for images, etcd and logs of a first start, and what kubelet wants to see free (200 MiB)."""
+
+
+def wanted(remembered: int | None = None) -> int:
+    """The number that the environment asks for, else `remembered`, else the usual one."""
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return remembered or USUAL
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_NODES:
+        raise LocalError(f"{VARIABLE}={text}: give a whole number from 1 to {MOST_NODES}")
+    return int(text)
+
+
+def check(count: int, running: int = 0) -> None:
+    """Raise a LocalError where that many nodes would soon be short of something.
+
+    `running` of them run already.
+    """
+    LOCAL.mkdir(exist_ok=True)
+    _refuse_less("disk", f"free in {LOCAL}", shutil.disk_usage(LOCAL).free, DISK, count, running)
+    _refuse_less("memory", "available", available_memory(), MEMORY, count, running)
+
+
+def _refuse_less(
+    what: str,
+    where: str,
+    found: int,
+    needed: tuple[float, float],
+    count: int,
+    running: int,
+) -> None:
+    needs = _total(needed, count) - _total(needed, running)
+    if found >= needs * GIB:
+        return
+    nodes = "1 node needs" if count == 1 else f"{count} nodes need"
+    more = " more" if running else ""
+    fewer = f": {VARIABLE}=1 needs {needed[0]:g} GiB" if found >= needed[0] * GIB else ""
+    raise LocalError(
+        f"{nodes} {needs:g} GiB{more} of {what}, and {found / GIB:.1f} GiB are {where}{fewer}"
+    )
+
+
+def _total(needed: tuple[float, float], count: int) -> float:
+    first, each = needed
+    return first + each * (count - 1) if count else 0.0
+
+
+def available_memory(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Bytes that programs can still have without swapping, by the kernel's own estimate."""
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024

@@ -1,0 +1,155 @@
+"""The mesh on three nodes: each node's linkerd is its own pods', and nodes may go."""
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+
+from local import node
+from local.paths import PYTHON
+from tests.e2e import local_stack
+from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
+from tests.e2e.local_stack import command
+
+APPS, MESH = "hello-world", "linkerd"
+ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
+
+
+@pytest.fixture(scope="module")
+def url(cluster: Cluster) -> str:
+    """Where hello answers, with the whole stack up on three nodes."""
+    command(str(PYTHON), "-c", "from local import whole; whole.up()")
+    assert len(cluster.nodes()) >= 3, "this clone has fewer: LINKERD_CANARY_NODES=3 make up"
+    address = str(local_stack.outputs()["url"])
+    local_stack.first_answer(address)
+    return address
+
+
+def pods(cluster: Cluster, namespace: str, app: str) -> dict[str, tuple[str, str]]:
+    """Name and address of a pod of an app, by node."""
+    found = cluster.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
+    return {
+        pod["spec"]["nodeName"]: (pod["metadata"]["name"], pod["status"]["podIP"])
+        for pod in found
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+
+
+def calls(cluster: Cluster, linkerd: str) -> int:
+    """Requests that a linkerd's outgoing router has had."""
+    path = f"/api/v1/namespaces/{MESH}/pods/{linkerd}:9990/proxy/admin/metrics/prometheus"
+    counted = re.findall(
+        r'^rt:server:requests\{rt="outgoing".*\} (\d+)',
+        cluster.kubectl("get", "--raw", path),
+        re.MULTILINE,
+    )
+    return sum(map(int, counted))
+
+
+def test_each_nodes_linkerd_answers_for_its_own_pods(cluster: Cluster, url: str) -> None:
+    linkerds, hellos = pods(cluster, MESH, "l5d"), pods(cluster, APPS, "hello")
+    assert set(linkerds) == set(cluster.nodes())
+    assert hellos
+    for where, (_, address) in hellos.items():
+        before = {name: calls(cluster, linkerd) for name, (linkerd, _) in linkerds.items()}
+        for _ in range(5):
+            assert local_stack.ask(f"http://{address}:7777").startswith(f"Hello ({address}) world")
+        more = {name: calls(cluster, linkerds[name][0]) - before[name] for name in linkerds}
+        assert more == {name: 5 if name == where else 0 for name in linkerds}
+
+
+def test_hello_answers_when_only_one_node_has_it(cluster: Cluster, url: str) -> None:
+    *others, only = sorted(cluster.nodes())
+    try:
+        cluster.kubectl("cordon", *others)
+        cluster.kubectl("delete", "pods", "-n", APPS, "-l", "app=hello")
+        cluster.kubectl("rollout", "status", "deployment/hello", "-n", APPS, ROLLED_OUT)
+        assert set(pods(cluster, APPS, "hello")) == {only}
+        # By each node's linkerd, its incoming and its outgoing side.
+        for address in cluster.nodes().values():
+            entry = f"http://{address}:4140"
+            assert eventually(lambda entry=entry: local_stack.ask(entry, Host="hello"))  # type: ignore[misc]
+        for _ in range(20):
+            local_stack.world_of(local_stack.ask(url))
+    finally:
+        cluster.kubectl("uncordon", *others)
+        cluster.kubectl("delete", "pods", "-n", APPS, "-l", "app=hello")
+        cluster.kubectl("rollout", "status", "deployment/hello", "-n", APPS, ROLLED_OUT)
+
+
+@dataclass
+class Visitors:
+    """Requests of many, each on a connection of its own."""
+
+    url: str
+    outcomes: list[str] = field(default_factory=list)
+    """`ok`, `no connection`, or what else came, in the order of their ends."""
+
+    def __enter__(self) -> "Visitors":
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._visit) for _ in range(4)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _visit(self) -> None:
+        while not self._stop.wait(0.05):
+            with node.session() as session:
+                try:
+                    response = session.get(self.url, timeout=30)
+                    said = "ok" if response.ok else f"{response.status_code} {response.text}"
+                except (requests.ConnectionError, requests.Timeout):
+                    said = "no connection"
+            self.outcomes.append(said)
+
+
+@pytest.fixture
+def away(cluster: Cluster, url: str) -> Iterator[node.Node]:
+    """A node that may go: neither the first nor the one that namerd is on."""
+    (home,) = pods(cluster, MESH, "namerd")
+    chosen = [each for each in node.nodes()[1:] if each.name != home][-1]
+    yield chosen
+    make("up")
+    for app in ("hello", "world-v1", "world-v2"):
+        cluster.kubectl("rollout", "status", f"deployment/{app}", "-n", APPS, ROLLED_OUT)
+    cluster.kubectl("rollout", "status", "daemonset/l5d", "-n", MESH, ROLLED_OUT)
+
+
+def test_a_node_that_goes_under_load(cluster: Cluster, url: str, away: node.Node) -> None:
+    """Connections to its linkerd fail until Kubernetes knows; then none does."""
+    with Visitors(url) as visitors:
+        eventually(lambda: visitors.outcomes.count("ok") >= 100)
+        assert set(visitors.outcomes) == {"ok"}
+        make("stop", away.number)
+        gone = time.monotonic()
+
+        def endpoints() -> set[str]:
+            slices = cluster.get("endpointslices", "-n", MESH)["items"]
+            return {
+                endpoint.get("nodeName", "")
+                for each in slices
+                for endpoint in each["endpoints"] or []
+                if endpoint["conditions"].get("ready")
+            }
+
+        eventually(lambda: away.name not in endpoints(), seconds=3 * PATIENCE)
+        known = time.monotonic() - gone
+        during = Counter(visitors.outcomes)
+        # kube-proxy and the linkerds follow within a moment; requests begun before may still fail.
+        eventually(lambda: visitors.outcomes[-200:].count("ok") == 200, seconds=3 * PATIENCE)
+        over = time.monotonic() - gone
+    total = sum(during.values())
+    print(f"{away.name}: known after {known:.0f} s, over after {over:.0f} s, {during} of {total}")
+    assert during["no connection"], "connections to the linkerd that is no more"
+    assert during["ok"] > during["no connection"], during
+    assert set(visitors.outcomes) == {"ok", "no connection"}, Counter(visitors.outcomes)
