@@ -11,6 +11,7 @@ import requests
 
 from tests.harness.apiserver import ApiServer
 from tests.harness.apiserver import api_server as started_api_server
+from tests.harness.waiting import wait_until
 
 
 def test_rbac_decides_what_another_user_may_do(api_server: ApiServer) -> None:
@@ -26,6 +27,9 @@ def test_rbac_decides_what_another_user_may_do(api_server: ApiServer) -> None:
     api_server.kubectl(
         "create", "rolebinding", "readers", "--role=reader", "--group=developers", *where
     )
+    # RBAC learns of the binding by a watch.
+    may_list = ("auth", "can-i", "list", "configmaps", *as_alice)
+    wait_until(lambda: api_server.succeeds(*may_list), "alice may list")
     api_server.kubectl("get", "configmaps", *as_alice)
 
 
