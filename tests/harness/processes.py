@@ -75,6 +75,10 @@ class Process:
                 raise TimeoutError(f"{what}: not within {seconds} s\n{self.last_lines()}")
             time.sleep(0.05)
 
+    def wait(self, seconds: float = 120) -> int:
+        """Wait until the program ends by itself; its exit status."""
+        return self._popen.wait(seconds)
+
     def end(self) -> None:
         """Kill the program and reap it. Its data is thrown away, so nothing asks for a slow end."""
         if self.running:
