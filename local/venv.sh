@@ -20,6 +20,13 @@ key=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "r
 made=$venv/.made-$key
 [ ! -e "$made" ] || exit 0
 
+# Of two that come at once the second waits, and finds it made.
+if command -v flock >/dev/null; then
+	exec 9<"$lock"
+	flock 9
+	[ ! -e "$made" ] || exit 0
+fi
+
 echo "… installing the Python environment from $lock (once)" >&2
 rm -rf "$venv"
 if ! python3 -m venv "$venv" >/dev/null 2>&1; then

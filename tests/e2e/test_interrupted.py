@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -35,8 +36,7 @@ def killed(cluster: Cluster) -> Iterator[None]:
         eventually(lambda: cluster.get("deployment", "hello", "-n", "hello-world"))
         assert starting.poll() is None, "it is still at work"
     finally:
-        for process in with_descendants(starting.pid):
-            os.kill(process, signal.SIGKILL)
+        kill_with_descendants(starting.pid)
         starting.wait()
     # What it leaves where it is killed while it writes its lock.
     (LOCKS / "4d1e5c3a-0000-4000-8000-000000000000.json.187abc.tmp").touch()
@@ -44,11 +44,23 @@ def killed(cluster: Cluster) -> Iterator[None]:
     local("up")
 
 
-def with_descendants(pid: int) -> list[int]:
-    """A process and all that it has started, the plugins that a killed engine leaves among them."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
-    children = [int(child) for each in lists for child in each.read_text().split()]
-    return [pid, *(found for child in children for found in with_descendants(child))]
+def kill_with_descendants(pid: int) -> None:
+    """Kill a process and all that it has started, the plugins that a killed engine leaves too.
+
+    Each is stopped before it is asked what it has started, so that it starts nothing meanwhile.
+    """
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        eventually(
+            lambda: re.search(r"^State:\t[TZ]", Path(f"/proc/{pid}/status").read_text(), re.M)
+        )
+        lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
+        children = [int(child) for each in lists for child in each.read_text().split()]
+    except OSError:  # it has ended
+        return
+    for child in children:
+        kill_with_descendants(child)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_the_next_up_finishes_what_was_begun(cluster: Cluster, killed: None) -> None:
