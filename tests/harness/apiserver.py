@@ -109,7 +109,7 @@ class ApiServer:
         """Create or change a CustomResourceDefinition, and wait until its objects are served."""
         self.apply(definition)
         name = str(definition["metadata"]["name"])
-        self.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=120s")
+        self.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=300s")
         # Discovery, which kubectl goes by, and the paths themselves follow a moment later.
         wait_until(lambda: self.succeeds("get", name, "--all-namespaces"), f"{name} is served")
 
@@ -185,13 +185,13 @@ class ApiServer:
         self.set_status("pod", service, status, namespace)
 
     @contextmanager
-    def proxy(self) -> Iterator[str]:
-        """`kubectl proxy` on a free port: plain HTTP with the administrator's rights; its URL."""
+    def proxy(self, kubeconfig: Path | None = None) -> Iterator[str]:
+        """`kubectl proxy` on a free port: plain HTTP as the administrator or another; its URL."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             log = Path(folder) / "proxy.log"
             command: list[str | Path] = [
                 self._binaries / "kubectl",
-                f"--kubeconfig={self.kubeconfig}",
+                f"--kubeconfig={kubeconfig or self.kubeconfig}",
                 "proxy",
                 "--port=0",
             ]

@@ -59,7 +59,7 @@ class Process:
         lines = self.log.read_text(errors="replace").splitlines()[-count:]
         return "\n".join(line[:400] for line in lines)
 
-    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 300) -> None:
         """Wait for a condition that this program brings about.
 
         Raises EndedTooSoonError when the program ends before that, TimeoutError after `seconds`.
