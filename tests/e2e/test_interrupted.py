@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local import stack, toolchain
+from local.node import cgroups
 from local.paths import PYTHON, ROOT
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
@@ -61,6 +62,7 @@ def kill_with_descendants(pid: int) -> None:
     for child in children:
         kill_with_descendants(child)
     os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not cgroups.alive(pid))  # which takes a busy machine a while
 
 
 def test_the_next_up_finishes_what_was_begun(cluster: Cluster, killed: None) -> None:
