@@ -60,7 +60,8 @@ def _container(
     return {
         "name": "service",
         "image": image,
-        "args": list(args),
+        # An empty list is dropped by the API server: another manager's apply would then conflict.
+        **({"args": list(args)} if args else {}),
         "env": [
             workload.from_pod("POD_IP", "status.podIP"),
             workload.from_pod("NODE_NAME", "spec.nodeName"),

@@ -32,6 +32,13 @@ made=$venv/.made-$key
 if ! mkdir -p "$venv" 2>/dev/null || [ ! -w "$venv" ]; then
 	fail "the folder $(pwd)/$venv cannot be written"
 fi
+# Of two that come at once the second waits, and finds it made.
+if command -v flock >/dev/null; then
+	exec 9<"$lock"
+	flock 9
+	[ ! -e "$made" ] || exit 0
+fi
+
 echo "… installing the Python environment from $lock (once)" >&2
 rm -rf "$venv"
 if ! python3 -m venv "$venv" >/dev/null 2>&1; then

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from local.signals import restore_sigint
-from tests.harness import apiserver
+from tests.harness import apiserver, at_once
 
 TOGETHER = ("tests/e2e/", "tests/contract/")
 """Folders whose tests share what one process starts: the one local node, the stand-ins' mesh."""
+
+# Any example may take long where the machine is busy, and each run tries the same ones: whether
+# `make test` passes is no matter of luck. `--hypothesis-profile=explore` looks for new ones.
+_STEADY = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.register_profile("steady", _STEADY, derandomize=True, database=None)
+hypothesis.settings.register_profile("explore", _STEADY, max_examples=1000)
+hypothesis.settings.load_profile("steady")
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -23,8 +33,9 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         return next(folders, nodeid.partition("::")[0])
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     restore_sigint()
+    at_once.pytest_configure(config)
 
 
 @pytest.hookimpl(optionalhook=True)

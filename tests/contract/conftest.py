@@ -70,8 +70,7 @@ def world(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> It
         for name in (MESH_NAMESPACE, APPS_NAMESPACE):
             api_server.kubectl("create", "namespace", name)
             stack.callback(api_server.kubectl, "delete", "namespace", name, "--wait=false")
-        api_server.apply(dict(stand_ins.DTAB_DEFINITION))
-        api_server.kubectl("wait", "--for=condition=Established", "crd/dtabs.l5d.io")
+        api_server.define(dict(stand_ins.DTAB_DEFINITION))
         it = StandIns(api_server, folder, stack)
         it.start_namerd()
         it.endpoints("l5d", [stand_ins.L5D], 4141, "incoming", MESH_NAMESPACE)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tests.contract.talk import Answer, Stream, Talker
 
 DTAB = "application/dtab"
-LAG = 30.0
+LAG = 120.0
 """Seconds that a read may lag behind a write before a test gives up, on a loaded machine."""
 
 T = TypeVar("T")

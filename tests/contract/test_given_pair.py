@@ -29,7 +29,7 @@ def test_the_suite_takes_addresses_of_any_pair(world: StandIns) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -39,7 +39,7 @@ def test_the_suite_takes_addresses_of_any_pair(world: StandIns) -> None:
 def test_an_address_alone_is_refused() -> None:
     command = [sys.executable, "-m", "pytest", "tests/contract", "--namerd=http://127.0.0.1:1"]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
     )
     assert done.returncode == 4
     assert "--namerd, --linkerd and --linkerd-admin go together" in done.stderr

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,10 +109,16 @@ def test_a_write_through_namerd_replaces_what_a_direct_one_left_on_the_object(
 
 
 @pytest.fixture
-def gated(world: StandIns) -> Iterator[tuple[NamerdApi, Gate]]:
+def user() -> str:
+    """Whom Kubernetes takes the test's own namerd for."""
+    return f"namerd-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def gated(world: StandIns, user: str) -> Iterator[tuple[NamerdApi, Gate]]:
     """A namerd whose watches of Kubernetes can be held up or cut."""
     address, port = world.address(), world.port()
-    with world.api.proxy() as url:
+    with world.api.proxy(world.api.kubeconfig_for(user, ["system:masters"])) as url:
         outside = urlsplit(url)
         assert outside.hostname
         assert outside.port
@@ -156,42 +163,42 @@ def test_nothing_is_lost_when_a_watch_is_cut(
 # What is asked of Kubernetes
 
 
-def asked_since(world: StandIns, start: int) -> list[str]:
-    """The paths of the requests that the API server has answered; of watches, when they end."""
-    return [request.path for request in world.api.requests()[start:]]
+def asked_since(world: StandIns, user: str, start: int) -> list[str]:
+    """The paths of a user's requests that the API server has answered; of watches, as they end."""
+    return [request.path for request in world.api.requests()[start:] if request.user == user]
 
 
 def test_tables_are_listed_and_watched_in_one_namespace(
-    world: StandIns, gated: tuple[NamerdApi, Gate]
+    world: StandIns, gated: tuple[NamerdApi, Gate], user: str
 ) -> None:
     _, gate = gated
     listing = f"/apis/l5d.io/v1alpha1/{DTABS}"
     watching = f"/apis/l5d.io/v1alpha1/watch/{DTABS}?resourceVersion="
     start = len(world.api.requests())
     gate.cut()
-    asked = until(lambda: asked_since(world, start), bool)
+    asked = until(lambda: asked_since(world, user, start), bool)
     assert all(path.startswith(watching) for path in asked)
-    assert listing in asked_since(world, 0)
-    assert not [path for path in asked_since(world, 0) if path.endswith("v1alpha1/dtabs")]
+    assert listing in asked_since(world, user, 0)
+    assert not [path for path in asked_since(world, user, 0) if path.endswith("v1alpha1/dtabs")]
 
 
 def test_a_service_is_asked_for_by_name_and_only_when_somebody_wants_it(
-    world: StandIns, gated: tuple[NamerdApi, Gate]
+    world: StandIns, gated: tuple[NamerdApi, Gate], user: str
 ) -> None:
     namerd, gate = gated
     world.endpoints("asked-for", PODS[:1], 7778)
     place = f"namespaces/{APPS_NAMESPACE}/endpoints/asked-for"
     start = len(world.api.requests())
     namerd.bind("none", "/svc/world")
-    assert not asked_since(world, start)
+    assert not asked_since(world, user, start)
     path = f"/#/io.l5d.k8s/{APPS_NAMESPACE}/http/asked-for"
     assert namerd.addr("any", path).json["type"] == "bound"
-    assert asked_since(world, start) == [f"/api/v1/{place}"]
+    assert asked_since(world, user, start) == [f"/api/v1/{place}"]
     watch = f"/api/v1/watch/{place}?resourceVersion="
 
     def watched() -> bool:
         gate.cut()  # a watch is told of when it ends; the first may not have begun yet
-        return any(path.startswith(watch) for path in asked_since(world, start))
+        return any(path.startswith(watch) for path in asked_since(world, user, start))
 
     assert until(watched, lambda found: found)
 

@@ -34,7 +34,7 @@ def run(program: str, *arguments: str | Path, **env: str) -> "subprocess.Complet
         env={**os.environ, "POD_IP": "127.0.0.1", **env},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -98,7 +98,7 @@ def get(url: str) -> str:
 def run(*command: str | Path) -> str:
     """What a command prints; an AssertionError with all it said when it fails."""
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
     )
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -12,6 +12,7 @@ from local.paths import KUBECONFIG
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import ANSWER, command, local, set_weight
+from tests.harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +87,18 @@ def test_an_up_without_a_change_finds_nothing_to_do(url: str) -> None:
 @pytest.mark.parametrize("weight", [30, 100, 0])
 def test_the_traffic_follows_the_weight(url: str, weight: int) -> None:
     set_weight(weight)
+    wait_until(lambda: follows(url, weight), f"linkerd goes by {weight} %")
     worlds = local_stack.split_of(url, 2000)
     share = weight / 100
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), share), worlds
+
+
+def follows(url: str, weight: int) -> bool:
+    """Whether linkerd, which is told of a table a moment later, goes by a weight."""
+    seen = set(local_stack.split_of(url, 100))
+    return seen == {
+        world for world, share in (("world", 100 - weight), ("worldv2", weight)) if share
+    }
 
 
 def test_the_tables_in_namerd_are_the_walkthroughs(cluster: Cluster, url: str) -> None:
@@ -109,6 +119,7 @@ def test_the_tables_in_namerd_are_the_walkthroughs(cluster: Cluster, url: str) -
 
 def test_a_route_of_ones_own_is_refused_at_the_edge(url: str) -> None:
     set_weight(0)
+    wait_until(lambda: follows(url, 0), "linkerd goes by 0 %")
     answer = local_stack.ask(url, **{"l5d-dtab": "/host/world => /srv/world-v2"})
     assert local_stack.world_of(answer) == "world"
 
@@ -125,7 +136,7 @@ def test_a_request_inside_may_choose_its_version(cluster: Cluster, url: str) -> 
 
 def test_linkerd_counts_the_canarys_requests_by_version(cluster: Cluster, url: str) -> None:
     set_weight(30)
-    local_stack.split_of(url, 200)
+    wait_until(lambda: follows(url, 30), "linkerd goes by 30 %")
     pod = cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"][0]["metadata"]["name"]
     path = f"/api/v1/namespaces/linkerd/pods/{pod}:9990/proxy/admin/metrics/prometheus"
     metrics = cluster.kubectl("get", "--raw", path)

@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from local import stack, toolchain
+from local.node import cgroups
 from local.paths import PYTHON, ROOT
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
@@ -42,8 +44,7 @@ def start(*command: str | Path) -> subprocess.Popen[bytes]:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill it with all that it has started, and leave nobody time to clean up."""
-    for pid in with_descendants(process.pid):
-        os.kill(pid, signal.SIGKILL)
+    kill_with_descendants(process.pid)
     process.wait()
 
 
@@ -107,11 +108,24 @@ def test_an_up_killed_at_any_moment_is_finished_by_the_next(
     assert local_stack.world_of(local_stack.first_answer(str(local_stack.outputs()["url"])))
 
 
-def with_descendants(pid: int) -> list[int]:
-    """A process and all that it has started, the plugins that a killed engine leaves among them."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
-    children = [int(child) for each in lists for child in each.read_text().split()]
-    return [pid, *(found for child in children for found in with_descendants(child))]
+def kill_with_descendants(pid: int) -> None:
+    """Kill a process and all that it has started, the plugins that a killed engine leaves too.
+
+    Each is stopped before it is asked what it has started, so that it starts nothing meanwhile.
+    """
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        eventually(
+            lambda: re.search(r"^State:\t[TZ]", Path(f"/proc/{pid}/status").read_text(), re.M)
+        )
+        lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
+        children = [int(child) for each in lists for child in each.read_text().split()]
+    except OSError:  # it has ended
+        return
+    for child in children:
+        kill_with_descendants(child)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not cgroups.alive(pid))  # which takes a busy machine a while
 
 
 def test_the_next_up_finishes_what_was_begun(cluster: Cluster, killed: None) -> None:

@@ -11,6 +11,7 @@ from local.paths import PYTHON
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster
 from tests.e2e.local_stack import command
+from tests.harness.waiting import wait_until
 
 COUNT = 20
 PREFIX = "linkerd-canary"
@@ -48,6 +49,8 @@ def test_a_request_goes_through_all_twenty(settings: dict[str, Any], cluster: Cl
     command("pulumi", "up", "--yes", "--skip-preview")
 
     url = str(local_stack.outputs()["url"])
+    # linkerd is told of the outside's new table a moment later.
+    wait_until(lambda: local_stack.ask(url).startswith("link-01"), "linkerd leads to link-01")
     last = []
     for _ in range(40):
         words = local_stack.ask(url).rstrip("!").split()

@@ -11,8 +11,8 @@ from tests.harness.faults import FaultProxy, fault_proxy
 from tests.harness.namerd import Namerd, namerd
 from tests.provider_host import ProviderHost, Stack, provider_host
 
-PATIENCE = "0.1"
-"""The waits of the resource, so that what must fail fails soon: 3 s instead of 30."""
+WAITS_ALONE = "tests.harness.waits_alone"
+"""The host whose deadlines come after the resource's pauses, however busy the machine is."""
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +38,17 @@ def proxy(a_namerd: Namerd) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def new_host(tmp_path: Path) -> Iterator[Callable[..., ProviderHost]]:
-    """Starts hosts of the provider that share a home; more of the environment may be given."""
+    """Starts hosts of the provider that share a home; more of the environment may be given.
+
+    A host for which LINKERD_CANARY_PATIENCE is given goes by real time: where something outside is
+    waited for, so many times as long as ordinarily.
+    """
     with ExitStack() as stack:
 
         def start(engine: str = "127.0.0.1:1", **environment: str) -> ProviderHost:
-            given = {"PULUMI_HOME": str(tmp_path), "LINKERD_CANARY_PATIENCE": PATIENCE}
-            return stack.enter_context(provider_host(engine, **{**given, **environment}))
+            module = "pulumi.dynamic" if "LINKERD_CANARY_PATIENCE" in environment else WAITS_ALONE
+            given = {"PULUMI_HOME": str(tmp_path), **environment}
+            return stack.enter_context(provider_host(engine, module, **given))
 
         yield start
 
@@ -52,7 +57,7 @@ def new_host(tmp_path: Path) -> Iterator[Callable[..., ProviderHost]]:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderHost]:
     """One host of the provider for all tests that leave it alive."""
     home = str(tmp_path_factory.mktemp("pulumi-home"))
-    with provider_host(PULUMI_HOME=home, LINKERD_CANARY_PATIENCE=PATIENCE) as found:
+    with provider_host(module=WAITS_ALONE, PULUMI_HOME=home) as found:
         yield found
 
 

@@ -5,6 +5,7 @@ The model knows what namerd serves and what each stack has seen of it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from dynamic.dtab import DtabProvider
+from tests.engine.conftest import WAITS_ALONE
 from tests.engine.tables import dtab, text
 from tests.harness.faults import FaultProxy, fault_proxy, lost_answer, lost_request
 from tests.harness.namerd import Namerd
@@ -124,17 +126,17 @@ class Actors(RuleBasedStateMachine):
 def machine(
     shared_namerd: Namerd, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[type[Actors]]:
-    """Each stack on a machine of its own; waits as short as they can be, as conflicts take them."""
+    """Each stack on a machine of its own; few attempts, as each conflict takes all of them."""
 
-    def home(name: str) -> dict[str, str]:
-        folder = str(tmp_path_factory.mktemp(name))
-        return {"PULUMI_HOME": folder, "LINKERD_CANARY_PATIENCE": "0.02"}
+    def elsewhere(name: str) -> AbstractContextManager[ProviderHost]:
+        home = str(tmp_path_factory.mktemp(name))
+        return provider_host(module=WAITS_ALONE, PULUMI_HOME=home, LINKERD_CANARY_PATIENCE="0.05")
 
     with (
         fault_proxy(shared_namerd.url) as proxy,
-        provider_host(**home("first")) as first,
-        provider_host(**home("second")) as second,
-        provider_host(**home("third")) as third,
+        elsewhere("first") as first,
+        elsewhere("second") as second,
+        elsewhere("third") as third,
     ):
         found: Any = type("Actors", (Actors,), {})
         found.hosts, found.namerd, found.proxy = [first, second, third], shared_namerd, proxy
@@ -145,7 +147,5 @@ def test_no_update_is_lost(machine: type[Actors]) -> None:
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     run_state_machine_as_test(
         machine,
-        settings=settings(
-            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=slow
-        ),
+        settings=settings(max_examples=30, stateful_step_count=30, suppress_health_check=slow),
     )

@@ -296,8 +296,24 @@ def processes(folder: Path, word: str) -> list[int]:
 
 
 def kill(folder: Path, word: str) -> None:
-    for process in processes(folder, word):
-        os.kill(process, signal.SIGKILL)
+    """Kill these processes, and wait until nothing of theirs is open any more.
+
+    On a busy machine a killed process goes on listening for a while.
+    """
+    found = processes(folder, word)
+    for process in found:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    wait_until(lambda: all(map(has_ended, found)), f"{word} has ended")
+
+
+def has_ended(process: int) -> bool:
+    """Whether all its threads have: the last one closes what they have open."""
+    threads = Path(f"/proc/{process}/task")
+    try:
+        return all("State:\tZ" in (each / "status").read_text() for each in threads.iterdir())
+    except OSError:  # one ended meanwhile
+        return not threads.exists()
 
 
 def killed(folder: Path, *words: str) -> Fault:

@@ -1,11 +1,12 @@
 """The Dtab resource among other writers, and over reads that lag behind writes."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from unittest import mock
 
 import pytest
 
+from dynamic import client
 from dynamic.dtab import DtabProvider
 from tests.engine.tables import BASE, BASE_TEXT, V1, V2, WORLD, dtab, text
 from tests.harness.faults import (
@@ -20,9 +21,12 @@ from tests.harness.faults import (
     repeated,
 )
 from tests.harness.namerd import Namerd, started
+from tests.harness.waits_alone import Clock
 from tests.provider_host import CallError, ProviderHost, Stack
 
 DTABS = "/api/1/dtabs/internal"
+NEVER = 1_000_000
+"""So many reads that a lag has no end."""
 
 
 def changed_by_somebody(theirs: str, gone: str) -> str:
@@ -158,11 +162,16 @@ def test_an_equal_version_with_other_content_is_noticed(
             assert second.get("internal") == "/theirs=>/x"
 
 
-@pytest.mark.parametrize("lag", [0.3, 1.2])
+def reads_within(seconds: float) -> int:
+    """How many reads the resource makes in a wait of so many seconds."""
+    with mock.patch.object(client, "time", Clock()):
+        return sum(1 for _ in client.Deadline(seconds).attempts())
+
+
+@pytest.mark.parametrize("lag", [1, 3, 10], ids="{} reads".format)
 def test_reads_that_lag_behind_writes_are_waited_for(
-    new_host: Callable[..., ProviderHost], a_namerd: Namerd, proxy: FaultProxy, lag: float
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy, lag: int
 ) -> None:
-    stack = Stack(new_host(LINKERD_CANARY_PATIENCE="0.5"), DtabProvider())
     proxy.lag = lag
     assert stack.up(dtab(proxy.url, 10)) == "create"
     for weight in (20, 100, 0):
@@ -177,12 +186,11 @@ def test_reads_that_lag_behind_writes_are_waited_for(
     assert a_namerd.get("internal") == text(30)
 
 
-def test_reads_that_lag_by_five_seconds_are_waited_for_with_ordinary_patience(
-    new_host: Callable[..., ProviderHost], a_namerd: Namerd, proxy: FaultProxy
+def test_reads_that_lag_by_seven_seconds_are_waited_for(
+    stack: Stack, a_namerd: Namerd, proxy: FaultProxy
 ) -> None:
-    stack = Stack(new_host(LINKERD_CANARY_PATIENCE="1"), DtabProvider())
     stack.up(dtab(proxy.url, 10))
-    proxy.lag = 5
+    proxy.lag = reads_within(7)
     assert stack.up(dtab(proxy.url, 20)) == "update"
     assert stack.state is not None
     assert stack.state.outputs["dtab"] == text(20)
@@ -204,11 +212,11 @@ def test_reads_that_never_show_the_write_are_an_error_with_both_tables(
     stack: Stack, a_namerd: Namerd, proxy: FaultProxy
 ) -> None:
     stack.up(dtab(proxy.url, 10))
-    proxy.lag = 3600
+    proxy.lag = NEVER
     with pytest.raises(CallError) as refused:
         stack.up(dtab(proxy.url, 20))
     assert str(refused.value) == (
-        f"namerd at {proxy.url} took the table 'internal' but does not serve it after 0.8 s: "
+        f"namerd at {proxy.url} took the table 'internal' but does not serve it after 8 s: "
         f"written '{text(20)}', served '{text(10)}'; which table is in force is not known, "
         "run `pulumi up --refresh`"
     )
@@ -231,10 +239,8 @@ def test_a_table_that_comes_back_after_its_deletion_is_an_error(
     stack: Stack, a_namerd: Namerd, proxy: FaultProxy
 ) -> None:
     stack.up(dtab(proxy.url, 10))
-    proxy.lag = 3600
-    with pytest.raises(
-        CallError, match=r"took the deletion of 'internal' but serves it after 0\.8 s"
-    ):
+    proxy.lag = NEVER
+    with pytest.raises(CallError, match=r"took the deletion of 'internal' but serves it after 8 s"):
         stack.destroy()
     proxy.lag = 0
     stack.destroy()

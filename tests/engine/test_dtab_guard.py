@@ -1,18 +1,20 @@
 """Branches without endpoints: refused before the write, and awaited after it."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from dynamic.dtab import DtabProvider
 from tests.engine.tables import V1, V2, WORLD, dtab
 from tests.harness.apiserver import ApiServer
 from tests.harness.faults import Exchange, FaultProxy, fault_proxy, forged
 from tests.harness.namerd import Namerd, namerd
+from tests.harness.waiting import wait_until
 from tests.provider_host import CallError, ProviderHost, Stack
 
 APPS = "guarded-apps"
@@ -39,9 +41,19 @@ class Apps:
                     "subsets": [{"addresses": ready, "ports": ports}] if ready else [],
                 }
             )
+            self.wait_until_seen(name.replace("_", "-"), count)
 
     def remove(self, service: str) -> None:
         self.api.kubectl("delete", "endpoints", service, "--namespace", APPS)
+        self.wait_until_seen(service, 0)
+
+    def wait_until_seen(self, service: str, count: int) -> None:
+        """namerd follows Kubernetes by a watch, and so a moment later."""
+        path = f"/#/io.l5d.k8s/{APPS}/http/{service}"
+        wait_until(
+            lambda: len(self.namerd.addresses(path)) == count,
+            f"namerd sees {count} addresses of {service}",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +90,7 @@ def refused(stack: Stack, inputs: dict[str, Any], branch: str) -> None:
         stack.up(inputs)
     assert str(error.value) == (
         f"{branch} has no endpoints, so it cannot take more traffic: no pod is ready behind it, or "
-        "no such service or port; waited 3 s, nothing was changed"
+        "no such service or port; waited 30 s, nothing was changed"
     )
 
 
@@ -162,16 +174,23 @@ def test_the_table_that_the_state_has_can_be_restored_whatever_is_gone(
 
 
 def test_endpoints_that_come_late_are_waited_for(
-    stack: Stack, apps: Apps, proxy: FaultProxy
+    new_host: Callable[..., ProviderHost], apps: Apps, proxy: FaultProxy
 ) -> None:
+    """They come once namerd has been asked for them twice in vain."""
+    stack = Stack(new_host(LINKERD_CANARY_PATIENCE="10"), DtabProvider())
     stack.up(world(proxy.url, 0))
     apps.serve(world_v2=0)
-    timer = threading.Timer(1.5, lambda: apps.serve(world_v2=1))
-    timer.start()
-    assert stack.up(world(proxy.url, 10)) == "update"
-    timer.join()
-    asked = [seen for seen in proxy.requests if "/delegate/" in seen.path]
-    assert len(asked) > 2
+    del proxy.requests[:]
+
+    def asked_in_vain() -> bool:
+        return len([seen for seen in proxy.requests if "/delegate/" in seen.path]) > 2
+
+    with ThreadPoolExecutor(1) as pool:
+        update = pool.submit(stack.up, world(proxy.url, 10))
+        wait_until(asked_in_vain, "namerd is asked again")
+        assert proxy.writes == []
+        apps.serve(world_v2=1)
+        assert update.result() == "update"
 
 
 def test_an_address_that_is_not_ready_is_no_endpoint(
@@ -187,6 +206,7 @@ def test_an_address_that_is_not_ready_is_no_endpoint(
             "subsets": [{"notReadyAddresses": [{"ip": "203.0.113.9"}], "ports": ports}],
         }
     )
+    apps.wait_until_seen("world-v2", 0)
     refused(stack, world(proxy.url, 10), V2)
 
 
@@ -338,7 +358,7 @@ def test_a_branch_that_is_never_bound_is_an_error_and_the_former_table_is_put_ba
         stack.up(world(proxy.url, 10))
     assert str(error.value) == (
         f"namerd at {proxy.url} serves the new table but does not bind {WORLD} to "
-        f"/#/io.l5d.k8s/{APPS}/http/world-v2, waited 1 s; the former table was put back"
+        f"/#/io.l5d.k8s/{APPS}/http/world-v2, waited 10 s; the former table was put back"
     )
     assert apps.namerd.get("internal") == before
 

@@ -72,6 +72,7 @@ class TestNodes:
             *("create", "rolebinding", "lister", "--role=lister", f"--user={user}"),
             *("-n", namespace),
         )
+        api_server.wait_until_allowed(user, "list", "pods", namespace)
         assert self.address(api_server, namespace, api_server.kubeconfig_for(user)) == "10.0.0.9"
 
     def test_no_ready_pod_is_one_line(self, api_server: ApiServer, namespace: str) -> None:

@@ -24,6 +24,7 @@ from local.binaries import kube
 from tests.harness.certificates import ADVERTISED, SERVICES, Authority
 from tests.harness.egress import egress_to_loopback
 from tests.harness.processes import EndedTooSoonError, Process, free_port, running
+from tests.harness.waiting import wait_until
 
 CONTROLLERS = (
     "clusterrole-aggregation-controller",  # without it `view`, `edit` and `admin` are empty
@@ -104,6 +105,28 @@ class ApiServer:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "-f", "-", given=json.dumps(listed))
 
+    def define(self, definition: dict[str, Any]) -> None:
+        """Create or change a CustomResourceDefinition, and wait until its objects are served."""
+        self.apply(definition)
+        name = str(definition["metadata"]["name"])
+        self.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=300s")
+        # Discovery, which kubectl goes by, and the paths themselves follow a moment later.
+        wait_until(lambda: self.succeeds("get", name, "--all-namespaces"), f"{name} is served")
+
+    def wait_until_allowed(self, user: str, verb: str, resource: str, namespace: str = "") -> None:
+        """Wait until RBAC lets a user do something: it learns of new bindings by a watch."""
+        where = ["--namespace", namespace] if namespace else []
+        review = ("auth", "can-i", verb, resource, f"--as={user}", *where)
+        wait_until(lambda: self.succeeds(*review), f"{user} may {verb} {resource}")
+
+    def succeeds(self, *arguments: str | Path) -> bool:
+        """Whether kubectl, run as the administrator, does what it is told."""
+        try:
+            self.kubectl(*arguments)
+        except RuntimeError:
+            return False
+        return True
+
     def set_status(self, kind: str, name: str, status: dict[str, Any], namespace: str = "") -> None:
         """Write an object's status, as the controller would that does not run here."""
         where = ["--namespace", namespace] if namespace else []
@@ -162,13 +185,13 @@ class ApiServer:
         self.set_status("pod", service, status, namespace)
 
     @contextmanager
-    def proxy(self) -> Iterator[str]:
-        """`kubectl proxy` on a free port: plain HTTP with the administrator's rights; its URL."""
+    def proxy(self, kubeconfig: Path | None = None) -> Iterator[str]:
+        """`kubectl proxy` on a free port: plain HTTP as the administrator or another; its URL."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             log = Path(folder) / "proxy.log"
             command: list[str | Path] = [
                 self._binaries / "kubectl",
-                f"--kubeconfig={self.kubeconfig}",
+                f"--kubeconfig={kubeconfig or self.kubeconfig}",
                 "proxy",
                 "--port=0",
             ]
@@ -183,7 +206,8 @@ class ApiServer:
         To see what a test asked for, take the length before it and the rest after it.
         """
         text = (self.folder / "audit.log").read_text()
-        return [_request(json.loads(line)) for line in text.splitlines()]
+        # The last line may be half written.
+        return [_request(json.loads(line)) for line in text.split("\n")[:-1]]
 
 
 def _request(event: dict[str, Any]) -> Request:

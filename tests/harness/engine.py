@@ -195,6 +195,8 @@ def stack(
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+        # The language host runs `pip list` for each command, and that asks for a newer pip.
+        "PIP_DISABLE_PIP_VERSION_CHECK": "true",
         **env,
     }
     engine = Engine(programs / "pulumi", project, environment)

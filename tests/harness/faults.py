@@ -190,14 +190,14 @@ class _Rule:
 
 @dataclass
 class FaultProxy:
-    """The running proxy. `lag` seconds is how far reads of the same path are behind writes."""
+    """The running proxy. `lag` is how many reads of a path are answered as before a write."""
 
     upstream: str
     url: str = ""
     requests: list[Seen] = field(default_factory=list)
-    lag: float = 0
+    lag: int = 0
     _rules: list[_Rule] = field(default_factory=list)
-    _before_write: dict[str, tuple[float, Reply]] = field(default_factory=dict)
+    _before_write: dict[str, tuple[int, Reply]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def on(self, method: str, path: str, fault: Fault, times: int = 1) -> None:
@@ -236,15 +236,16 @@ class FaultProxy:
         if exchange.request.writes:
             headers = {"Accept": "application/dtab"}
             now = Exchange(exchange._handler, self.upstream, Seen("GET", path, headers, b""))
-            self._before_write.setdefault(path, (time.monotonic(), now.forward()))
+            self._before_write.setdefault(path, (self.lag, now.forward()))
             exchange.reply(exchange.forward())
             return
-        written, former = self._before_write.get(path, (0.0, None))
-        if former is not None and time.monotonic() < written + self.lag:
-            exchange.reply(former)
+        left, former = self._before_write.pop(path, (0, None))
+        if former is None:
+            exchange.reply(exchange.forward())
             return
-        self._before_write.pop(path, None)
-        exchange.reply(exchange.forward())
+        if left > 1:
+            self._before_write[path] = (left - 1, former)
+        exchange.reply(former)
 
 
 @contextmanager
@@ -254,6 +255,7 @@ def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each body waits 40 ms for the headers' ACK
 
         def _any(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)

@@ -39,6 +39,13 @@ class Namerd:
     def delete(self, namespace: str) -> None:
         assert self._ask("DELETE", namespace).status_code == 204
 
+    def addresses(self, path: str) -> list[dict[str, Any]]:
+        """The endpoints behind a bound name, such as `/#/io.l5d.k8s/apps/http/world`."""
+        query = {"path": path}
+        answer = requests.get(f"{self.url}/api/1/addr/any", params=query, timeout=60)
+        found: list[dict[str, Any]] = answer.json().get("addrs", [])
+        return found
+
     def _ask(self, method: str, namespace: str, table: str | None = None, **more: Any) -> Any:
         if table is not None:
             more["headers"] = {"Content-Type": DTAB}
@@ -69,7 +76,7 @@ def started(
     """The same, with its process."""
     port = port or free_port()
     whole = {
-        "admin": {"ip": "127.0.0.1", "port": free_port()},
+        "admin": {"ip": "127.0.0.1", "port": 0},
         "storage": {"kind": "io.l5d.inMemory", "namespaces": {}},
         "namers": [],
         "interfaces": [{"kind": "io.l5d.httpController", "ip": "127.0.0.1", "port": port}],

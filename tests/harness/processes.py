@@ -1,12 +1,13 @@
 """Programs that a test starts: output in a file, ended by process id when the test is over."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,11 +16,28 @@ class EndedTooSoonError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 for a program that is told which to listen on.
+
+    Not one of those that the kernel gives to whoever asks for any port, or connects to one: another
+    program could have it before this one listens on it, or listens on it again.
+    """
+    while True:
+        port = _LOWEST + secrets.randbelow(_COUNT)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+# Below Linux's ip_local_port_range (32768 and up, by default) and Kubernetes' node ports (30000).
+_LOWEST, _COUNT = 10_000, 20_000
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A TCP port of 127.0.0.1 that refuses connections for the length of a `with` block."""
+    with socket.socket() as bound:  # and does not listen; so nothing else can
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 class Process:
@@ -41,7 +59,7 @@ class Process:
         lines = self.log.read_text(errors="replace").splitlines()[-count:]
         return "\n".join(line[:400] for line in lines)
 
-    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 300) -> None:
         """Wait for a condition that this program brings about.
 
         Raises EndedTooSoonError when the program ends before that, TimeoutError after `seconds`.
@@ -56,6 +74,10 @@ class Process:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{what}: not within {seconds} s\n{self.last_lines()}")
             time.sleep(0.05)
+
+    def wait(self, seconds: float = 120) -> int:
+        """Wait until the program ends by itself; its exit status."""
+        return self._popen.wait(seconds)
 
     def end(self) -> None:
         """Kill the program and reap it. Its data is thrown away, so nothing asks for a slow end."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 300) -> None:
     """Look until a condition holds; an AssertionError that names it if it does not in time."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -23,7 +23,7 @@ Provider = ResourceProvider | str
 """A provider, or one as it is pickled in a state."""
 
 CALL_SECONDS = 300
-_STARTED_SECONDS = 60
+_STARTED_SECONDS = 300
 
 
 class CallError(Exception):
@@ -111,14 +111,17 @@ class ProviderHost:
 
 
 @contextmanager
-def provider_host(engine: str = "127.0.0.1:1", **environment: str) -> Iterator[ProviderHost]:
+def provider_host(
+    engine: str = "127.0.0.1:1", module: str = "pulumi.dynamic", **environment: str
+) -> Iterator[ProviderHost]:
     """Start the host, with more in its environment, and end it afterwards.
 
-    `engine` is the address of the engine that it is told; the host itself never speaks to it. It
-    finds the modules that this process finds.
+    `engine` is the address of the engine that it is told; the host itself never speaks to it.
+    `module` is what runs: another one may prepare something and then run `pulumi.dynamic`. It finds
+    the modules that this process finds.
     """
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "pulumi.dynamic", engine],
+        [sys.executable, "-u", "-m", module, engine],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

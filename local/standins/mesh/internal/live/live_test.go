@@ -60,16 +60,23 @@ func TestAnErrorEndsIt(t *testing.T) {
 	}
 }
 
-func TestAFedCellIsFedWhileItIsRead(t *testing.T) {
-	var running, started, idle atomic.Int32
-	cell := NewFed(20*time.Millisecond, func(ctx context.Context, cell *Cell[int]) {
-		running.Add(1)
-		started.Add(1)
+// feeding counts what becomes of a cell that is fed the number 1.
+type feeding struct{ running, started, idle atomic.Int32 }
+
+func (f *feeding) cell(linger time.Duration) *Cell[int] {
+	return NewFed(linger, func(ctx context.Context, cell *Cell[int]) {
+		f.running.Add(1)
+		f.started.Add(1)
 		cell.Set(1)
 		<-ctx.Done()
-		running.Add(-1)
-	}, func() { idle.Add(1) })
-	if started.Load() != 0 {
+		f.running.Add(-1)
+	}, func() { f.idle.Add(1) })
+}
+
+func TestAFedCellIsFedOnForALittleWhile(t *testing.T) {
+	var it feeding
+	cell := it.cell(time.Hour)
+	if it.started.Load() != 0 {
 		t.Error("fed before anybody reads it")
 	}
 	for i := 0; i < 3; i++ {
@@ -77,14 +84,22 @@ func TestAFedCellIsFedWhileItIsRead(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if started.Load() != 1 {
-		t.Errorf("started %d times for readers one after the other", started.Load())
+	if it.started.Load() != 1 {
+		t.Errorf("started %d times for readers one after the other", it.started.Load())
 	}
-	waitFor(t, func() bool { return running.Load() == 0 && idle.Load() == 1 })
+}
+
+func TestAFedCellThatNobodyReadsIsForgotten(t *testing.T) {
+	var it feeding
+	cell := it.cell(time.Millisecond)
+	if value, _ := First(context.Background(), sum(cell)); value != 1 {
+		t.Errorf("got %d", value)
+	}
+	waitFor(t, func() bool { return it.running.Load() == 0 && it.idle.Load() == 1 })
 	if _, known := cell.Peek(); known {
 		t.Error("the value is kept although nobody feeds it")
 	}
-	if value, _ := First(context.Background(), sum(cell)); value != 1 || started.Load() != 2 {
+	if value, _ := First(context.Background(), sum(cell)); value != 1 || it.started.Load() != 2 {
 		t.Error("not fed again")
 	}
 }
