@@ -28,8 +28,13 @@ container = {
     "image": image,
     "env": [{"name": "PASSWORD", "value": pulumi.Output.secret(password)}],
 }
+# No pod ever runs here. A delete that is not waited for must not leave the object behind either.
+annotations = {
+    "pulumi.com/skipAwait": "true",
+    "pulumi.com/deletionPropagationPolicy": "background",
+}
 deployment: Any = {
-    "metadata": {**metadata, "annotations": {"pulumi.com/skipAwait": "true"}},
+    "metadata": {**metadata, "annotations": annotations},
     "spec": {
         "selector": {"matchLabels": labels},
         "template": {
