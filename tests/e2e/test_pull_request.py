@@ -11,7 +11,7 @@ import pytest
 
 from local import stack, toolchain
 from local.paths import ROOT
-from tests.e2e import local_stack
+from tests.e2e import local_stack, rights
 from tests.e2e.cluster import Cluster, eventually, run
 from tests.e2e.local_stack import command
 from tests.e2e.pipeline import Pipeline
@@ -205,7 +205,11 @@ def test_what_the_previews_identity_may_not(pipeline: Pipeline, asked: str) -> N
     assert (done, said.splitlines()[-1]) == (False, "no"), said
 
 
-def test_the_first_deployment_needs_no_more_rights(pipeline: Pipeline, cluster: Cluster) -> None:
+def test_each_identity_has_the_rights_that_it_uses_and_no_others(
+    pipeline: Pipeline, cluster: Cluster
+) -> None:
+    """From the first deployment by a change of everything, and drift, to the end."""
+    since = rights.position()
     set_weight(0)
     pipeline.pulumi("destroy", "--yes", "--skip-preview", identity="deploy")
     pipeline.run("ci/preview.sh", "preview")
@@ -216,3 +220,13 @@ def test_the_first_deployment_needs_no_more_rights(pipeline: Pipeline, cluster: 
     assert local_stack.world_of(answer) == "world"
     pipeline.run("ci/preview.sh", "preview")
     assert "Nothing changes, and nothing has drifted." in pipeline.summary
+
+    change(cluster, "50.00*/srv/world-v1 & 50.00*/srv/world-v2")
+    drift(pipeline)
+    set_weight(20)
+    pipeline.run("ci/deploy.sh", "deploy")
+    given_away = rights.given_away(cluster)
+
+    reads, writes = rights.used("preview", since), rights.used("deploy", since)
+    assert rights.granted("preview") == reads
+    assert rights.granted("deploy") == writes | given_away

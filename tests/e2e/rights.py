@@ -1,0 +1,70 @@
+"""Which rights the pipeline's identities are granted, and which of them they use."""
+
+import json
+from dataclasses import dataclass
+
+import yaml
+
+from local.node.identity import FIRST
+from tests.e2e.cluster import Cluster
+from tests.e2e.pipeline import NAMESPACE, RIGHTS
+
+AUDIT_LOG = FIRST.logs / "audit.log"
+"""What the identities have asked of the local API server (local/node/config/first/audit.yaml)."""
+
+FOR_ALL = "authorization.k8s.io"
+"""Anybody may ask what he may do."""
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """One verb on one kind of object."""
+
+    group: str
+    resource: str
+    verb: str
+
+
+def _of_rules(rules: list[dict[str, list[str]]]) -> set[Right]:
+    return {
+        Right(group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def granted(identity: str) -> set[Right]:
+    """What `ci/rights` gives an identity, whatever the names that it is limited to."""
+    return _of_rules(yaml.safe_load((RIGHTS / f"{identity}.yaml").read_text())["rules"])
+
+
+def given_away(cluster: Cluster) -> set[Right]:
+    """What the mesh's own roles give: only who has it may create them."""
+    storage = cluster.get("role", "namerd-dtab-storage", "-n", "linkerd")
+    reader = cluster.get("clusterrole", "linkerd-endpoints-reader")
+    return _of_rules([*storage["rules"], *reader["rules"]])
+
+
+def position() -> int:
+    """How far the audit log has come."""
+    return AUDIT_LOG.stat().st_size if AUDIT_LOG.exists() else 0
+
+
+def used(identity: str, since: int) -> set[Right]:
+    """What an identity has asked for since a position and got, or was told is not there."""
+    rights: set[Right] = set()
+    user = f"system:serviceaccount:{NAMESPACE}:{identity}"
+    with AUDIT_LOG.open() as log:
+        log.seek(since)
+        for event in map(json.loads, log):
+            about, status = event.get("objectRef"), event["responseStatus"]["code"]
+            if event["user"]["username"] != user or not about or status in (401, 403):
+                continue
+            kind = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+            group = about.get("apiGroup", "")
+            rights.add(Right(group, kind, event["verb"]))
+            if (event["verb"], status) == ("patch", 201):  # a server-side apply of a new object
+                rights.add(Right(group, kind, "create"))
+    return {right for right in rights if right.group != FOR_ALL}
