@@ -72,6 +72,8 @@ def environment() -> dict[str, str]:
         # The local stack guards nothing but the local node, whose key lies beside it.
         "PULUMI_CONFIG_PASSPHRASE": "local",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # The language host lists Python's packages by pip at each command.
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # What there is has been installed; otherwise every command looks for more outside.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
