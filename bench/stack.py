@@ -101,7 +101,7 @@ def _node() -> list[Bound]:
     node_up = _seconds(node.up)
     node.down()
     return [
-        Bound("make down", down, 3),
+        Bound("make down", down, 2),
         Bound("the node up again", node_up, 15),
         Bound("make up with everything built and the node down", _seconds(whole.up), 90),
     ]
