@@ -18,7 +18,7 @@ WEIGHT = 10
 SAMPLE = 500
 """Requests that a split is measured by: its standard error at 10 % is then 1.3 percents."""
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
 """How long a new address may take to answer."""
 
 _ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")

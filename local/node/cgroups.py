@@ -108,9 +108,9 @@ def alive(pid: int) -> bool:
     return bool(after_name) and after_name[0] not in "ZX"
 
 
-def remove(part: str = "", patience: float = 2.0) -> None:
-    """Remove a part's groups, or all, once their processes are gone; waits `patience` seconds."""
-    until = time.monotonic() + patience
+def remove(part: str = "", timeout: float = 30.0) -> None:
+    """Remove a part's groups, or all, once their processes are gone; waits `timeout` seconds."""
+    until = time.monotonic() + timeout
     while True:
         left = [group for root in hierarchies() for group in _groups(root / NAME / part)]
         if not left:

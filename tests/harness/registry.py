@@ -5,7 +5,7 @@ import socket
 import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,31 @@ def registry(archive: Path, repository: str) -> Iterator[str]:
         server.server_close()
 
 
+class SilentRegistry:
+    """A registry that takes connections and never answers."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self.host = f"127.0.0.1:{listening.getsockname()[1]}"
+        self._listening = listening
+        self._taken: list[socket.socket] = []
+
+    @property
+    def connections(self) -> int:
+        """How often it has been connected to."""
+        self._listening.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self._taken.append(self._listening.accept()[0])
+        return len(self._taken)
+
+    def close(self) -> None:
+        for connection in self._taken:
+            connection.close()
+
+
 @contextmanager
-def silent_registry() -> Iterator[str]:
-    """A host:port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
+def silent_registry() -> Iterator[SilentRegistry]:
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        silent = SilentRegistry(listening)
+        yield silent
+        silent.close()
