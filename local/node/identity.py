@@ -51,7 +51,6 @@ NODES = tuple(Node(number) for number in range(1, MOST_NODES + 1))
 """Every node that there can be."""
 
 FIRST = NODES[0]
-LOGS = FIRST.logs
 KUBERNETES = FIRST.kubernetes
 
 SCRATCH = Path("/run/node")
