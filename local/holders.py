@@ -180,5 +180,5 @@ def _command(pid: int) -> str:
     words = said.rstrip("\0").split("\0")
     if words[1:3] == ["-m", "local"]:
         return f"make {' '.join(words[3:])}"
-    text = " ".join([Path(words[0]).name or "a process", *words[1:]])
+    text = " ".join(" ".join([Path(words[0]).name or "a process", *words[1:]]).split())
     return text if len(text) <= _COMMAND_CHARACTERS else f"{text[:_COMMAND_CHARACTERS]}…"

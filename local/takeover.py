@@ -7,7 +7,7 @@ unlocks. Nobody is signalled of whom it is not certain that the stack is what it
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -57,10 +57,10 @@ class _AtWork:
     def find(self) -> list[Process]:
         """Those that have not ended yet; each is named once."""
         keeper = holders.keeper(self._lock)
-        if keeper and keeper.pid != os.getpid() and not keeper.is_down:
-            self._meet(keeper)
+        if keeper and not keeper.is_down:
+            self._meet(keeper, self._keeps)
         for holder in holders.look(self._state.locks)[1]:
-            self._meet(holder)
+            self._meet(holder, self._works_on_it)
         return [process for process in self._known.values() if not process.ended()]
 
     def wait_for(self, holder: Holder | None) -> None:
@@ -75,11 +75,11 @@ class _AtWork:
         for process in self._known.values():
             process.close()
 
-    def _meet(self, holder: Holder) -> None:
+    def _meet(self, holder: Holder, is_certain: Callable[[Holder], bool]) -> None:
         known = self._known.get(holder.pid)
-        if known and not known.ended():
+        if holder.pid == os.getpid() or (known and not known.ended()):
             return
-        process = self._process_of(holder)
+        process = self._process_of(holder, is_certain)
         if process is None:
             return
         if not self._is_started_by_known(holder.pid):
@@ -88,14 +88,14 @@ class _AtWork:
             known.close()
         self._known[holder.pid] = process
 
-    def _process_of(self, holder: Holder) -> Process | None:
+    def _process_of(self, holder: Holder, is_certain: Callable[[Holder], bool]) -> Process | None:
         """The process, where it is certain that it is the one that has the stack."""
         with ExitStack() as unless_certain, suppress(OSError):  # it may end at this moment
             if not holder.host:
                 # First: should it end and its number be another's, no signal reaches that one.
                 process = Process(holder.pid)
                 unless_certain.callback(process.close)
-                if self._is_certain(holder):
+                if is_certain(holder):
                     unless_certain.pop_all()
                     return process
             if holder.pid not in self._said:
@@ -103,30 +103,29 @@ class _AtWork:
                 say(f"… leaving {holder} alone: it may be at work on something else")
         return None
 
-    def _is_certain(self, holder: Holder) -> bool:
-        """Whether it is the very process that has the stack.
+    def _keeps(self, holder: Holder) -> bool:
+        """Whether a process has the lock's file open; nobody inherits that."""
+        for opened in Path(f"/proc/{holder.pid}/fd").iterdir():
+            with suppress(OSError):
+                if opened.samefile(self._lock):
+                    return True
+        return False
 
-        A lock of a killed pulumi stays, and its number may be another project's pulumi by now.
+    def _works_on_it(self, holder: Holder) -> bool:
+        """Whether it is the very pulumi that has locked the stack.
+
+        The lock of a killed one stays, and its number may be another project's pulumi by now.
         """
-        if _has_open(holder.pid, self._lock):
-            return True
         if holder.command.split()[0] != "pulumi" or not holder.began_in_time:
             return False
         process = Path(f"/proc/{holder.pid}")
         backend = f"PULUMI_BACKEND_URL=file://{self._state.backend}".encode()
         stated = (process / "environ").read_bytes().split(b"\0")
-        return (process / "cwd").samefile(self._project) or any(
-            each.partition(b"?")[0] == backend for each in stated
+        return (
+            self._is_started_by_known(holder.pid)
+            or (process / "cwd").samefile(self._project)
+            or any(each.partition(b"?")[0] == backend for each in stated)
         )
 
     def _is_started_by_known(self, pid: int) -> bool:
         return any(pid in with_descendants(known) for known in self._known)
-
-
-def _has_open(pid: int, file: Path) -> bool:
-    """Whether a process has a file open; children of this project's commands inherit none."""
-    for opened in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):
-            if opened.samefile(file):
-                return True
-    return False
