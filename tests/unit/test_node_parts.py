@@ -99,7 +99,7 @@ def test_the_release_is_the_one_that_go_mod_pins() -> None:
     assert stamps["k8s.io/component-base/version.gitVersion"] == "v1.34.4"
     assert stamps["k8s.io/client-go/pkg/version.gitMinor"] == "34"
     with pytest.raises(ValueError, match=r"does not require example\.org/none"):
-        binaries.module_version(binaries.BUILD / "kube", "example.org/none")
+        binaries.module_version(binaries.BUILD, "example.org/none")
 
 
 V1 = """\
