@@ -1,6 +1,6 @@
 """What is under way on the stack when the nodes go: by `make down`, or as the first one crashes.
 
-An update waits for pods that no node takes. Its own time-out is ten minutes.
+An update waits for pods that cannot work. Its own time-out is ten minutes.
 """
 
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local import node, stack, toolchain
+from local import images, node, stack, toolchain, whole
 from local.node.cgroups import alive
 from local.paths import PYTHON, ROOT
 from local.processes import with_descendants
@@ -22,6 +22,9 @@ from tests.e2e.test_interrupted import kill_with_descendants
 
 AT_ONCE = 60.0
 """Seconds: an update that nobody ends waits ten minutes. It is about two on an idle machine."""
+
+NO_HELLOWORLD = images.KUBECTL_PUBLISHED
+"""An image that the nodes have, and that ends at once with helloworld's arguments."""
 
 COMMANDS: dict[str, tuple[str | Path, ...]] = {
     "make up": (PYTHON, "-m", "local", "up"),
@@ -50,32 +53,27 @@ class Update:
 
 
 @contextmanager
-def waiting(cluster: Cluster, by: str, log: Path) -> Iterator[Update]:
-    """An update that cannot end, as no node takes pods; at the end settings and nodes are back."""
+def waiting(by: str, log: Path) -> Iterator[Update]:
+    """An update that cannot end; the stack's settings are as before at the end."""
     local("up")
-    kept = stack.SETTINGS.read_text()
-    names = list(cluster.nodes())
-    cluster.kubectl("cordon", *names)
+    kept = {file: file.read_text() for file in (stack.SETTINGS, whole.CHOSEN)}
+    command("pulumi", "config", "set", "helloworldImage", NO_HELLOWORLD)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            COMMANDS[by],
+            cwd=ROOT,
+            env=toolchain.subprocess_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
-        command("pulumi", "config", "set", "replicas", "4")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                COMMANDS[by],
-                cwd=ROOT,
-                env=toolchain.subprocess_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            yield Update(process, log)
-        finally:
-            kill_with_descendants(process.pid)
-            process.wait()
+        yield Update(process, log)
     finally:
-        stack.SETTINGS.write_text(kept)
-        make("up")
-        cluster.kubectl("uncordon", *names)
+        kill_with_descendants(process.pid)
+        process.wait()
+        for file, content in kept.items():
+            file.write_text(content)
 
 
 def assert_sound() -> None:
@@ -92,7 +90,7 @@ def assert_sound() -> None:
 def test_make_down_interrupts_what_works_on_the_stack(
     cluster: Cluster, by: str, tmp_path: Path
 ) -> None:
-    with waiting(cluster, by, tmp_path / "log") as update:
+    with waiting(by, tmp_path / "log") as update:
         began = time.monotonic()
         said = local("down")
         assert time.monotonic() - began < AT_ONCE
@@ -107,7 +105,7 @@ def test_make_down_interrupts_what_works_on_the_stack(
 
 
 def test_make_up_ends_at_once_when_the_first_node_crashes(cluster: Cluster, tmp_path: Path) -> None:
-    with waiting(cluster, "make up", tmp_path / "log") as update:
+    with waiting("make up", tmp_path / "log") as update:
         make("stop", 1)
         assert update.ended() == 1
         assert update.said.splitlines()[-1] == (
@@ -120,7 +118,7 @@ def test_make_up_ends_at_once_when_the_first_node_crashes(cluster: Cluster, tmp_
 def test_make_down_ends_a_pulumi_that_the_first_node_has_left(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    with waiting(cluster, "pulumi up", tmp_path / "log") as update:
+    with waiting("pulumi up", tmp_path / "log") as update:
         make("stop", 1)
         assert update.process.poll() is None
         assert "interrupting `pulumi up" in local("down")
