@@ -102,9 +102,15 @@ def test_the_record_of_a_release_with_one_node_gives_its_network(record: Path) -
     assert str(records.own_network().all) == "198.19.0.0/16"
 
 
+def test_the_record_of_a_later_release_gives_what_is_known(record: Path) -> None:
+    records.Record(network="198.19.0.0/16", count=2).write()
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"colour": "blue"}))
+    assert records.read() == records.Record(network="198.19.0.0/16", count=2)
+
+
 @pytest.mark.parametrize("torn", ["", '{"netw', "[]"])
 def test_a_torn_record_counts_as_none(record: Path, torn: str) -> None:
     record.write_text(torn)
     assert records.read() == records.Record()
-    with pytest.raises(LocalError, match="there is no local node yet: `make up` makes it"):
+    with pytest.raises(LocalError, match="there are no local nodes yet: `make up` makes them"):
         records.own_network()
