@@ -42,7 +42,8 @@ def wait_until_followed(cluster: Cluster, weight: int) -> None:
 
 def _shares(page: str) -> dict[str, float]:
     """The shares, from 0 to 1, of the versions that requests for world go to."""
-    bound = json.loads(page)["bind"]["/svc/world"][""]["state"].get("value") or {}
+    names = json.loads(page).get("bind", {})
+    bound = names.get("/svc/world", {}).get("", {}).get("state", {}).get("value") or {}
     weights: Counter[str] = Counter()
     for branch in bound.get("trees") or [{"weight": 1, "tree": bound}]:
         if branch["weight"] and "value" in branch["tree"]:

