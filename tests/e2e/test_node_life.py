@@ -333,6 +333,43 @@ def test_the_data_of_a_release_with_one_node_goes_on(clone: Clone) -> None:
     assert Network.of(clone.net).api_url in kubeconfig.read_text()
 
 
+@pytest.fixture
+def old_node(clone: Clone) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What a release that knew one node has running: its control groups, a bridge, no switch."""
+    clone.run(DOWN)
+    bridge = f"{network.BRIDGES}{clone_id(clone)}"
+    # It waits until it has been moved into its control group.
+    script = "read -r _; exec unshare --net --pid --fork --kill-child sleep infinity"
+    running = [subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE) for _ in range(2)]
+    # `node` was right below the clone's group.
+    for group, process in zip((".", "kubepods"), running, strict=True):
+        clone.run(f"from local.node import cgroups; cgroups.join({group!r}, {process.pid})")
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert eventually(lambda: clone.first_process("kubepods"))
+    network.ip("link", "add", bridge, "type", "bridge")
+    network.ip("link", "set", bridge, "alias", f"{network.ALIAS}{clone.folder}"[:255])
+    yield running
+    for process in running:
+        process.kill()
+        process.wait()
+    clone.run(DOWN)
+
+
+@pytest.mark.parametrize("command", [UP, DOWN])
+def test_a_node_of_an_older_release_that_still_runs_is_ended(
+    clone: Clone, old_node: list[subprocess.Popen[bytes]], command: str
+) -> None:
+    groups = [root / f"{cgroups.NAMES}{clone_id(clone)}" for root in cgroups.hierarchies()]
+    assert all((group / part).exists() for group in groups for part in ("node", "kubepods"))
+    clone.run(command)
+    assert all(process.wait(timeout=PATIENCE) != 0 for process in old_node)
+    assert not any((group / part).exists() for group in groups for part in ("node", "kubepods"))
+    if command == UP:
+        assert clone.ready
+
+
 def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
     before = traces()
     clone.run(UP)
