@@ -1,6 +1,8 @@
 """How many nodes: what is asked for, what is remembered, and what a machine can hold."""
 
+import ctypes
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -37,6 +39,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(count, "LOCAL", tmp_path)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100 << 30))
+    monkeypatch.setattr(count, "inotify_instances", lambda: 0)
     return tmp_path
 
 
@@ -72,6 +75,33 @@ def test_a_disk_that_is_nearly_full(machine: Path, monkeypatch: pytest.MonkeyPat
         count.check(3)
     said = f"3 nodes need 3 GiB of disk, and 2.3 GiB are free in {machine}"
     assert str(refused.value) == f"{said}: LINKERD_CANARY_NODES=1 needs 2 GiB"
+
+
+def test_too_few_inotify_instances(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = machine / "max_user_instances"
+    limit.write_text("128\n")
+    monkeypatch.setattr(count, "INOTIFY_LIMIT", limit)
+    monkeypatch.setattr(count, "available_memory", lambda: 64 << 30)
+    monkeypatch.setattr(count, "inotify_instances", lambda: 100)
+    count.check(1)
+    count.check(3, running=3)
+    with pytest.raises(LocalError) as refused:
+        count.check(3)
+    assert str(refused.value) == (
+        "the nodes need 42 inotify instances, and 28 of root's 128 are left: "
+        "`sysctl -w fs.inotify.max_user_instances=512` allows more"
+    )
+
+
+def test_inotify_instances_are_counted() -> None:
+    instance = ctypes.CDLL(None, use_errno=True).inotify_init1(os.O_CLOEXEC)
+    try:
+        assert instance >= 0
+        assert os.readlink(f"/proc/self/fd/{instance}") == "anon_inode:inotify"
+        if os.geteuid() == 0:
+            assert count.inotify_instances() >= 1
+    finally:
+        os.close(instance)
 
 
 def test_available_memory_is_the_kernels_estimate(tmp_path: Path) -> None:
