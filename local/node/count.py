@@ -70,7 +70,7 @@ def _links(folder: Path) -> list[str]:
     try:
         if folder.stat().st_uid != 0:
             return []
-        return [os.readlink(link) for link in folder.iterdir()]
+        return [str(link.readlink()) for link in folder.iterdir()]
     except OSError:
         return []
 
