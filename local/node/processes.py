@@ -95,7 +95,7 @@ def _kill(part: str) -> set[int]:
 
 def _wait(deadline: float, left: set[int]) -> None:
     if time.monotonic() > deadline:
-        raise LocalError(f"these processes of the node do not end: {sorted(left)}")
+        raise LocalError(f"these processes of the nodes do not end: {sorted(left)}")
     time.sleep(0.01)
 
 

@@ -1,17 +1,30 @@
-"""The real node, for tests that need one."""
+"""The real nodes, for tests that need them."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from local import node
+from local.node import count, records
 from tests.e2e.cluster import Cluster, make
+
+LEAST = 3
+"""Nodes that tests of the mesh and of a node's end need."""
 
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """The local node, brought up if it is down, and left as it was found."""
-    was_running = node.running()
-    make("up")
-    yield Cluster()
-    make("up" if was_running else "down")
+    """The local nodes, three or more, brought up if they are down, and left as they were found."""
+    was_running, before = node.running(), records.read().count
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(count.VARIABLE, str(max(LEAST, count.wanted(before))))
+        make("up")
+        yield Cluster()
+        if was_running:
+            environment.setenv(count.VARIABLE, str(before or count.USUAL))
+            make("up")
+        else:
+            make("down")
+            record = records.read()
+            record.count = before
+            record.write()

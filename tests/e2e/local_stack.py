@@ -22,10 +22,10 @@ ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 def command(*arguments: str, status: int = 0, **env: str) -> str:
     """What a command prints, errors included, in a shell that has taken `make env`."""
     environment = {**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG), **env}
-    return said_by(arguments, environment, status)
+    return run_command(arguments, environment, status)
 
 
-def said_by(arguments: Sequence[str], environment: Mapping[str, str], status: int = 0) -> str:
+def run_command(arguments: Sequence[str], environment: Mapping[str, str], status: int = 0) -> str:
     """What a command prints, errors included, that must end with a status."""
     done = subprocess.run(
         arguments,
@@ -47,30 +47,30 @@ def local(what: str, *arguments: str, status: int = 0, **env: str) -> str:
     return command(str(PYTHON), "-m", "local", what, *arguments, status=status, **env)
 
 
+def up() -> None:
+    """Bring the nodes, the images and the stack up, as `make up` does before it shows them."""
+    command(str(PYTHON), "-c", "from local import whole; whole.up()")
+
+
 def set_weight(weight: int) -> None:
     """Set the canary's weight and bring the stack to it."""
-    command("pulumi", "config", "set", "canaryWeight", str(weight))
-    command("pulumi", "up", "--yes", "--skip-preview")
+    command("pulumi", "up", "--yes", "--skip-preview", "--config", f"canaryWeight={weight}")
 
 
 def ask(url: str, **headers: str) -> str:
-    """One answer of hello."""
+    """One answer of hello; an AssertionError where there is none."""
     with session() as http:
-        response = http.get(url, headers=headers, timeout=30)
+        try:
+            response = http.get(url, headers=headers, timeout=30)
+        except requests.RequestException as error:
+            raise AssertionError(str(error)) from error
     assert response.status_code == requests.codes.ok, response.text
     return response.text.strip()
 
 
 def first_answer(url: str) -> str:
     """An answer of hello at a new address, which the node learns of a moment after the program."""
-
-    def answer() -> str:
-        try:
-            return ask(url)
-        except requests.ConnectionError as error:
-            raise AssertionError(str(error)) from error
-
-    return str(eventually(answer))
+    return str(eventually(lambda: ask(url)))
 
 
 def session() -> requests.Session:

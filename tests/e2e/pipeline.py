@@ -82,7 +82,7 @@ class Pipeline:
         return (self.folder / "preview.md").read_text()
 
     def _run(self, arguments: list[str], identity: str, status: int) -> str:
-        return local_stack.said_by(arguments, self._environment(identity), status)
+        return local_stack.run_command(arguments, self._environment(identity), status)
 
     def _environment(self, identity: str) -> Mapping[str, str]:
         return {

@@ -12,10 +12,19 @@ from tests.e2e.cluster import Cluster, eventually
 APPS = "hello-world"
 
 
-def placements(nodes: Sequence[str], pods: int) -> list[Mapping[str, int]]:
-    """Every way to put so many equal pods on the nodes: for three on three, ten."""
+def placements(nodes: Sequence[str], pods: int) -> Sequence[Mapping[str, int]]:
+    """Every way to put so many equal pods on the nodes: for three on three, ten.
+
+    Each differs from the one before it by as few pods as possible.
+    """
     counts = product(range(pods + 1), repeat=len(nodes))
-    return [dict(zip(nodes, each, strict=True)) for each in counts if sum(each) == pods]
+    left = [Counter(dict(zip(nodes, each, strict=True))) for each in counts if sum(each) == pods]
+    ordered = [left.pop(0)]
+    while left:
+        nearest = min(left, key=lambda each: (each - ordered[-1]).total())
+        ordered.append(nearest)
+        left.remove(nearest)
+    return ordered
 
 
 class Placing:
@@ -29,7 +38,7 @@ class Placing:
     def place(self, wanted: Mapping[str, int]) -> None:
         """Move one pod after another until each node has as many as wanted, all of them ready."""
         counts = Counter({node: count for node, count in wanted.items() if count})
-        while missing := counts - (now := self._settled()):
+        while missing := counts - (now := self._wait_until_ready()):
             ((surplus, _),) = (now - counts).most_common(1)
             self._move(surplus, min(missing))
 
@@ -39,19 +48,17 @@ class Placing:
             self._cluster.kubectl(
                 "delete", "pod", pod["metadata"]["name"], "-n", APPS, "--grace-period=1"
             )
-            self._settled()
+            self._wait_until_ready()
 
     @contextmanager
     def _only(self, node: str) -> Iterator[None]:
         """New pods start on this node alone."""
         others = [each for each in self.nodes if each != node]
-        for each in others:
-            self._cluster.kubectl("cordon", each)
+        self._cluster.kubectl("cordon", *others)
         try:
             yield
         finally:
-            for each in others:
-                self._cluster.kubectl("uncordon", each)
+            self._cluster.kubectl("uncordon", *others)
 
     def count(self) -> int:
         """How many pods there are to be."""
@@ -62,11 +69,11 @@ class Placing:
         pods = self._cluster.get("pods", "-n", APPS, "-l", f"app={self._app}")["items"]
         return [one for one in pods if "deletionTimestamp" not in one["metadata"]]
 
-    def _settled(self) -> Counter[str]:
+    def _wait_until_ready(self) -> Counter[str]:
         """How many pods each node has, once all are ready and the service leads to them alone."""
         count = self.count()
 
-        def settled() -> Counter[str] | None:
+        def all_ready() -> Counter[str] | None:
             pods = self._pods()
             ready = [one for one in pods if _is_ready(one)]
             addresses = {one["status"]["podIP"] for one in ready}
@@ -74,7 +81,7 @@ class Placing:
                 return None
             return Counter(one["spec"]["nodeName"] for one in ready)
 
-        found: Counter[str] = eventually(settled)
+        found: Counter[str] = eventually(all_ready)
         return found
 
     def _endpoints(self) -> set[str]:

@@ -1,7 +1,10 @@
 """Which rights the pipeline's identities are granted, and which of them they use."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import yaml
 
@@ -9,8 +12,11 @@ from local.node.identity import FIRST
 from tests.e2e.cluster import Cluster
 from tests.e2e.pipeline import NAMESPACE, RIGHTS
 
-AUDIT_LOG = FIRST.logs / "audit.log"
-"""What the identities have asked of the local API server (local/node/config/first/audit.yaml)."""
+AUDIT_LOGS = "audit*.log"
+"""What the identities have asked of the local API server (local/node/config/first/audit.yaml).
+
+At 20 MB the log gets another name, and the one that had it before is deleted.
+"""
 
 FOR_ALL = "authorization.k8s.io"
 """Anybody may ask what he may do."""
@@ -47,24 +53,27 @@ def given_away(cluster: Cluster) -> set[Right]:
     return _of_rules([*storage["rules"], *reader["rules"]])
 
 
-def position() -> int:
-    """How far the audit log has come."""
-    return AUDIT_LOG.stat().st_size if AUDIT_LOG.exists() else 0
-
-
-def used(identity: str, since: int) -> set[Right]:
-    """What an identity has asked for since a position and got, or was told is not there."""
+def used(identity: str, since: datetime) -> set[Right]:
+    """What an identity has asked for since a moment and got, or was told is not there."""
     rights: set[Right] = set()
-    user = f"system:serviceaccount:{NAMESPACE}:{identity}"
-    with AUDIT_LOG.open() as log:
-        log.seek(since)
-        for event in map(json.loads, log):
-            about, status = event.get("objectRef"), event["responseStatus"]["code"]
-            if event["user"]["username"] != user or not about or status in (401, 403):
-                continue
-            kind = "/".join(filter(None, (about["resource"], about.get("subresource"))))
-            group = about.get("apiGroup", "")
-            rights.add(Right(group, kind, event["verb"]))
-            if (event["verb"], status) == ("patch", 201):  # a server-side apply of a new object
-                rights.add(Right(group, kind, "create"))
+    for event in _events(f"system:serviceaccount:{NAMESPACE}:{identity}", since):
+        about, status = event.get("objectRef"), event["responseStatus"]["code"]
+        if not about or status in (401, 403):
+            continue
+        kind = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+        group = about.get("apiGroup", "")
+        rights.add(Right(group, kind, event["verb"]))
+        if (event["verb"], status) == ("patch", 201):  # a server-side apply of a new object
+            rights.add(Right(group, kind, "create"))
     return {right for right in rights if right.group != FOR_ALL}
+
+
+def _events(user: str, since: datetime) -> Iterator[dict[str, Any]]:
+    for log in FIRST.logs.glob(AUDIT_LOGS):
+        for line in log.read_text().splitlines(keepends=True):
+            if user not in line or not line.endswith("\n"):  # the last is being written
+                continue
+            event = json.loads(line)
+            received = datetime.fromisoformat(event["requestReceivedTimestamp"])
+            if event["user"]["username"] == user and received >= since:
+                yield event

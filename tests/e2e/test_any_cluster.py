@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from local import stack
-from local.paths import KUBECONFIG, PYTHON
+from local.paths import KUBECONFIG
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster
 from tests.e2e.local_stack import command, local
@@ -20,7 +20,7 @@ from tests.harness.processes import running
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[Path]:
     """The settings of the stack, which is up; they and it are put back at the end."""
-    command(str(PYTHON), "-c", "from local import whole; whole.up()")
+    local_stack.up()
     found = stack.SETTINGS.read_text()
     yield stack.SETTINGS
     stack.SETTINGS.write_text(found)

@@ -9,10 +9,9 @@ import pytest
 
 from local import stack
 from local.paths import KUBECONFIG
-from tests.e2e import local_stack
+from tests.e2e import linkerds, local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import ANSWER, command, local, set_weight
-from tests.harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def tour(cluster: Cluster) -> Iterator[str]:
     found = stack.config().get("canaryWeight") if stack.SETTINGS.exists() else None
     tree = local_stack.changed_files()
     if found:
-        local("up")
+        local_stack.up()
         set_weight(0)
     yield local("up")
     assert local_stack.changed_files() == tree, "make up changes no tracked file"
@@ -85,20 +84,12 @@ def test_an_up_without_a_change_finds_nothing_to_do(url: str) -> None:
 
 
 @pytest.mark.parametrize("weight", [30, 100, 0])
-def test_the_traffic_follows_the_weight(url: str, weight: int) -> None:
+def test_the_traffic_follows_the_weight(cluster: Cluster, url: str, weight: int) -> None:
     set_weight(weight)
-    wait_until(lambda: follows(url, weight), f"linkerd goes by {weight} %")
+    linkerds.wait_until_followed(cluster, weight)
     worlds = local_stack.split_of(url, 2000)
     share = weight / 100
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), share), worlds
-
-
-def follows(url: str, weight: int) -> bool:
-    """Whether linkerd, which is told of a table a moment later, goes by a weight."""
-    seen = set(local_stack.split_of(url, 100))
-    return seen == {
-        world for world, share in (("world", 100 - weight), ("worldv2", weight)) if share
-    }
 
 
 def test_the_tables_in_namerd_are_the_walkthroughs(cluster: Cluster, url: str) -> None:
@@ -117,9 +108,9 @@ def test_the_tables_in_namerd_are_the_walkthroughs(cluster: Cluster, url: str) -
     ]
 
 
-def test_a_route_of_ones_own_is_refused_at_the_edge(url: str) -> None:
+def test_a_route_of_ones_own_is_refused_at_the_edge(cluster: Cluster, url: str) -> None:
     set_weight(0)
-    wait_until(lambda: follows(url, 0), "linkerd goes by 0 %")
+    linkerds.wait_until_followed(cluster, 0)
     answer = local_stack.ask(url, **{"l5d-dtab": "/host/world => /srv/world-v2"})
     assert local_stack.world_of(answer) == "world"
 
@@ -136,10 +127,10 @@ def test_a_request_inside_may_choose_its_version(cluster: Cluster, url: str) -> 
 
 def test_linkerd_counts_the_canarys_requests_by_version(cluster: Cluster, url: str) -> None:
     set_weight(30)
-    wait_until(lambda: follows(url, 30), "linkerd goes by 30 %")
-    pod = cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"][0]["metadata"]["name"]
-    path = f"/api/v1/namespaces/linkerd/pods/{pod}:9990/proxy/admin/metrics/prometheus"
-    metrics = cluster.kubectl("get", "--raw", path)
+    linkerds.wait_until_followed(cluster, 30)
+    local_stack.split_of(url, 100)
+    # Only linkerds beside a hello have passed requests on to world.
+    metrics = "".join(linkerds.pages(cluster, "/admin/metrics/prometheus").values())
     for version in ("world-v1", "world-v2"):
         client = (
             f"%/io.l5d.k8s.daemonset/linkerd/incoming/l5d/#/io.l5d.k8s/hello-world/http/{version}"

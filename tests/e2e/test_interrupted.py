@@ -1,6 +1,7 @@
 """An update of the local stack that is killed half-way, and the next one.
 
-`LINKERD_CANARY_KILLS=20` kills each kind of update at twenty random moments instead of at one.
+`LINKERD_CANARY_KILLS=20` kills each kind of update at every event, and at twenty random moments,
+instead of the few that are tried by default.
 """
 
 import json
@@ -10,10 +11,12 @@ import re
 import signal
 import socket
 import subprocess
-import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,9 +26,6 @@ from local.paths import PYTHON, ROOT
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command, local
-
-MOMENTS = random.Random(4).sample(range(1, 160), int(os.environ.get("LINKERD_CANARY_KILLS", "1")))
-"""Tenths of a second after which an update is killed; a first one takes some 20 s."""
 
 LOCKS = toolchain.STACKS / ".pulumi" / "locks" / "organization" / stack.PROJECT / stack.NAME
 
@@ -48,64 +48,157 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.fixture(scope="module")
+def settings(cluster: Cluster) -> Iterator[str]:
+    """The settings of the stack, which is up; they and it are put back at the end."""
+    local_stack.up()
+    found = stack.SETTINGS.read_text()
+    yield found
+    stack.SETTINGS.write_text(found)
+    local_stack.up()
+
+
 @pytest.fixture
-def killed(cluster: Cluster) -> Iterator[None]:
+def killed(cluster: Cluster, settings: str) -> None:
     """The stack after its first `make up` was killed while it made the apps."""
-    local("up")
+    stack.SETTINGS.write_text(settings)
     command("pulumi", "destroy", "--yes", "--skip-preview")
     starting = start(PYTHON, "-m", "local", "up")
     try:
-        eventually(lambda: cluster.get("deployment", "hello", "-n", "hello-world"))
-        assert starting.poll() is None, "it is still at work"
+        eventually(
+            lambda: starting.poll() is not None or has_come("Deployment", cluster), seconds=900
+        )
     finally:
         kill(starting)
+    assert was_killed(starting), "it was still at work"
     # What it leaves where it is killed while it writes its lock.
     (LOCKS / "4d1e5c3a-0000-4000-8000-000000000000.json.187abc.tmp").touch()
-    yield
-    local("up")
 
 
-@pytest.fixture
-def settings() -> Iterator[None]:
-    """Put the stack's settings back."""
-    kept = stack.SETTINGS.read_text() if stack.SETTINGS.exists() else None
-    yield
-    if kept is not None:
-        stack.SETTINGS.write_text(kept)
-    local("up")
+@dataclass(frozen=True)
+class Kill:
+    """An update, when it is killed, and by what the next one is made."""
+
+    update: str
+    """`first`, of a stack that was destroyed, or `later`, of one that is up."""
+
+    moment: str | float
+    """An event of the update, or seconds after its start."""
+
+    by: str
+    """`make up`, or `pulumi up` with or without leave to overrule other owners of a field."""
+
+    def __str__(self) -> str:
+        return f"{self.update}, {self.moment}, {self.by}"
+
+
+EVENTS = {
+    "first": ("lock", "operation noted", "Deployment", "DaemonSet"),
+    "later": ("lock", "operation noted", "Deployment"),
+}
+BY = ("pulumi up", "pulumi up without force", "make up")
+USUAL = [
+    Kill("first", "DaemonSet", "pulumi up without force"),
+    Kill("later", "operation noted", "pulumi up"),
+    Kill("later", "Deployment", "make up"),
+]
+
+
+def kills() -> list[Kill]:
+    """What is tried: a few, or with LINKERD_CANARY_KILLS every event and as many random moments."""
+    number = int(os.environ.get("LINKERD_CANARY_KILLS", "0"))
+    if not number:
+        return USUAL
+    seconds: list[str | float] = [
+        tenths / 10 for tenths in random.Random(4).sample(range(1, 160), number)
+    ]
+    return [
+        Kill(update, moment, by)
+        for update, events in EVENTS.items()
+        for moment in [*events, *seconds]
+        for by in BY
+    ]
+
+
+def prepare(update: str, settings: str) -> None:
+    """Bring the stack to where an update begins, and its settings to where that leads."""
+    changed = stack.SETTINGS.read_text() != settings
+    stack.SETTINGS.write_text(settings)
+    if update == "first":
+        command("pulumi", "destroy", "--yes", "--skip-preview")
+        return
+    if changed:
+        command("pulumi", "up", "--yes", "--skip-preview")
+    # A change of every Deployment, of a table, and of linkerd's service.
+    for key, value in (("replicas", "4"), ("canaryWeight", "50"), ("exposure", "NodePort")):
+        command("pulumi", "config", "set", key, value)
+
+
+def has_come(event: str, cluster: Cluster) -> bool:
+    """Whether an event of the update under way has come."""
+    if event == "lock":
+        return any(LOCKS.glob("*.json"))
+    if event == "operation noted":
+        return stack.STATE.has_pending()
+    if event == "DaemonSet":
+        return bool(_found(cluster, "daemonset", "l5d", "linkerd"))
+    hello = _found(cluster, "deployment", "hello", "hello-world")
+    wanted = stack.config().get("replicas", stack.default("replicas"))
+    return bool(hello) and hello["spec"]["replicas"] == int(wanted)
+
+
+def _found(cluster: Cluster, kind: str, name: str, namespace: str) -> dict[str, Any]:
+    """An object, empty while it is not there."""
+    said = cluster.kubectl(
+        *("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "json")
+    )
+    return dict(json.loads(said)) if said else {}
+
+
+def kill_at(moment: str | float, cluster: Cluster) -> bool:
+    """Start an update and kill it; whether it was still running then."""
+    updating = start("pulumi", "up", "--yes", "--skip-preview")
+    try:
+        if isinstance(moment, str):
+            eventually(
+                lambda: updating.poll() is not None or has_come(moment, cluster), seconds=900
+            )
+        else:
+            time.sleep(moment)
+    finally:
+        kill(updating)
+    return was_killed(updating)
 
 
 def go_on(by: str) -> None:
     """Bring the stack to what its config says, by plain `pulumi` or by `make up`."""
     if by == "make up":
-        local("up")
+        local_stack.up()
         return
     if any(LOCKS.glob("*.json")):
         command("pulumi", "cancel", "--yes")
-    command("pulumi", "up", "--yes", "--skip-preview")
+    force = str(by == "pulumi up").lower()
+    command("pulumi", "up", "--yes", "--skip-preview", PULUMI_K8S_ENABLE_PATCH_FORCE=force)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("by", ["pulumi up", "make up"])
-@pytest.mark.parametrize("which", ["first", "later"])
+@pytest.mark.parametrize("case", kills(), ids=str)
 def test_an_up_killed_at_any_moment_is_finished_by_the_next(
-    cluster: Cluster, settings: None, which: str, by: str, moment: int
+    cluster: Cluster, settings: str, case: Kill
 ) -> None:
-    local("up")
-    if which == "first":
-        command("pulumi", "destroy", "--yes", "--skip-preview")
-    else:  # a change of every Deployment, of a table, and of linkerd
-        command("pulumi", "config", "set", "replicas", "4")
-        command("pulumi", "config", "set", "canaryWeight", "50")
-        command("pulumi", "config", "set", "exposure", "NodePort")
-    updating = start("pulumi", "up", "--yes", "--skip-preview")
-    try:
-        threading.Event().wait(moment / 10)
-    finally:
-        kill(updating)
-    go_on(by)
+    moment = case.moment
+    prepare(case.update, settings)
+    while not kill_at(moment, cluster):
+        assert isinstance(moment, float), f"the update ended before it was killed at {moment}"
+        moment /= 2  # it had ended by itself
+        prepare(case.update, settings)
+    go_on(case.by)
     assert "unchanged" in command("pulumi", "up", "--yes", "--skip-preview", "--expect-no-changes")
     assert local_stack.world_of(local_stack.first_answer(str(local_stack.outputs()["url"])))
+
+
+def was_killed(process: subprocess.Popen[bytes]) -> bool:
+    """Whether `kill` ended a process that was still running."""
+    return process.returncode == -signal.SIGKILL
 
 
 def kill_with_descendants(pid: int) -> None:
@@ -138,8 +231,7 @@ def test_the_next_up_finishes_what_was_begun(cluster: Cluster, killed: None) -> 
     assert local_stack.world_of(local_stack.ask(str(local_stack.outputs()["url"])))
 
 
-def test_a_pulumi_at_work_keeps_its_lock(cluster: Cluster) -> None:
-    local("up")
+def test_a_pulumi_at_work_keeps_its_lock(settings: str) -> None:
     lock = LOCKS / "4d1e5c3a-0000-4000-8000-000000000000.json"
     lock.parent.mkdir(parents=True, exist_ok=True)
     mine = {"pid": os.getpid(), "username": "root", "hostname": socket.gethostname()}

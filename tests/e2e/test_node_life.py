@@ -26,6 +26,7 @@ from local.node.mounts import KERNEL_SETTINGS
 from local.node.network import Network
 from local.paths import ROOT, VENV
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, server_image
+from tests.harness.clone import copy_of_local
 
 UP = "from local import node; node.up()"
 DOWN = "from local import node; node.down()"
@@ -147,14 +148,6 @@ def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made = Clone(folder, another_network())
     yield made
     made.run(DOWN)
-
-
-def copy_of_local(folder: Path) -> Path:
-    """Make a folder with what the node needs of the project, by the same Python."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / VENV.name).symlink_to(VENV)
-    return folder
 
 
 def test_down_where_nothing_runs(clone: Clone) -> None:
@@ -311,7 +304,7 @@ def test_too_little_memory_is_said_before_anything_starts(clone: Clone) -> None:
 def test_the_api_servers_port_in_use_is_said_before_anything_starts(clone: Clone) -> None:
     clone.run(DOWN)
     with socket.create_server((str(Network.of(clone.net).api), network.API_PORT)):
-        assert "cannot be had (Address already in use)" in clone.refused(UP)
+        assert "API server cannot listen on " in clone.refused(UP)
     assert clone.first_process("switch") is None
 
 
@@ -340,6 +333,43 @@ def test_the_data_of_a_release_with_one_node_goes_on(clone: Clone) -> None:
     assert Network.of(clone.net).api_url in kubeconfig.read_text()
 
 
+@pytest.fixture
+def old_node(clone: Clone) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What a release that knew one node has running: its control groups, a bridge, no switch."""
+    clone.run(DOWN)
+    bridge = f"{network.BRIDGES}{clone_id(clone)}"
+    # It waits until it has been moved into its control group.
+    script = "read -r _; exec unshare --net --pid --fork --kill-child sleep infinity"
+    running = [subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE) for _ in range(2)]
+    # `node` was right below the clone's group.
+    for group, process in zip((".", "kubepods"), running, strict=True):
+        clone.run(f"from local.node import cgroups; cgroups.join({group!r}, {process.pid})")
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert eventually(lambda: clone.first_process("kubepods"))
+    network.ip("link", "add", bridge, "type", "bridge")
+    network.ip("link", "set", bridge, "alias", f"{network.ALIAS}{clone.folder}"[:255])
+    yield running
+    for process in running:
+        process.kill()
+        process.wait()
+    clone.run(DOWN)
+
+
+@pytest.mark.parametrize("command", [UP, DOWN])
+def test_a_node_of_an_older_release_that_still_runs_is_ended(
+    clone: Clone, old_node: list[subprocess.Popen[bytes]], command: str
+) -> None:
+    groups = [root / f"{cgroups.NAMES}{clone_id(clone)}" for root in cgroups.hierarchies()]
+    assert all((group / part).exists() for group in groups for part in ("node", "kubepods"))
+    clone.run(command)
+    assert all(process.wait(timeout=PATIENCE) != 0 for process in old_node)
+    assert not any((group / part).exists() for group in groups for part in ("node", "kubepods"))
+    if command == UP:
+        assert clone.ready
+
+
 def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
     before = traces()
     clone.run(UP)
@@ -361,7 +391,7 @@ def test_another_clones_network_is_refused_by_its_folder(cluster: Cluster, clone
     shutil.rmtree(clone.folder / ".local", ignore_errors=True)
     clone.run(DOWN)
     said = clone.refused(UP, net=taken)
-    assert said.startswith(f"error: {taken} belongs to the local node of {ROOT}: ")
+    assert said.startswith(f"error: {taken} belongs to the local nodes of {ROOT}: ")
 
 
 def test_both_nodes_work_side_by_side(cluster: Cluster, clone: Clone) -> None:
@@ -374,7 +404,7 @@ def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
     clone.run(UP)
     held = Network.of(clone.net)
     for part in ("local-node-2", "local-node"):
-        with pytest.raises(LocalError, match="belongs to the local node of "):
+        with pytest.raises(LocalError, match="belongs to the local nodes of "):
             network.refuse_conflicts(held)
         first = clone.first_process(part)
         assert first
@@ -386,7 +416,33 @@ def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
 def test_data_made_for_another_network_is_refused(clone: Clone) -> None:
     clone.run(UP)
     said = clone.refused(UP, net="10.213.0.0/16")
-    assert f"has its data for {clone.net}, not 10.213.0.0/16" in said
+    assert f"have their data for {clone.net}, not 10.213.0.0/16" in said
+
+
+def test_two_clones_that_start_at_once_take_two_networks(clone: Clone, tmp_path: Path) -> None:
+    """In a network of their own, where both usual ones are free."""
+    clone.run(DOWN)
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; read -r _"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as machine:
+        assert machine.stdin
+        assert machine.stdout
+        machine.stdout.readline()
+        enter = ("nsenter", "--net", f"--target={machine.pid}", "--")
+        both = [Clone(copy_of_local(tmp_path / name), net="", nodes=1) for name in ("a", "b")]
+        try:
+            ups = [each.start(UP, *enter) for each in both]
+            for up in ups:
+                status, said = Clone.finish(up)
+                assert status == 0, said
+            used = "from local import node; print(node.own_network().all)"
+            assert {each.run(used).strip() for each in both} == set(network.USUAL)
+        finally:
+            for each in both:
+                each.run(DOWN, *enter)
+            machine.stdin.close()
 
 
 def test_a_network_in_use_is_refused(clone: Clone) -> None:

@@ -11,10 +11,8 @@ import pytest
 import requests
 
 from local import node
-from local.paths import PYTHON
 from tests.e2e import local_stack
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
-from tests.e2e.local_stack import command
 
 APPS, MESH = "hello-world", "linkerd"
 ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
@@ -23,8 +21,7 @@ ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
 @pytest.fixture(scope="module")
 def url(cluster: Cluster) -> str:
     """Where hello answers, with the whole stack up on three nodes."""
-    command(str(PYTHON), "-c", "from local import whole; whole.up()")
-    assert len(cluster.nodes()) >= 3, "this clone has fewer: LINKERD_CANARY_NODES=3 make up"
+    local_stack.up()
     address = str(local_stack.outputs()["url"])
     local_stack.first_answer(address)
     return address
@@ -110,6 +107,8 @@ class Visitors:
                     said = "ok" if response.ok else f"{response.status_code} {response.text}"
                 except (requests.ConnectionError, requests.Timeout):
                     said = "no connection"
+                except Exception as error:  # or the thread would end unnoticed
+                    said = repr(error)
             self.outcomes.append(said)
 
 

@@ -3,16 +3,16 @@
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from local import stack, toolchain
 from local.paths import ROOT
-from tests.e2e import local_stack, rights
-from tests.e2e.cluster import Cluster, eventually, run
+from tests.e2e import linkerds, local_stack, rights
+from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command
 from tests.e2e.pipeline import Pipeline
 from tests.harness.fake_github import FakeGitHub, fake_github
@@ -33,7 +33,7 @@ def pipeline(
     cluster: Cluster, github: FakeGitHub, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """The stack as the deploying identity has made it; put back as it was found at the end."""
-    run(sys.executable, "-c", "from local import whole; whole.up()")
+    local_stack.up()
     settings = stack.SETTINGS.read_text()
     made = Pipeline(cluster, github, tmp_path_factory.mktemp("runner"))
     try:
@@ -100,6 +100,7 @@ def test_a_pull_request_from_preview_to_traffic(
 
     pipeline.run("ci/deploy.sh", "deploy")
     assert table(cluster)[1] == "60.00*/srv/world-v1 & 40.00*/srv/world-v2"
+    linkerds.wait_until_followed(cluster, 40)
     worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 500)
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), 0.4), worlds
     pipeline.run("ci/preview.sh", "preview")
@@ -209,7 +210,7 @@ def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     pipeline: Pipeline, cluster: Cluster
 ) -> None:
     """From the first deployment by a change of everything, and drift, to the end."""
-    since = rights.position()
+    since = datetime.now(UTC)
     set_weight(0)
     destroy = ("destroy", "--yes", "--skip-preview")
     pipeline.pulumi(*destroy, "--target", "**Dtab::internal", identity="deploy")
@@ -229,6 +230,10 @@ def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     pipeline.run("ci/deploy.sh", "deploy")
     given_away = rights.given_away(cluster)
 
-    reads, writes = rights.used("preview", since), rights.used("deploy", since)
-    assert rights.granted("preview") == reads
-    assert rights.granted("deploy") == writes | given_away
+    def used_are_those_granted() -> bool:
+        """A watch is logged when it ends."""
+        assert rights.granted("preview") == rights.used("preview", since)
+        assert rights.granted("deploy") == rights.used("deploy", since) | given_away
+        return True
+
+    eventually(used_are_those_granted)

@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from local import stack
-from local.paths import PYTHON
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster
 from tests.e2e.local_stack import command
@@ -35,7 +34,7 @@ def _link(number: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
     """The stack's config, put back at the end."""
-    command(str(PYTHON), "-c", "from local import whole; whole.up()")
+    local_stack.up()
     found = stack.SETTINGS.read_text()
     yield dict(yaml.safe_load(found))
     stack.SETTINGS.write_text(found)

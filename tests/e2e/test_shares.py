@@ -7,22 +7,28 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import yaml
 
 from local import stack
-from tests.e2e import local_stack
+from tests.e2e import linkerds, local_stack
 from tests.e2e.cluster import Cluster, eventually
-from tests.e2e.local_stack import command, local
+from tests.e2e.local_stack import command
 from tests.e2e.placement import Placing, placements
 
 WEIGHTS = (0, 1, 10, 30, 50, 99, 100)
 """Percents for world-v2."""
 
-COUNT = 600
+COUNT = 400
 """Requests by which a share is measured."""
+
+COUNT_OF_ALL_OR_NONE = 50
+"""By how many, where a single wrong answer would show."""
+
+CONNECTIONS = 4
 
 PREFIX = "linkerd-canary"
 OUTGOING = 4140
@@ -36,7 +42,7 @@ REQUESTS = re.compile(
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
     """The stack's config, put back at the end."""
-    local("up")
+    local_stack.up()
     found = stack.SETTINGS.read_text()
     yield dict(yaml.safe_load(found))
     stack.SETTINGS.write_text(found)
@@ -55,36 +61,32 @@ def placing(cluster: Cluster, settings: dict[str, Any], request: pytest.FixtureR
     return Placing(cluster, "world-v2")
 
 
-def addresses(cluster: Cluster) -> list[str]:
-    """Of the nodes, as apps reach the linkerd beside them."""
-    return [
-        address["address"]
-        for node in cluster.get("nodes")["items"]
-        for address in node["status"]["addresses"]
-        if address["type"] == "InternalIP"
-    ]
-
-
 def answers(url: str, headers: Mapping[str, str], count: int) -> Counter[str]:
-    """How often each world answered; any failure fails the test."""
-    seen: Counter[str] = Counter()
-    with local_stack.session() as http:
-        for _ in range(count):
-            response = http.get(url, headers=headers, timeout=60)
-            assert response.ok, f"{response.status_code} {response.text[:200]}"
-            seen[response.text.split()[0]] += 1
-    return seen
+    """How often each world answered, over some connections; any failure fails the test."""
+
+    def some(number: int) -> Counter[str]:
+        seen: Counter[str] = Counter()
+        with local_stack.session() as http:
+            for _ in range(number, count, CONNECTIONS):
+                response = http.get(url, headers=headers, timeout=60)
+                assert response.ok, f"{response.status_code} {response.text[:200]}"
+                seen[response.text.split()[0]] += 1
+        return seen
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return sum(pool.map(some, range(CONNECTIONS)), Counter[str]())
 
 
 def share_holds(url: str, headers: Mapping[str, str], share: float) -> None:
     """Within four standard deviations; a share beyond them is measured once more."""
-    bound = 4 * (COUNT * share * (1 - share)) ** 0.5
+    count = COUNT if 0 < share < 1 else COUNT_OF_ALL_OR_NONE
+    bound = 4 * (count * share * (1 - share)) ** 0.5
     seen = []
     for _ in range(2):
-        seen.append(answers(url, headers, COUNT)["worldv2"])
-        if abs(seen[-1] - COUNT * share) <= bound:
+        seen.append(answers(url, headers, count)["worldv2"])
+        if abs(seen[-1] - count * share) <= bound:
             return
-    raise AssertionError(f"{seen} of {COUNT} each instead of {share:.0%}")
+    raise AssertionError(f"{seen} of {count} each instead of {share:.0%}")
 
 
 def answers_of_v2_alone(entrance: str) -> bool:
@@ -95,7 +97,7 @@ def answers_of_v2_alone(entrance: str) -> bool:
 
 
 def test_the_share_is_the_weight_in_each_placement(cluster: Cluster, placing: Placing) -> None:
-    entrances = [f"http://{address}:{OUTGOING}" for address in addresses(cluster)]
+    entrances = [f"http://{address}:{OUTGOING}" for address in cluster.nodes().values()]
     pods = placing.count()
     for number, placement in enumerate(placements(placing.nodes, pods)):
         placing.place(placement)
@@ -114,17 +116,16 @@ def test_the_share_is_the_tables_weight_with_world_v2_on_one_node(
 ) -> None:
     """By way of hello, as the walkthrough measures it."""
     local_stack.set_weight(weight)
-    worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 2000)
+    linkerds.wait_until_followed(cluster, weight)
+    worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 1000)
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), weight / 100)
 
 
 def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
     """The attempts of all linkerds, by router and version."""
     found: Counter[tuple[str, str]] = Counter()
-    for pod in cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"]:
-        name = pod["metadata"]["name"]
-        path = f"/api/v1/namespaces/linkerd/pods/{name}:9990/proxy/admin/metrics.json"
-        for metric, value in json.loads(cluster.kubectl("get", "--raw", path)).items():
+    for page in linkerds.pages(cluster, "/admin/metrics.json").values():
+        for metric, value in json.loads(page).items():
             if of_version := REQUESTS.fullmatch(metric):
                 found[of_version[1], of_version[2]] += value
     return found
@@ -135,6 +136,7 @@ def test_both_linkerds_on_the_way_count_the_same_version(
     cluster: Cluster, placing: Placing
 ) -> None:
     local_stack.set_weight(30)
+    linkerds.wait_until_followed(cluster, 30)
     before = counted(cluster)
     local_stack.split_of(str(local_stack.outputs()["url"]), 500)
     after = counted(cluster)

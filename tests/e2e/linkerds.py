@@ -1,0 +1,52 @@
+"""What each node's linkerd says on its admin port."""
+
+import json
+from collections import Counter
+
+from mesh import linkerd
+from tests.e2e import local_stack
+from tests.e2e.cluster import Cluster, eventually, get
+
+STATE = "/outgoing/interpreter_state/io.l5d.namerd/internal.json"
+
+
+def pages(cluster: Cluster, path: str) -> dict[str, str]:
+    """A page of every linkerd, by the name of its node."""
+    pods = cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"]
+    return {
+        pod["spec"]["nodeName"]: get(f"http://{pod['status']['podIP']}:{linkerd.ADMIN}{path}")
+        for pod in pods
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+
+
+def wait_until_followed(cluster: Cluster, weight: int) -> None:
+    """Wait until every node's linkerd splits world's requests by a weight for world-v2."""
+    wanted = {
+        version: percent / 100
+        for version, percent in (("world-v1", 100 - weight), ("world-v2", weight))
+        if percent
+    }
+
+    def followed() -> bool:
+        for address in cluster.nodes().values():  # a linkerd follows only names it was asked for
+            local_stack.ask(f"http://{address}:{linkerd.OUTGOING}", Host="world")
+        shares = {node: _shares(page) for node, page in pages(cluster, STATE).items()}
+        wrong = {node: found for node, found in shares.items() if found != wanted}
+        assert shares.keys() >= cluster.nodes().keys(), f"no linkerd on some node: {shares}"
+        assert not wrong, f"not {wanted}: {wrong}"
+        return True
+
+    eventually(followed)
+
+
+def _shares(page: str) -> dict[str, float]:
+    """The shares, from 0 to 1, of the versions that requests for world go to."""
+    names = json.loads(page).get("bind", {})
+    bound = names.get("/svc/world", {}).get("", {}).get("state", {}).get("value") or {}
+    weights: Counter[str] = Counter()
+    for branch in bound.get("trees") or [{"weight": 1, "tree": bound}]:
+        if branch["weight"] and "value" in branch["tree"]:
+            version = branch["tree"]["value"]["id"].rpartition("/")[2]
+            weights[version] += branch["weight"]
+    return {version: weight / weights.total() for version, weight in weights.items()}
