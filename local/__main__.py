@@ -68,7 +68,8 @@ def _up() -> None:
 
 
 def _down() -> None:
-    node.down()
+    with stack.taken_over():
+        node.down()
 
 
 def _build() -> None:
