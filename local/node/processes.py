@@ -23,7 +23,7 @@ NAMESPACES = (
 """What a node has of its own; when its process 1 ends, so does all the rest."""
 
 SET_UP_SECONDS = 120.0
-END_SECONDS = 10.0
+END_SECONDS = 60.0
 
 
 def launch(node: Node, setup: Setup) -> None:
