@@ -91,7 +91,7 @@ def kubernetes_plugin() -> Path:
         shutil.copyfile(source / "schema.json", folder / "schema.json")
         (folder / PLUGIN_BUILD_MARK).write_text(program.name)
 
-    return built("pulumi-resource-kubernetes", [program.name], assemble)
+    return built("pulumi-resource-kubernetes", [program.name, PLUGIN_BUILD_MARK], assemble)
 
 
 def module_folder(module: str, build: Path = BUILD) -> Path:
