@@ -13,8 +13,8 @@ from local.paths import KUBECONFIG, ensure_home
 from local.signals import exit_on_termination, restore_sigint
 
 ADVICE = {
-    errno.EACCES: "what root has made only root can go on with",
-    errno.EPERM: "what root has made only root can go on with",
+    errno.EACCES: "these files belong to root: run it as root",
+    errno.EPERM: "these files belong to root: run it as root",
     errno.EROFS: "the clone, the home folder and the cache have to be writable",
     errno.ENOSPC: "free some space and run it again: it goes on from here",
     errno.EDQUOT: "free some space and run it again: it goes on from here",
