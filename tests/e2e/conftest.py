@@ -1,11 +1,14 @@
 """The real nodes, for tests that need them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
 
-from local import node
+from local import node, stack
 from local.node import count, records
+from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, make
 
 LEAST = 3
@@ -28,3 +31,13 @@ def cluster() -> Iterator[Cluster]:
             record = records.read()
             record.count = before
             record.write()
+
+
+@pytest.fixture(scope="module")
+def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """The stack's config, put back at the end."""
+    local_stack.up()
+    found = stack.SETTINGS.read_text()
+    yield dict(yaml.safe_load(found))
+    stack.SETTINGS.write_text(found)
+    local_stack.command("pulumi", "up", "--yes", "--skip-preview")

@@ -1,9 +1,7 @@
 """Twenty services of one's own on the node: each asks the next one through the mesh."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import yaml
 
 from local import stack
@@ -29,16 +27,6 @@ def _link(number: int) -> dict[str, Any]:
         return link
     link["args"] += [f"-text=link-{number:02}", f"-target=link-{number + 1:02}"]
     return link
-
-
-@pytest.fixture(scope="module")
-def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    """The stack's config, put back at the end."""
-    local_stack.up()
-    found = stack.SETTINGS.read_text()
-    yield dict(yaml.safe_load(found))
-    stack.SETTINGS.write_text(found)
-    command("pulumi", "up", "--yes", "--skip-preview")
 
 
 def test_a_request_goes_through_all_twenty(settings: dict[str, Any], cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ On one node every placement is the same; that a second draw bends the share show
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,16 +37,6 @@ REQUESTS = re.compile(
     r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
 )
 """The attempts of a router by the version that it chose, under whatever name they came."""
-
-
-@pytest.fixture(scope="module")
-def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    """The stack's config, put back at the end."""
-    local_stack.up()
-    found = stack.SETTINGS.read_text()
-    yield dict(yaml.safe_load(found))
-    stack.SETTINGS.write_text(found)
-    command("pulumi", "up", "--yes", "--skip-preview")
 
 
 @pytest.fixture(scope="module", params=[1, 3])
