@@ -5,7 +5,6 @@ Nothing of the nodes that people use is touched; both may run side by side.
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 from bench.report import Bound, Ratio, median
 from local import binaries, debs
 from local.errors import LocalError
-from local.node import count
-from local.paths import PYTHON, ROOT, VENV
+from local.node import count, network
+from local.paths import PYTHON
+from tests.harness.clone import copy_of_local
 
 ROUNDS = 3
 """Warm starts of each number of nodes; they take turns."""
@@ -57,14 +57,13 @@ def main() -> None:
     debs.unpacked()
     figures: dict[int, list[dict[str, float]]] = {1: [], SEVERAL: []}
     with tempfile.TemporaryDirectory(prefix="bench-nodes-") as folder:
-        shutil.copytree(ROOT / "local", Path(folder) / "local")
-        (Path(folder) / VENV.name).symlink_to(VENV)
+        clone = copy_of_local(Path(folder))
         try:
             for _ in range(ROUNDS):
                 for number, measured in figures.items():
-                    measured.append(json.loads(_run(Path(folder), _RUN, number)))
+                    measured.append(json.loads(_run(clone, _RUN, number)))
         finally:
-            _run(Path(folder), _DOWN)
+            _run(clone, _DOWN)
 
     def middle(number: int, what: str) -> float:
         return median([figure[what] for figure in figures[number]])
@@ -85,11 +84,13 @@ def main() -> None:
 
 
 def _run(folder: Path, program: str, number: int = 1) -> str:
-    """What a program prints in the clone, with a number of nodes."""
+    """What a program prints in the clone, with a number of nodes and a network that is free."""
+    # The network that may be set for the nodes that people use is theirs.
+    inherited = {name: value for name, value in os.environ.items() if name != network.VARIABLE}
     done = subprocess.run(
         [PYTHON, "-c", program],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder), count.VARIABLE: str(number)},
+        env=inherited | {"PYTHONPATH": str(folder), count.VARIABLE: str(number)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,1 +1,1 @@
-"""A real one-node Kubernetes and the Pulumi toolchain, from package registries alone."""
+"""A real Kubernetes of one to five nodes and the Pulumi toolchain, from package registries."""

@@ -40,6 +40,8 @@ def main() -> int:
     command = commands[given.command]
     if given.arguments and command is not _image:
         parser.error(f"{given.command} takes no argument")
+    if len(given.arguments) > 2:
+        parser.error("image takes its name and at most one archive")
     restore_sigint()
     exit_on_termination()
     ensure_home()
@@ -66,7 +68,8 @@ def _up() -> None:
 
 
 def _down() -> None:
-    node.down()
+    with stack.taken_over():
+        node.down()
 
 
 def _build() -> None:

@@ -5,6 +5,7 @@ The kubernetes plugin and the language host need older releases of Pulumi's own 
 versions in their go.mod are those of the first.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,9 @@ PLUGIN = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PLUGIN_BUILD = BUILD / "kubernetes-plugin"
 PLUGIN_MODULE_VERSION = module_version(_PLUGIN_BUILD, PLUGIN)
 """Of the kubernetes plugin's module; no release is published as a Go module."""
+PLUGIN_BUILD_MARK = "built-from"
+"""A file in the folder of a plugin that was built here: the name of the build."""
+
 PLUGIN_VERSION = "v4.34.2"
 """The release of pulumi-kubernetes in requirements.txt, and so the plugin that the engine wants."""
 
@@ -85,14 +89,15 @@ def kubernetes_plugin() -> Path:
         # Pulumi's own build embeds it; the module has it as a file.
         source = module_folder(PLUGIN, _PLUGIN_BUILD) / "cmd" / "pulumi-resource-kubernetes"
         shutil.copyfile(source / "schema.json", folder / "schema.json")
+        (folder / PLUGIN_BUILD_MARK).write_text(program.name)
 
     return built("pulumi-resource-kubernetes", [program.name], assemble)
 
 
 def module_folder(module: str, build: Path = BUILD) -> Path:
-    """Where Go keeps the source of a module that a build uses."""
-    command = ["go", "list", "-m", "-f", "{{.Dir}}", module]
-    return Path(run(command, cwd=build, **go_env()).strip())
+    """The folder with the source of a module that a build uses, downloaded where it is missing."""
+    found = json.loads(run(["go", "mod", "download", "-json", module], cwd=build, **go_env()))
+    return Path(found["Dir"])
 
 
 def language_host() -> Path:

@@ -47,7 +47,7 @@ def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None])
     folder = CACHE / f"{name}-{key(inputs)}"
     if folder.is_dir():
         return folder
-    with _lock(name):
+    with lock(name):
         if folder.is_dir():
             return folder
         with step(f"building {name} (once; kept in {CACHE})"):
@@ -62,19 +62,19 @@ def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None])
 
 
 @contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Keep others from building the same thing; a LocalError where the cache cannot be written."""
+def lock(name: str) -> Iterator[None]:
+    """Keep other processes from the same work; a LocalError where the cache cannot be written."""
     try:
         CACHE.mkdir(parents=True, exist_ok=True)
-        lock = (CACHE / f".{name}.lock").open("w")
+        file = (CACHE / f".{name}.lock").open("w")
     except OSError as error:
         raise LocalError(
             f"the cache {CACHE} cannot be written ({error.strerror}): set LINKERD_CANARY_CACHE to "
             "a folder that can"
         ) from None
-    with lock:
-        with activity(f"waiting for another build of {name}"):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with file:
+        with activity(f"waiting for another process that works on {name}"):
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

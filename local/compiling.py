@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from local.build_failures import DownloadError, caches, failure
+from local.processes import with_descendants
 from local.progress import Activity, activity
 
 STALLED_SECONDS = 120.0
@@ -134,7 +135,7 @@ class _Go:
 
     def bytes_read(self) -> int:
         """What it and its children have read so far, from files and from the network."""
-        return sum(map(_bytes_read, _with_descendants(self._process.pid)))
+        return sum(map(_bytes_read, with_descendants(self._process.pid)))
 
 
 @contextmanager
@@ -180,14 +181,6 @@ def _stall_watch(go: _Go) -> Iterator[None]:
     finally:
         over.set()
         watching.join()
-
-
-def _with_descendants(pid: int) -> Iterator[int]:
-    yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):  # each thread has its own
-        with suppress(OSError):
-            for child in children.read_text().split():
-                yield from _with_descendants(int(child))
 
 
 def _bytes_read(pid: int) -> int:

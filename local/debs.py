@@ -1,7 +1,7 @@
-"""The node's container runtime and firewall tools: Debian packages, unpacked and never installed.
+"""The nodes' container runtime and firewall tools: Debian packages, unpacked and never installed.
 
 Installing `containerd` would remove Docker's own `containerd.io` from a machine that has it. So
-the packages are only unpacked, into the cache, and the node sees them over its own /usr.
+the packages are only unpacked, into the cache, and each node sees them over its own /usr.
 """
 
 import shutil
@@ -30,7 +30,7 @@ def check() -> None:
     for tool in ("apt-get", "apt-cache", "dpkg"):
         if shutil.which(tool) is None:
             raise LocalError(
-                f"no `{tool}` here: the local node's container runtime comes as Debian or Ubuntu "
+                f"no `{tool}` here: the local nodes' container runtime comes as Debian or Ubuntu "
                 "packages (any other cluster: platform `kubeconfig`, see README.md)"
             )
 

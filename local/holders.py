@@ -20,6 +20,7 @@ WRITING_SECONDS = 2.0
 
 _COMMAND_CHARACTERS = 60
 _CLOCK_SLACK = timedelta(seconds=5)
+_DOWN = "make down"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class Holder:
     command: str
     since: datetime
     host: str | None = None
+
+    @property
+    def began_in_time(self) -> bool:
+        """Whether it was there when the lock was written; one with its number by now was not."""
+        return _started(self.pid) <= self.since + _CLOCK_SLACK
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is a `make down`."""
+        return self.command == _DOWN
 
     def __str__(self) -> str:
         local = self.since.astimezone()
@@ -81,6 +92,15 @@ def _locked(lock: TextIO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def keeper(file: Path) -> Holder | None:
+    """Who keeps a stack by `alone`; none where nobody does, or it has not noted itself yet."""
+    try:
+        with file.open("a+") as lock:
+            return None if _locked(lock) else _noted(file)
+    except FileNotFoundError:
+        return None
 
 
 def _noted(file: Path) -> Holder | None:
@@ -138,11 +158,11 @@ def _living(note: _Note) -> Holder | None:
     if note.host not in (None, socket.gethostname()):
         return Holder(note.pid, "pulumi", note.since, note.host)
     with suppress(OSError):  # it ends at this moment
-        command = _command(note.pid)
+        holder = Holder(note.pid, _command(note.pid), note.since)
         # Not by the time alone: a clock that is put right moves it.
-        later = _started(note.pid) > note.since + _CLOCK_SLACK
-        if alive(note.pid) and not (later and command.split()[0] != "pulumi"):
-            return Holder(note.pid, command, note.since)
+        another = not holder.began_in_time and holder.command.split()[0] != "pulumi"
+        if alive(note.pid) and not another:
+            return holder
     return None
 
 
@@ -160,5 +180,5 @@ def _command(pid: int) -> str:
     words = said.rstrip("\0").split("\0")
     if words[1:3] == ["-m", "local"]:
         return f"make {' '.join(words[3:])}"
-    text = " ".join([Path(words[0]).name or "a process", *words[1:]])
+    text = " ".join(" ".join([Path(words[0]).name or "a process", *words[1:]]).split())
     return text if len(text) <= _COMMAND_CHARACTERS else f"{text[:_COMMAND_CHARACTERS]}…"

@@ -47,12 +47,12 @@ class Image:
 
 
 def provide(wanted: Mapping[str, str]) -> dict[str, Image]:
-    """See that each part has an image on the node.
+    """See that the nodes have an image for each part.
 
     `wanted` are the configured names by part: linkerdImage, namerdImage, helloworldImage and
-    kubectlImage. A part is real if the node has the image of that name already or its registry
+    kubectlImage. A part is real if the nodes have the image of that name already or its registry
     gives it within seconds; else its stand-in comes under a name of its own. kubectl is always
-    real: where the published image cannot be had, it is the node's own build.
+    real: where the published image cannot be had, it is the nodes' own build.
     """
     full = {part: full_name(name) for part, name in wanted.items()}
     present = node.image_names()
@@ -134,7 +134,7 @@ def _kubectl() -> Path:
 
 
 def _load(images: Iterable[OwnImage], present: set[str]) -> set[str]:
-    """Load those that the node does not have; the names of all."""
+    """Load those that the nodes do not have; the names of all."""
     names = set()
     for image in images:
         names.add(image.name)
@@ -163,7 +163,7 @@ def _fetch(names: list[str]) -> set[str]:
 
 
 def _pull_and_load(name: str, archive: Path) -> str | None:
-    """Why a published image could not be had; none when it is on the node now."""
+    """Why a published image could not be had; none when the nodes have it now."""
     try:
         archives.pull(name, archive)
     except PullError as error:

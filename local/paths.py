@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The project's folder: where Pulumi.yaml is."""
 
 LOCAL = ROOT / ".local"
-"""All that the local node and the local stack write; ignored by git."""
+"""All that the local nodes and the local stack write; ignored by git."""
 
 
 def home() -> Path:

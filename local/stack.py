@@ -5,17 +5,18 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local import holders, toolchain
+from local import holders, node, takeover, toolchain
 from local.errors import LocalError
 from local.holders import StackInUseError
 from local.paths import KUBECONFIG, LOCAL, ROOT
+from local.processes import Process, end
 from local.progress import activity, say
 from local.signals import handled
 from local.state import State, drop_unreadable
@@ -26,6 +27,8 @@ SETTINGS = ROOT / f"Pulumi.{NAME}.yaml"
 
 PROJECT = "linkerd-canary"
 
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the local node is still there."""
 
 STATE = State(toolchain.STACKS, PROJECT, NAME)
 
@@ -38,18 +41,39 @@ def held() -> Iterator[None]:
         yield
 
 
+def taken_over() -> AbstractContextManager[None]:
+    """Keep the stack for `make down`: whoever works on it is interrupted, and waited for."""
+    return takeover.taken_over(LOCAL / "stack.lock", STATE, ROOT)
+
+
+class NodeGoneError(LocalError):
+    """The first node went away, and the cluster with it; `during` says what needed it."""
+
+    def __init__(self, during: str) -> None:
+        self.during = during
+        super().__init__(f"the local node went away while {during}: `make up` goes on from here")
+
+
 def pulumi(*arguments: str) -> None:
-    """Run a `pulumi` command on the stack and let it speak for itself."""
-    status = _run_to_its_end(_command(arguments))
+    """Run a `pulumi` command on the stack and let it speak for itself.
+
+    Where the local node goes away meanwhile it is interrupted, as it would try again for minutes,
+    and a NodeGoneError says so.
+    """
+    needed = node.running()
+    status = _run_to_its_end(_command(arguments), node.running if needed else lambda: True)
+    if status and needed and not node.running():
+        raise NodeGoneError(f"`pulumi {shlex.join(arguments)}` was at work")
     if status:
         _refuse_if_held()
         raise LocalError(f"`pulumi {shlex.join(arguments)}` failed: what it said is above")
 
 
-def _run_to_its_end(command: list[str]) -> int:
+def _run_to_its_end(command: list[str], needed: Callable[[], bool]) -> int:
     """Run a command; a signal that would end this process ends that one first, in good order.
 
-    A pulumi that is killed leaves its lock, and what it was about to make, to the next one.
+    So does the loss of what it needs. A pulumi that is killed leaves its lock, and what it was
+    about to make, to the next one.
     """
     told: list[int] = []
     process: subprocess.Popen[bytes] | None = None
@@ -64,10 +88,22 @@ def _run_to_its_end(command: list[str]) -> int:
         process = subprocess.Popen(command, cwd=ROOT, env=_environment())
         if told and told[0] != signal.SIGINT:
             process.send_signal(signal.SIGINT)
+        _wait(process.pid, needed)
         status = process.wait()
     if told:
         raise KeyboardInterrupt if told[0] == signal.SIGINT else SystemExit(128 + told[0])
     return status
+
+
+def _wait(pid: int, needed: Callable[[], bool]) -> None:
+    """Wait for a process to end; once what it needs is gone, end it."""
+    process = Process(pid)
+    try:
+        while not process.ended(LOOK_SECONDS):
+            if not needed():
+                end(lambda: [] if process.ended() else [process])
+    finally:
+        process.close()
 
 
 def ask(*arguments: str) -> str:

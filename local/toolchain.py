@@ -1,22 +1,17 @@
-"""Pulumi's CLI, its Python language host and its plugins, as they can be had on this machine."""
+"""Pulumi's CLI and its Python language host, as they can be had on this machine."""
 
 import os
 import shutil
 import stat
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from local import binaries, cache, node
 from local.errors import LocalError
 from local.paths import CACHE, LOCAL
-from local.progress import activity, say
 
 PULUMI_HOME = LOCAL / "pulumi"
 STACKS = LOCAL / "stacks"
 """The folder that is the local stacks' backend."""
-_BUILT = "built-by-make-up"
-"""In an installed plugin's folder: the name of the build that it came from."""
 
 
 def pulumi() -> Path:
@@ -99,76 +94,6 @@ def _beside_proxies() -> dict[str, str]:
         dict.fromkeys([*filter(None, given.split(",")), str(network.all), str(network.api)])
     )
     return {"NO_PROXY": entries, "no_proxy": entries}
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """The kubernetes plugin that is installed: a folder, and what it is made from."""
-
-    folder: Path
-    origin: str
-
-
-def kubernetes_plugin() -> Plugin:
-    """Install Pulumi's kubernetes plugin where it is missing: the published one, else a build.
-
-    What an earlier release of this project installed in its place is replaced, and so is a build
-    of other sources. Raises LocalError.
-    """
-    folder = PULUMI_HOME / "plugins" / f"resource-kubernetes-{binaries.PLUGIN_VERSION}"
-    if not _is_whole(folder) and not _install_published_plugin():
-        say("  Pulumi's kubernetes plugin cannot be downloaded: building it from its Go module")
-        _install_built_plugin(folder)
-    elif _is_built(folder) and (folder / _BUILT).read_text() != binaries.kubernetes_plugin().name:
-        _install_built_plugin(folder)
-    return Plugin(folder, _origin(folder))
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether an installation was completed, and is Pulumi's own code."""
-    cut_short = folder.with_name(f"{folder.name}.partial").exists()  # Pulumi's own mark
-    standin = (folder / "STANDIN").exists()  # earlier releases of this project's mark
-    return folder.is_dir() and not cut_short and not standin
-
-
-def _origin(folder: Path) -> str:
-    if _is_built(folder):
-        return f"built from {binaries.PLUGIN}@{binaries.PLUGIN_MODULE_VERSION}"
-    return f"published, {binaries.PLUGIN_VERSION}"
-
-
-def _is_built(folder: Path) -> bool:
-    return (folder / _BUILT).exists()
-
-
-def _install_published_plugin() -> bool:
-    try:
-        _install(["--reinstall"], timeout=60)
-    except (LocalError, subprocess.TimeoutExpired):
-        return False
-    return True
-
-
-def _install_built_plugin(folder: Path) -> None:
-    built = binaries.kubernetes_plugin()
-    _install(["--reinstall", "--file", str(built)])
-    (folder / _BUILT).write_text(built.name)
-
-
-def _install(more: list[str], timeout: float | None = None) -> None:
-    command = ["pulumi", "plugin", "install", "resource", "kubernetes", binaries.PLUGIN_VERSION]
-    with activity("pulumi plugin install resource kubernetes"):
-        done = subprocess.run(
-            [*command, *more],
-            env=subprocess_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-    if done.returncode:
-        raise LocalError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
 
 
 def subprocess_environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ import requests
 
 from local import node, stack
 from local.errors import LocalError
+from local.stack import NodeGoneError
 from local.whole import Part
 
 WEIGHT = 10
@@ -68,6 +69,8 @@ def _wait_for(url: str, ask: Callable[[str], object]) -> None:
         with suppress(LocalError):
             ask(url)
             return
+        if not node.running():
+            raise NodeGoneError(f"{url} was waited for")
         time.sleep(0.1)
     raise LocalError(f"{url} has not answered for {ANSWER_SECONDS:.0f} s: see `make status`")
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from local import binaries, debs, images, node, stack, standins, toolchain
+from local import binaries, debs, images, node, plugin, stack, standins, toolchain
 from local.paths import LOCAL
 from local.progress import step
 
@@ -26,7 +26,7 @@ class Part:
 def build() -> None:
     """Get everything that is built or fetched once, and start nothing. Raises LocalError."""
     toolchain.pulumi()
-    toolchain.kubernetes_plugin()
+    plugin.kubernetes()
     debs.unpacked()
     for program in (binaries.kube, binaries.coredns, binaries.pause, binaries.image_tool):
         program()
@@ -40,8 +40,8 @@ def up() -> list[Part]:
     """
     node.check()
     toolchain.pulumi()
+    kubernetes_plugin = plugin.kubernetes()
     node.up()
-    plugin = toolchain.kubernetes_plugin()
     provided = images.provide(_configured())
     stack.ensure()
     stack.configure({key: image.name for key, image in provided.items()})
@@ -50,7 +50,7 @@ def up() -> list[Part]:
     return [
         Part("pulumi", _pulumi_origin(), real=True),
         Part("kubernetes", _kubernetes(), real=True),
-        Part("kubernetes plugin", plugin.origin, real=True),
+        Part("kubernetes plugin", kubernetes_plugin.origin, real=True),
         *(
             Part(key.removesuffix("Image"), image.name, image.real)
             for key, image in provided.items()

@@ -90,7 +90,7 @@ def first_process(part: str = NODE_NAME) -> int | None:
 
 
 def parts() -> set[str]:
-    """The parts that have processes, and any group of an older release that has."""
+    """The parts, and groups of older releases, that have processes."""
     named = {folder.name for root in hierarchies() for folder in (root / NAME).glob("*/")}
     return {part for part in named if processes(part)}
 

@@ -9,10 +9,19 @@ from pathlib import Path
 
 from local import binaries
 from local.errors import LocalError
-from local.node import cgroups
+from local.node import cgroups, records
 from local.node.commands import said_by
-from local.node.identity import ENVIRONMENT, FIRST, IMAGES, NODES, SUPERVISOR_CONFIG, Node
-from local.paths import KUBECONFIG, PYTHON
+from local.node.identity import (
+    ENVIRONMENT,
+    FIRST,
+    IMAGES,
+    KUBERNETES,
+    NODES,
+    SUPERVISOR_CONFIG,
+    Node,
+)
+from local.paths import PYTHON
+from local.progress import say
 
 IMAGE_NAME = "io.containerd.image.name"
 """The annotation that holds an image's full name."""
@@ -25,18 +34,24 @@ def running(node: Node = FIRST) -> bool:
 
 def enter(*command: str, node: Node = FIRST) -> int:
     """Run a command in a node, a shell if none is given, on this terminal; its exit status."""
-    terminal = {"TERM": os.environ.get("TERM", "dumb"), "KUBECONFIG": str(KUBECONFIG)}
+    # The administrator's, whose server is the first node: this machine's loopback is not there.
+    kubeconfig = str(KUBERNETES / "admin.conf")
+    terminal = {"TERM": os.environ.get("TERM", "dumb"), "KUBECONFIG": kubeconfig}
     inside = _nsenter(command or ("bash",), node)
     return subprocess.run(inside, env=ENVIRONMENT | terminal, check=False).returncode
 
 
 def image_names() -> set[str]:
     """The full names of the images that the nodes can run, whether they run or not."""
+    file = IMAGES / "index.json"
     try:
-        index = json.loads((IMAGES / "index.json").read_text())
+        index = json.loads(file.read_text())
+        return {image["annotations"][IMAGE_NAME] for image in index["manifests"]}
     except FileNotFoundError:
         return set()
-    return {image["annotations"][IMAGE_NAME] for image in index["manifests"]}
+    except (ValueError, KeyError, TypeError):  # cut short, as by a crash of the machine
+        say(f"  {file} is damaged: the images have to be brought again")
+        return set()
 
 
 def load(archive: Path, name: str | None = None) -> None:
@@ -55,19 +70,12 @@ def forget(name: str) -> None:
     said_by([binaries.image_tool(), "forget", IMAGES, name])
 
 
-def containerd_ready(node: Node) -> bool:
-    """Whether a node's containerd answers."""
-    try:
-        return bool(_ask(node, "ctr", "version"))
-    except LocalError:
-        return False
-
-
 def status() -> None:
     """Print the nodes' processes with their states; a LocalError when none runs."""
-    known = [node for node in NODES if node.kubernetes.exists() or running(node)]
+    asked = NODES[: records.read().count or 0]
+    known = [node for node in NODES if node in asked or running(node)]
     if not any(running(node) for node in known):
-        raise LocalError("the local node does not run: `make up` starts it")
+        raise LocalError("the local nodes do not run: `make up` starts them")
     control = [str(PYTHON), "-m", "supervisor.supervisorctl", "-c", SUPERVISOR_CONFIG, "status"]
     for node in known:
         print(node.name)

@@ -15,6 +15,13 @@ GIB = 1 << 30
 MEMORY = (0.75, 0.25)
 """GiB that one node takes with the stack on it, and each more: measured, and a third on top."""
 
+INOTIFY = (24.0, 9.0)
+"""Instances that one node takes, the control plane's included, and each more: 21 and 8 measured."""
+
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+"""Of each user; 128 by default. A kubelet that gets none never becomes ready, and says so only in
+its log."""
+
 DISK = (2.0, 0.5)
 """GiB for images, etcd and logs of a first start, and what kubelet wants to see free (200 MiB)."""
 
@@ -37,6 +44,35 @@ def check(count: int, running: int = 0) -> None:
     LOCAL.mkdir(exist_ok=True)
     _refuse_less("disk", f"free in {LOCAL}", shutil.disk_usage(LOCAL).free, DISK, count, running)
     _refuse_less("memory", "available", available_memory(), MEMORY, count, running)
+
+    _refuse_less_inotify(count, running)
+
+
+def _refuse_less_inotify(count: int, running: int) -> None:
+    needs = int(_total(INOTIFY, count) - _total(INOTIFY, running))
+    limit = int(INOTIFY_LIMIT.read_text())
+    left = limit - inotify_instances()
+    if left < needs:
+        raise LocalError(
+            f"the nodes need {needs} inotify instances, and {max(left, 0)} of root's {limit} are "
+            "left: `sysctl -w fs.inotify.max_user_instances=512` allows more"
+        )
+
+
+def inotify_instances() -> int:
+    """How many inotify instances root's processes have open, those in containers included."""
+    links = (link for folder in Path("/proc").glob("[0-9]*/fd") for link in _links(folder))
+    return sum(link == "anon_inode:inotify" for link in links)
+
+
+def _links(folder: Path) -> list[str]:
+    """What a process's file descriptors refer to; none if it is another user's, or has ended."""
+    try:
+        if folder.stat().st_uid != 0:
+            return []
+        return [str(link.readlink()) for link in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def _refuse_less(

@@ -1,7 +1,7 @@
 """A node's process 1: makes it a place of its own, then becomes supervisord.
 
 Run by `local.node.lifecycle` in fresh namespaces, as
-`python -m local.node.inside NUMBER NETWORK MACHINE_NETWORK NAME=FOLDER …` (see `mounts.furnish`).
+`python -m local.node.inside NUMBER NETWORK MACHINE_NETWORK NAME=FOLDER …` (see `mounts.set_up`).
 It says `ready` on standard output when it wants its network, and goes on when its standard input
 ends. What goes wrong is one line on standard error, the last of node.log.
 """
@@ -25,7 +25,7 @@ def main(number: str, addresses: str, machine_network: str, *folders: str) -> No
     node = NODES[int(number) - 1]
     cgroups.join(node.name)
     named = dict(folder.split("=", 1) for folder in folders)
-    mounts.furnish(node, {name: Path(path) for name, path in named.items()}, int(machine_network))
+    mounts.set_up(node, {name: Path(path) for name, path in named.items()}, int(machine_network))
     os.close(int(machine_network))
     socket.sethostname(node.name)
     os.environ.clear()
@@ -33,7 +33,7 @@ def main(number: str, addresses: str, machine_network: str, *folders: str) -> No
     _try_firewall()
     print("ready", flush=True)
     sys.stdin.read()
-    network.furnish(network.Network.of(addresses), node)
+    network.set_up(network.Network.of(addresses), node)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(2):
         os.dup2(nowhere, stream)

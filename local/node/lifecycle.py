@@ -1,10 +1,8 @@
 """Starting, mending and ending the nodes."""
 
-import fcntl
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import replace
 
 from local import debs
 from local.errors import LocalError
@@ -14,6 +12,7 @@ from local.node import (
     configuration,
     contact,
     count,
+    locks,
     network,
     preflight,
     processes,
@@ -24,10 +23,7 @@ from local.node.network import SWITCH, Network
 from local.node.records import Record
 from local.node.setup import Setup
 from local.node.waiting import Kubectl, dns_answers, until
-from local.paths import LOCAL
 from local.progress import say, step
-
-LOCK_SECONDS = 300.0
 
 
 def check() -> None:
@@ -48,29 +44,41 @@ def up() -> None:
     check()
     asked = NODES[: count.wanted(records.read().count)]
     setup = Setup.prepare(network.chosen(records.read().network))
-    with _alone():
-        network.refuse_conflicts(setup.network)
+    with locks.of_clone():
         record = records.read()
-        _refuse_other_data(record, setup.network)
-        _bring_up(asked, setup, record)
+        with locks.of_machine():
+            # Again: another clone may have taken the network while this one was building.
+            setup = replace(setup, network=network.chosen(record.network))
+            network.refuse_conflicts(setup.network)
+            _refuse_other_data(record, setup.network)
+            _bring_up(asked, setup, record)
         record.count = len(asked)
         record.write()
         _finish(asked, setup, record)
 
 
 def start(number: int) -> None:
-    """Start a node that was stopped, one of those there are, and wait until it is ready."""
-    node, record = NODES[number - 1], records.read()
+    """Start a node that was stopped, by its number from 1, and wait until it is ready.
+
+    Raises LocalError, also where the last `up` did not ask for that node.
+    """
     setup = Setup.prepare(records.own_network())
-    with _alone():
-        _start([node], setup, record)
+    with locks.of_clone():
+        record = records.read()
+        node = _numbered(number, record)
+        with locks.of_machine():
+            network.refuse_conflicts(setup.network)
+            _start([node], setup, record)
         _wait_for([node], setup, record)
 
 
 def stop(number: int) -> None:
-    """End a node as the crash of a machine does: all its processes at once."""
-    with _alone():
-        processes.end([NODES[number - 1].name])
+    """End a node, by its number from 1, as the crash of a machine does: all processes at once.
+
+    Raises LocalError where the last `up` did not ask for that node.
+    """
+    with locks.of_clone():
+        processes.end([_numbered(number, records.read()).name])
 
 
 def down() -> None:
@@ -79,13 +87,21 @@ def down() -> None:
     Their data stays, for the next `up`. Does nothing where nothing runs.
     """
     preflight.check_tools()
-    with _alone():
+    with locks.of_clone():
         _end()
 
 
 def nodes() -> tuple[Node, ...]:
     """The nodes that there are, by the last `up`."""
     return NODES[: records.read().count or 0]
+
+
+def _numbered(number: int, record: Record) -> Node:
+    """The node of a number, among those that there are."""
+    present = record.count or 0
+    if not 1 <= number <= present:
+        raise LocalError(f"there is no node {number}: this clone has {_nodes(present)}")
+    return NODES[number - 1]
 
 
 def _bring_up(asked: Sequence[Node], setup: Setup, record: Record) -> None:
@@ -96,8 +112,9 @@ def _bring_up(asked: Sequence[Node], setup: Setup, record: Record) -> None:
         stale = list(asked)
     if stale == list(asked):
         with step(f"starting Kubernetes, {_nodes(len(asked))}"):
+            # Before any ends; what those that run hold is there again when they have.
+            count.check(len(asked), _running_among(NODES))
             _end()
-            count.check(len(asked))
             preflight.check_api_address(setup.network)
             _start(stale, setup, record)
     elif stale or surplus:
@@ -204,29 +221,6 @@ def _refuse_other_data(record: Record, wanted: Network) -> None:
     made_for = record.network or str(wanted.all)
     if made_for != str(wanted.all):
         raise LocalError(
-            f"this clone's node has its data for {made_for}, not {wanted.all}: set "
+            f"this clone's nodes have their data for {made_for}, not {wanted.all}: set "
             f"{network.VARIABLE} back, or `make down` and delete {STATE} to start afresh"
         )
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep two starts or ends of the nodes from meeting."""
-    LOCAL.mkdir(exist_ok=True)
-    with (LOCAL / "node.lock").open("w") as lock:
-        deadline = time.monotonic() + LOCK_SECONDS
-        told = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LocalError(
-                        "another `make up` or `make down` of this clone does not end"
-                    ) from None
-                if not told:
-                    say("… waiting for another start or end of this node")
-                    told = True
-                time.sleep(0.1)
-        yield

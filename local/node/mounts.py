@@ -45,7 +45,7 @@ def data_of(node: Node) -> dict[str, str]:
     return DATA | DATA_OF_FIRST if node == FIRST else DATA
 
 
-def furnish(node: Node, folders: Mapping[str, Path], machine_network: int) -> None:
+def set_up(node: Node, folders: Mapping[str, Path], machine_network: int) -> None:
     """Mount everything.
 
     `folders` are `packages`, the unpacked Debian ones, `programs`, those of Kubernetes, and

@@ -36,7 +36,7 @@ ALIAS = "linkerd-canary node of "
 
 @dataclass(frozen=True)
 class Network:
-    """A /16 and what lies where in it."""
+    """A /16 and its layout."""
 
     all: IPv4Network
 
@@ -57,11 +57,6 @@ class Network:
     def node(self) -> IPv4Address:
         """The first node's address, with the API server on 6443."""
         return self.address(FIRST)
-
-    @property
-    def pods(self) -> IPv4Network:
-        """The first node's pods."""
-        return self.pods_of(FIRST)
 
     def address(self, node: Node) -> IPv4Address:
         """A node's address, with every hostPort."""
@@ -145,7 +140,7 @@ def _conflict(network: Network) -> str | None:
         if alias.startswith(ALIAS):
             folder = alias.removeprefix(ALIAS)
             return (
-                f"{network.all} belongs to the local node of {folder}: `make down` there, "
+                f"{network.all} belongs to the local nodes of {folder}: `make down` there, "
                 f"or set {VARIABLE} to another /16"
             )
         return (
@@ -268,20 +263,7 @@ def plug(node: Node, pid: int) -> None:
     if switch is None:
         raise LocalError("the switch between the nodes has ended: try again")
     port = f"port{node.number}"
-    ip(
-        "link",
-        "add",
-        port,
-        "netns",
-        str(switch),
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        str(pid),
-    )
+    _batch([f"link add {port} netns {switch} type veth peer name eth0 netns {pid}"])
     _batch([f"link set {port} master ports up"], switch)
 
 
@@ -307,7 +289,7 @@ def _routes_to(network: Network, nodes: Iterable[Node], by: str) -> list[str]:
     return steps
 
 
-def furnish(network: Network, node: Node) -> None:
+def set_up(network: Network, node: Node) -> None:
     """A node's own side of it; runs inside its network namespace."""
     forwarding = ("ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0")
     for setting in forwarding:

@@ -50,6 +50,6 @@ def check_api_address(network: Network) -> None:
             listening.bind((str(network.api), API_PORT))
         except OSError as error:
             raise LocalError(
-                f"{network.api}:{API_PORT}, where the API server is to answer, cannot be had "
-                f"({error.strerror}): `ss -ltnp` shows what has it"
+                f"the API server cannot listen on {network.api}:{API_PORT} on this machine "
+                f"({error.strerror}): `ss -ltnp` shows what does"
             ) from None

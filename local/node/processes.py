@@ -23,7 +23,7 @@ NAMESPACES = (
 """What a node has of its own; when its process 1 ends, so does all the rest."""
 
 SET_UP_SECONDS = 120.0
-END_SECONDS = 10.0
+END_SECONDS = 60.0
 
 
 def launch(node: Node, setup: Setup) -> None:
@@ -95,7 +95,7 @@ def _kill(part: str) -> set[int]:
 
 def _wait(deadline: float, left: set[int]) -> None:
     if time.monotonic() > deadline:
-        raise LocalError(f"these processes of the node do not end: {sorted(left)}")
+        raise LocalError(f"these processes of the nodes do not end: {sorted(left)}")
     time.sleep(0.01)
 
 

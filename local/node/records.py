@@ -1,7 +1,8 @@
 """What the nodes were last started with, kept beside their data."""
 
 import json
-from dataclasses import asdict, dataclass, field
+import os
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 
 from local.errors import LocalError
@@ -35,12 +36,18 @@ class Record:
     def write(self) -> None:
         """Keep it."""
         made = FILE.with_suffix(".part")
-        made.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        with made.open("w") as file:
+            file.write(json.dumps(asdict(self), indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         made.rename(FILE)
 
 
 def read() -> Record:
-    """The record, empty where there is none. One of an older release has its network only."""
+    """The record, empty where there is none.
+
+    One of an older release has its network only; of a later one's, what is unknown is left out.
+    """
     try:
         known = json.loads(FILE.read_text())
     except (OSError, ValueError):
@@ -49,12 +56,13 @@ def read() -> Record:
         return Record()
     if "started_with" not in known:
         return Record(network=known.get("network"))
-    return Record(**known)
+    names = {each.name for each in fields(Record)}
+    return Record(**{name: value for name, value in known.items() if name in names})
 
 
 def own_network() -> Network:
     """The network that the nodes' data was made for; a LocalError where there is none."""
     made_for = read().network
     if made_for is None:
-        raise LocalError("there is no local node yet: `make up` makes it")
+        raise LocalError("there are no local nodes yet: `make up` makes them")
     return Network.of(made_for)

@@ -38,7 +38,7 @@ class Setup:
 
     @property
     def folders(self) -> dict[str, Path]:
-        """What a node sees of the cache; see `mounts.furnish`."""
+        """What a node sees of the cache; see `mounts.set_up`."""
         return {"programs": self.programs, "packages": self.packages, "image": self.image_tool}
 
     def files(self, node: Node) -> dict[str, str]:

@@ -95,6 +95,13 @@ def test_status_lists_the_nodes(several: Cluster) -> None:
     assert said.count("RUNNING") == said.count("pid ")
 
 
+def test_kubectl_works_inside_every_node(several: Cluster) -> None:
+    names = {each.name for each in node.nodes()}
+    for each in node.nodes():
+        said = several.enter("kubectl", "get", "nodes", "-o", "name", number=each.number)
+        assert set(said.split()) == {f"node/{name}" for name in names}
+
+
 def test_a_node_is_stopped_and_started_by_itself(several: Cluster) -> None:
     others = {name for name in several.nodes() if name != LAST.name}
     assert LAST.name in several.nodes()

@@ -16,7 +16,7 @@ from local import binaries
 from local.node import count, network
 from tests.e2e import node_gone
 from tests.e2e.cluster import server_image
-from tests.e2e.test_node_life import copy_of_local
+from tests.harness.clone import copy_of_local
 
 AT_ONCE = 30.0
 """Seconds: a request that nobody ends waits ten minutes. It is about five on an idle machine."""

@@ -26,6 +26,7 @@ from local.node.mounts import KERNEL_SETTINGS
 from local.node.network import Network
 from local.paths import ROOT, VENV
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, server_image
+from tests.harness.clone import copy_of_local
 
 UP = "from local import node; node.up()"
 DOWN = "from local import node; node.down()"
@@ -147,14 +148,6 @@ def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made = Clone(folder, another_network())
     yield made
     made.run(DOWN)
-
-
-def copy_of_local(folder: Path) -> Path:
-    """Make a folder with what the node needs of the project, by the same Python."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / VENV.name).symlink_to(VENV)
-    return folder
 
 
 def test_down_where_nothing_runs(clone: Clone) -> None:
@@ -311,7 +304,7 @@ def test_too_little_memory_is_said_before_anything_starts(clone: Clone) -> None:
 def test_the_api_servers_port_in_use_is_said_before_anything_starts(clone: Clone) -> None:
     clone.run(DOWN)
     with socket.create_server((str(Network.of(clone.net).api), network.API_PORT)):
-        assert "cannot be had (Address already in use)" in clone.refused(UP)
+        assert "API server cannot listen on " in clone.refused(UP)
     assert clone.first_process("switch") is None
 
 
@@ -398,7 +391,7 @@ def test_another_clones_network_is_refused_by_its_folder(cluster: Cluster, clone
     shutil.rmtree(clone.folder / ".local", ignore_errors=True)
     clone.run(DOWN)
     said = clone.refused(UP, net=taken)
-    assert said.startswith(f"error: {taken} belongs to the local node of {ROOT}: ")
+    assert said.startswith(f"error: {taken} belongs to the local nodes of {ROOT}: ")
 
 
 def test_both_nodes_work_side_by_side(cluster: Cluster, clone: Clone) -> None:
@@ -411,7 +404,7 @@ def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
     clone.run(UP)
     held = Network.of(clone.net)
     for part in ("local-node-2", "local-node"):
-        with pytest.raises(LocalError, match="belongs to the local node of "):
+        with pytest.raises(LocalError, match="belongs to the local nodes of "):
             network.refuse_conflicts(held)
         first = clone.first_process(part)
         assert first
@@ -423,7 +416,33 @@ def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
 def test_data_made_for_another_network_is_refused(clone: Clone) -> None:
     clone.run(UP)
     said = clone.refused(UP, net="10.213.0.0/16")
-    assert f"has its data for {clone.net}, not 10.213.0.0/16" in said
+    assert f"have their data for {clone.net}, not 10.213.0.0/16" in said
+
+
+def test_two_clones_that_start_at_once_take_two_networks(clone: Clone, tmp_path: Path) -> None:
+    """In a network of their own, where both usual ones are free."""
+    clone.run(DOWN)
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; read -r _"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as machine:
+        assert machine.stdin
+        assert machine.stdout
+        machine.stdout.readline()
+        enter = ("nsenter", "--net", f"--target={machine.pid}", "--")
+        both = [Clone(copy_of_local(tmp_path / name), net="", nodes=1) for name in ("a", "b")]
+        try:
+            ups = [each.start(UP, *enter) for each in both]
+            for up in ups:
+                status, said = Clone.finish(up)
+                assert status == 0, said
+            used = "from local import node; print(node.own_network().all)"
+            assert {each.run(used).strip() for each in both} == set(network.USUAL)
+        finally:
+            for each in both:
+                each.run(DOWN, *enter)
+            machine.stdin.close()
 
 
 def test_a_network_in_use_is_refused(clone: Clone) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from local import binaries, toolchain
+from local import binaries, plugin, toolchain
 from local.paths import ROOT, VENV
 
 VERSIONS = {"kubernetes": binaries.PLUGIN_VERSION, "azure-native": "v3.29.0"}
@@ -200,19 +200,19 @@ def stack(
         **env,
     }
     engine = Engine(programs / "pulumi", project, environment)
-    for plugin, given in plugins.items():
-        installed = folder / "home" / "plugins" / f"resource-{plugin}-{VERSIONS[plugin]}"
+    for kind, given in plugins.items():
+        installed = folder / "home" / "plugins" / f"resource-{kind}-{VERSIONS[kind]}"
         if isinstance(given, Path):
             shutil.copytree(given, installed, copy_function=_link_or_copy)
         else:
-            _write_plugin(plugin, given, installed)
+            _write_plugin(kind, given, installed)
     engine._command("stack", "init", name)
     yield engine
 
 
 def kubernetes_plugin() -> Path:
     """The folder of Pulumi's own kubernetes plugin, as the local stack uses it."""
-    return toolchain.kubernetes_plugin().folder
+    return plugin.kubernetes().folder
 
 
 def _link_or_copy(source: str, target: str) -> None:

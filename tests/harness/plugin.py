@@ -1,25 +1,20 @@
 """A resource plugin driven through its own gRPC, as the engine does, without the engine.
 
-with plugin([python, "-m", "local.standins.kubernetes"]) as kubernetes:
-    kubernetes.configure(kubeconfig=...)
-    made = kubernetes.create("kubernetes:core/v1:ConfigMap", "settings", {...})
+with plugin([python, "-m", "tests.standins.azure_native"]) as azure:
+    made = azure.create("azure-native:resources:ResourceGroup", "group", {...})
 """
 
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2, struct_pb2
+from google.protobuf import struct_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import (
-    engine_pb2_grpc,
-    plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,
 )
@@ -58,70 +53,12 @@ class Managed:
         return from_struct(self.sealed_outputs)[0]
 
 
-@dataclass(frozen=True)
-class Said:
-    """What the plugin told the engine while it worked."""
-
-    text: str
-    severity: int
-    urn: str
-    ephemeral: bool
-
-
-class _Engine(engine_pb2_grpc.EngineServicer):
-    def __init__(self) -> None:
-        self.said: list[Said] = []
-        self.news = threading.Condition()
-
-    def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
-        with self.news:
-            said = Said(request.message, request.severity, request.urn, request.ephemeral)
-            self.said.append(said)
-            self.news.notify_all()
-        return empty_pb2.Empty()
-
-
 class Plugin:
     """A running plugin; made by `plugin()`."""
 
-    def __init__(self, process: Process, channel: grpc.Channel, engine: _Engine) -> None:
+    def __init__(self, process: Process, channel: grpc.Channel) -> None:
         self.process = process
         self._stub = provider_pb2_grpc.ResourceProviderStub(channel)
-        self._engine = engine
-
-    @property
-    def said(self) -> list[str]:
-        return [said.text for said in self._engine.said]
-
-    def wait_until_said(self, part: str, seconds: float = 120) -> None:
-        with self._engine.news:
-            heard = self._engine.news.wait_for(
-                lambda: any(part in text for text in self.said), timeout=seconds
-            )
-        assert heard, f"{part!r} is not among {self.said}"
-
-    def configure(self, **options: Any) -> None:
-        """Check and set the provider's options; the SDK sends what is no string as JSON."""
-        failures = self.check_config(**options)
-        assert not failures, failures
-        request = provider_pb2.ConfigureRequest(
-            args=to_struct(_as_sent(options)), acceptSecrets=True, acceptResources=True
-        )
-        self._stub.Configure(request, timeout=ANSWER)
-
-    def check_config(self, **options: Any) -> dict[str, str]:
-        request = provider_pb2.CheckRequest(
-            urn=_urn("pulumi:providers:kubernetes", "k8s"), news=to_struct(_as_sent(options))
-        )
-        answer = self._stub.CheckConfig(request, timeout=ANSWER)
-        return {failure.property: failure.reason for failure in answer.failures}
-
-    def diff_config(self, old: Object, new: Object) -> provider_pb2.DiffResponse:
-        request = provider_pb2.DiffRequest(
-            old_inputs=to_struct(_as_sent(old)), news=to_struct(_as_sent(new))
-        )
-        answer: provider_pb2.DiffResponse = self._stub.DiffConfig(request, timeout=ANSWER)
-        return answer
 
     def check(
         self,
@@ -235,17 +172,6 @@ class Plugin:
         answer = _told(lambda: self._stub.Invoke(request, timeout=ANSWER))
         return from_struct(getattr(answer, "return"))[0]
 
-    def construct(self, type_: str) -> None:
-        request = provider_pb2.ConstructRequest(type=type_, name="component")
-        _told(lambda: self._stub.Construct(request, timeout=ANSWER))
-
-    def cancel(self) -> None:
-        self._stub.Cancel(empty_pb2.Empty(), timeout=ANSWER)
-
-    def version(self) -> str:
-        info: plugin_pb2.PluginInfo = self._stub.GetPluginInfo(empty_pb2.Empty(), timeout=ANSWER)
-        return info.version
-
 
 def _urn(type_: str, name: str) -> str:
     return f"urn:pulumi:test::harness::{type_}::{name}"
@@ -254,11 +180,6 @@ def _urn(type_: str, name: str) -> str:
 def _split(urn: str) -> tuple[str, str]:
     _, _, type_, name = urn.split("::")
     return type_, name
-
-
-def _as_sent(options: Object) -> Object:
-    texts = {True: "true", False: "false"}
-    return {k: texts[v] if isinstance(v, bool) else v for k, v in options.items()}
 
 
 def _told(request: Any, urn: str = "") -> Any:
@@ -287,18 +208,10 @@ def _port(log: Path) -> int | None:
 
 @contextmanager
 def plugin(command: Sequence[str | Path], env: dict[str, str] | None = None) -> Iterator[Plugin]:
-    """Run a plugin by its command, with an engine to talk to."""
-    engine = _Engine()
-    server = grpc.server(futures.ThreadPoolExecutor(16))
-    engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "plugin.log"
-            with running([*command, address], log, env=env) as process:
-                process.wait_until(lambda: _port(log) is not None, "its port is printed")
-                with grpc.insecure_channel(f"127.0.0.1:{_port(log)}") as channel:
-                    yield Plugin(process, channel, engine)
-    finally:
-        server.stop(grace=None).wait()
+    """Run a plugin by its command."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "plugin.log"
+        with running(command, log, env=env) as process:
+            process.wait_until(lambda: _port(log) is not None, "its port is printed")
+            with grpc.insecure_channel(f"127.0.0.1:{_port(log)}") as channel:
+                yield Plugin(process, channel)

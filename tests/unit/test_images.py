@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local.__main__ import main
 from local.archives import OwnImage
 from local.errors import LocalError
 from local.images import REFUSAL_SECONDS, Refusals, bring, full_name, is_standin, together
@@ -38,6 +39,16 @@ def test_names_as_containerd_knows_them(name: str, full: str) -> None:
 def test_a_name_that_is_no_images_is_refused_before_anything_is_done(wrong: str) -> None:
     with pytest.raises(LocalError, match="give an image's name, as in `make image IMAGE="):
         bring(wrong, Path("/nowhere"))
+
+
+def test_an_argument_too_many_is_a_matter_of_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["local", "image", "a/b:1", "a.tar", "b.tar"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "error: image takes its name and at most one archive" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

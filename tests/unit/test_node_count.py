@@ -1,6 +1,8 @@
 """How many nodes: what is asked for, what is remembered, and what a machine can hold."""
 
+import ctypes
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -37,6 +39,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(count, "LOCAL", tmp_path)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100 << 30))
+    monkeypatch.setattr(count, "inotify_instances", lambda: 0)
     return tmp_path
 
 
@@ -74,6 +77,33 @@ def test_a_disk_that_is_nearly_full(machine: Path, monkeypatch: pytest.MonkeyPat
     assert str(refused.value) == f"{said}: LINKERD_CANARY_NODES=1 needs 2 GiB"
 
 
+def test_too_few_inotify_instances(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = machine / "max_user_instances"
+    limit.write_text("128\n")
+    monkeypatch.setattr(count, "INOTIFY_LIMIT", limit)
+    monkeypatch.setattr(count, "available_memory", lambda: 64 << 30)
+    monkeypatch.setattr(count, "inotify_instances", lambda: 100)
+    count.check(1)
+    count.check(3, running=3)
+    with pytest.raises(LocalError) as refused:
+        count.check(3)
+    assert str(refused.value) == (
+        "the nodes need 42 inotify instances, and 28 of root's 128 are left: "
+        "`sysctl -w fs.inotify.max_user_instances=512` allows more"
+    )
+
+
+def test_inotify_instances_are_counted() -> None:
+    instance = ctypes.CDLL(None, use_errno=True).inotify_init1(os.O_CLOEXEC)
+    try:
+        assert instance >= 0
+        assert str(Path(f"/proc/self/fd/{instance}").readlink()) == "anon_inode:inotify"
+        if os.geteuid() == 0:
+            assert count.inotify_instances() >= 1
+    finally:
+        os.close(instance)
+
+
 def test_available_memory_is_the_kernels_estimate(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal:  16000000 kB\nMemFree: 100 kB\nMemAvailable:  1048576 kB\n")
@@ -102,9 +132,15 @@ def test_the_record_of_a_release_with_one_node_gives_its_network(record: Path) -
     assert str(records.own_network().all) == "198.19.0.0/16"
 
 
+def test_the_record_of_a_later_release_gives_what_is_known(record: Path) -> None:
+    records.Record(network="198.19.0.0/16", count=2).write()
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"colour": "blue"}))
+    assert records.read() == records.Record(network="198.19.0.0/16", count=2)
+
+
 @pytest.mark.parametrize("torn", ["", '{"netw', "[]"])
 def test_a_torn_record_counts_as_none(record: Path, torn: str) -> None:
     record.write_text(torn)
     assert records.read() == records.Record()
-    with pytest.raises(LocalError, match="there is no local node yet: `make up` makes it"):
+    with pytest.raises(LocalError, match="there are no local nodes yet: `make up` makes them"):
         records.own_network()

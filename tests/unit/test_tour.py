@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import requests
 
-from local import stack, tour
+from local import node, stack, tour
 from local.whole import Part
 
 
@@ -36,6 +37,7 @@ def test_services_of_ones_own_are_shown_and_not_moved(
 ) -> None:
     split = {"/host/shop": {"/srv/shop-v1": 70.0, "/srv/shop-v2": 30.0}}
     admin = {"portForward": "f", "linkerdAdmin": "l", "namerdAdmin": "n"}
+    monkeypatch.setattr(node, "session", requests.Session)  # there need be no nodes
     monkeypatch.setattr(stack, "outputs", lambda: {"url": url, "split": split, **admin})
     monkeypatch.setattr(stack, "config", lambda: {"services": "{}"})
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: pytest.fail(str(arguments)))

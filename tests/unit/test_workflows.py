@@ -144,6 +144,16 @@ def test_the_engine_is_the_one_that_the_tests_run() -> None:
     assert f"v{version}" == binaries.ENGINE_VERSION
 
 
+def test_each_file_that_a_step_names_is_there() -> None:
+    given = [step.content.get("with", {}) for step in steps()]
+    files = [str(each["go-version-file"]) for each in given if "go-version-file" in each]
+    hashed = re.findall(r"'([^']+)'", " ".join(str(each.get("key", "")) for each in given))
+    assert files
+    assert hashed
+    for pattern in (*files, *hashed):
+        assert any(ROOT.glob(pattern)), pattern
+
+
 def run(script: str, **env: str) -> str:
     """What a step prints that succeeds; the `make` that runs the tests hands nothing down to it."""
     done = subprocess.run(

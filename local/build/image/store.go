@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,7 @@ func (s *store) add(archive, as string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", archive, err)
 	}
-	chosen, err := choose(found, as)
+	chosen, err := choose(incoming, found, as)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", archive, err)
 	}
@@ -88,8 +89,8 @@ func (s *store) sweep() {
 	}
 }
 
-// choose picks the archive's descriptors to store, each with its full name.
-func choose(found []v1.Descriptor, as string) ([]v1.Descriptor, error) {
+// choose picks the unpacked archive's descriptors to store, each with its full name.
+func choose(root string, found []v1.Descriptor, as string) ([]v1.Descriptor, error) {
 	if as == "" {
 		for _, descriptor := range found {
 			if descriptor.Annotations[nameKey] == "" {
@@ -97,6 +98,9 @@ func choose(found []v1.Descriptor, as string) ([]v1.Descriptor, error) {
 			}
 		}
 		return found, nil
+	}
+	if _, digest, ok := strings.Cut(as, "@"); ok {
+		return chooseDigest(root, found, as, digest)
 	}
 	var names []string
 	for _, descriptor := range found {
@@ -112,6 +116,28 @@ func choose(found []v1.Descriptor, as string) ([]v1.Descriptor, error) {
 	return found, nil
 }
 
+// chooseDigest picks the image that has the digest in its name `as`: one of the
+// archive's, or one of an index in it.
+func chooseDigest(root string, found []v1.Descriptor, as, digest string) ([]v1.Descriptor, error) {
+	candidates := slices.Clone(found)
+	for _, descriptor := range found {
+		candidates = append(candidates, childrenOf(root, descriptor)...)
+	}
+	var others []string
+	for _, candidate := range candidates {
+		if !candidate.MediaType.IsIndex() && !candidate.MediaType.IsImage() {
+			continue
+		}
+		if candidate.Digest.String() == digest {
+			candidate.Annotations = map[string]string{nameKey: as}
+			return []v1.Descriptor{candidate}, nil
+		}
+		others = append(others, candidate.Digest.String())
+	}
+	return nil, fmt.Errorf("none of its images has the digest of the name %s: it has %s"+
+		" (`docker save` keeps no digests: use a tag)", as, strings.Join(others, ", "))
+}
+
 // adopt moves blobs into the store.
 func (s *store) adopt(incoming string) error {
 	blobs, err := filepath.Glob(filepath.Join(incoming, "blobs", "sha256", "*"))
@@ -119,6 +145,9 @@ func (s *store) adopt(incoming string) error {
 		return err
 	}
 	for _, blob := range blobs {
+		if err := flush(blob); err != nil {
+			return err
+		}
 		if err := os.Rename(blob, filepath.Join(s.root, "blobs", "sha256", filepath.Base(blob))); err != nil {
 			return err
 		}
@@ -162,17 +191,24 @@ func (s *store) forget(named string) error {
 	return s.write(index)
 }
 
-// index is what the store holds; a new store holds nothing.
+// index is what the store holds; a new store holds nothing, nor does one whose
+// index is damaged.
 func (s *store) index() (*v1.IndexManifest, error) {
-	file, err := os.Open(filepath.Join(s.root, "index.json"))
+	nothing := &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	path := filepath.Join(s.root, "index.json")
+	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}, nil
+		return nothing, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	return v1.ParseIndexManifest(file)
+	index, err := v1.ParseIndexManifest(bytes.NewReader(content))
+	if err != nil {
+		log.Printf("%s is damaged, so the images in it have to be brought again: %v", path, err)
+		return nothing, nil
+	}
+	return index, nil
 }
 
 func (s *store) write(index *v1.IndexManifest) error {
@@ -194,7 +230,20 @@ func (s *store) replace(file string, content []byte) error {
 	if err := os.WriteFile(path+".part", content, 0o644); err != nil {
 		return err
 	}
+	if err := flush(path + ".part"); err != nil {
+		return err
+	}
 	return os.Rename(path+".part", path)
+}
+
+// flush brings a file's content to the disk, so that a crash of the machine
+// after a rename does not leave the new name with half of it.
+func flush(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // prune removes blobs that no image has.

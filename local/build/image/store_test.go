@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -169,6 +170,59 @@ func TestTheOnlyImageOfAnArchiveTakesTheNameAskedFor(t *testing.T) {
 	}
 }
 
+func TestANameWithADigestIsGivenToTheImageOfThatDigestAlone(t *testing.T) {
+	s, image, other := newStore(t), ours(), ours()
+	digest := must(image.Digest()).String()
+	named := "example.org/mine@" + digest
+	names := must(s.add(archived(t, image, "docker.io/a/b:1"), named))
+	if fmt.Sprint(names) != "["+named+"]" || pulled(t, s, "example.org", "mine", digest) != digest {
+		t.Error(names)
+	}
+	wrong := "example.org/mine@" + must(other.Digest()).String()
+	_, err := s.add(archived(t, image, "docker.io/a/b:1"), wrong)
+	if err == nil || !strings.Contains(err.Error(), "none of its images has the digest of the name "+wrong+": it has "+digest) {
+		t.Error(err)
+	}
+	if len(must(s.index()).Manifests) != 1 {
+		t.Error("what was refused was stored")
+	}
+}
+
+func TestADigestInAnIndexNamesItsImage(t *testing.T) {
+	image := ours()
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
+	file := filepath.Join(t.TempDir(), "index.tar")
+	err := writeLayout(file, func(path layout.Path) error { return path.AppendIndex(index) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t)
+	for _, digest := range []string{must(index.Digest()).String(), must(image.Digest()).String()} {
+		must(s.add(file, "example.org/mine@"+digest))
+		if found := pulled(t, s, "example.org", "mine", digest); found != digest {
+			t.Error(found)
+		}
+	}
+}
+
+func TestADamagedIndexHoldsNothingAndIsMendedByTheNextImage(t *testing.T) {
+	s, image := newStore(t), ours()
+	must(s.add(archived(t, image, "docker.io/a/b:1"), ""))
+	path := filepath.Join(s.root, "index.json")
+	for _, content := range []string{"", `{"schemaVersion": 2, "manif`} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found := pulled(t, s, "docker.io", "a/b", "1"); found != "404" {
+			t.Error(found)
+		}
+		must(s.add(archived(t, image, "docker.io/a/b:2"), ""))
+		if found := pulled(t, s, "docker.io", "a/b", "2"); found != must(image.Digest()).String() {
+			t.Error(found)
+		}
+	}
+}
+
 func TestAPublishedIndexKeepsItsDigest(t *testing.T) {
 	published := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer published.Close()
@@ -208,8 +262,9 @@ func TestWhatIsNoImageForUsIsOneLineAndLeavesNothing(t *testing.T) {
 	if err := os.WriteFile(damaged, bytes.Replace(content, []byte("rootfs"), []byte("rootFS"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	short := archived(t, ours(), "docker.io/a/b:1")
-	if err := os.Truncate(short, int64(len(content)/2)); err != nil {
+	// It ends within a blob: between two files it would only lack some.
+	short := filepath.Join(folder, "short.tar")
+	if err := os.WriteFile(short, content[:bytes.Index(content, []byte("rootfs"))], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	other := filepath.Join(folder, "other.tar")
