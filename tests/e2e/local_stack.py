@@ -47,9 +47,9 @@ def local(what: str, *arguments: str, status: int = 0, **env: str) -> str:
     return command(str(PYTHON), "-m", "local", what, *arguments, status=status, **env)
 
 
-def up() -> None:
-    """Bring the nodes, the images and the stack up, as `make up` does before it shows them."""
-    command(str(PYTHON), "-c", "from local import whole; whole.up()")
+def up() -> str:
+    """Bring the nodes, the images and the stack up as `make up` does, without its tour."""
+    return command(str(PYTHON), "-c", "from local import whole; whole.up()")
 
 
 def set_weight(weight: int) -> None:

@@ -27,15 +27,18 @@ from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command, local
 
+FORCE = "PULUMI_K8S_ENABLE_PATCH_FORCE"
+"""Leave for the kubernetes plugin to overrule other owners of a field; `make env` gives it."""
+
 LOCKS = toolchain.STACKS / ".pulumi" / "locks" / "organization" / stack.PROJECT / stack.NAME
 
 
-def start(*command: str | Path) -> subprocess.Popen[bytes]:
+def start(*command: str | Path, force: bool = True) -> subprocess.Popen[bytes]:
     """Start a command on the stack that says nothing here."""
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env=toolchain.subprocess_environment(),
+        env={**toolchain.subprocess_environment(), FORCE: str(force).lower()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -86,19 +89,21 @@ class Kill:
     """An event of the update, or seconds after its start."""
 
     by: str
-    """`make up`, or `pulumi up` with or without leave to overrule other owners of a field."""
+    """`make up` or `pulumi up`."""
+
+    force: bool = True
+    """Whether all `pulumi` commands have FORCE."""
 
     def __str__(self) -> str:
-        return f"{self.update}, {self.moment}, {self.by}"
+        return f"{self.update}, {self.moment}, {self.by}{'' if self.force else ' without force'}"
 
 
 EVENTS = {
     "first": ("lock", "operation noted", "Deployment", "DaemonSet"),
     "later": ("lock", "operation noted", "Deployment"),
 }
-BY = ("pulumi up", "pulumi up without force", "make up")
 USUAL = [
-    Kill("first", "DaemonSet", "pulumi up without force"),
+    Kill("first", "DaemonSet", "pulumi up", force=False),
     Kill("later", "operation noted", "pulumi up"),
     Kill("later", "Deployment", "make up"),
 ]
@@ -113,10 +118,10 @@ def kills() -> list[Kill]:
         tenths / 10 for tenths in random.Random(4).sample(range(1, 160), number)
     ]
     return [
-        Kill(update, moment, by)
+        Kill(update, moment, by, force)
         for update, events in EVENTS.items()
         for moment in [*events, *seconds]
-        for by in BY
+        for by, force in (("pulumi up", True), ("pulumi up", False), ("make up", True))
     ]
 
 
@@ -155,9 +160,9 @@ def _found(cluster: Cluster, kind: str, name: str, namespace: str) -> dict[str, 
     return dict(json.loads(said)) if said else {}
 
 
-def kill_at(moment: str | float, cluster: Cluster) -> bool:
+def kill_at(moment: str | float, cluster: Cluster, force: bool) -> bool:
     """Start an update and kill it; whether it was still running then."""
-    updating = start("pulumi", "up", "--yes", "--skip-preview")
+    updating = start("pulumi", "up", "--yes", "--skip-preview", force=force)
     try:
         if isinstance(moment, str):
             eventually(
@@ -170,15 +175,19 @@ def kill_at(moment: str | float, cluster: Cluster) -> bool:
     return was_killed(updating)
 
 
-def go_on(by: str) -> None:
+def go_on(by: str, force: bool) -> None:
     """Bring the stack to what its config says, by plain `pulumi` or by `make up`."""
     if by == "make up":
         local_stack.up()
         return
     if any(LOCKS.glob("*.json")):
         command("pulumi", "cancel", "--yes")
-    force = str(by == "pulumi up").lower()
-    command("pulumi", "up", "--yes", "--skip-preview", PULUMI_K8S_ENABLE_PATCH_FORCE=force)
+    up(force)
+
+
+def up(force: bool, *arguments: str) -> str:
+    command_line = ("pulumi", "up", "--yes", "--skip-preview", *arguments)
+    return command(*command_line, PULUMI_K8S_ENABLE_PATCH_FORCE=str(force).lower())
 
 
 @pytest.mark.parametrize("case", kills(), ids=str)
@@ -187,12 +196,12 @@ def test_an_up_killed_at_any_moment_is_finished_by_the_next(
 ) -> None:
     moment = case.moment
     prepare(case.update, settings)
-    while not kill_at(moment, cluster):
+    while not kill_at(moment, cluster, case.force):
         assert isinstance(moment, float), f"the update ended before it was killed at {moment}"
         moment /= 2  # it had ended by itself
         prepare(case.update, settings)
-    go_on(case.by)
-    assert "unchanged" in command("pulumi", "up", "--yes", "--skip-preview", "--expect-no-changes")
+    go_on(case.by, case.force)
+    assert "unchanged" in up(case.force, "--expect-no-changes")
     assert local_stack.world_of(local_stack.first_answer(str(local_stack.outputs()["url"])))
 
 

@@ -16,6 +16,7 @@ from local import images, node, stack, toolchain, whole
 from local.node.cgroups import alive
 from local.paths import PYTHON, ROOT
 from local.processes import with_descendants
+from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually, make
 from tests.e2e.local_stack import command, local
 from tests.e2e.test_interrupted import kill_with_descendants
@@ -55,7 +56,7 @@ class Update:
 @contextmanager
 def waiting(by: str, log: Path) -> Iterator[Update]:
     """An update that cannot end; the stack's settings are as before at the end."""
-    local("up")
+    local_stack.up()
     kept = {file: file.read_text() for file in (stack.SETTINGS, whole.CHOSEN)}
     command("pulumi", "config", "set", "helloworldImage", NO_HELLOWORLD)
     with log.open("wb") as output:
@@ -80,7 +81,7 @@ def assert_sound() -> None:
     """Neither a lock nor a begun operation is left, and the next `make up` does what is missing."""
     assert not [each for each in stack.STATE.locks.rglob("*") if each.is_file()]
     assert not stack.STATE.has_pending()
-    said = local("up")
+    said = local_stack.up()
     assert "releasing" not in said
     assert "damaged" not in said
     command("pulumi", "up", "--yes", "--skip-preview", "--expect-no-changes")
