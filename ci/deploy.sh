@@ -5,5 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 : "${PULUMI_STACK:?the stack to update}"
 
-# The update previews once more, so that a mandatory policy stops it before anything is changed.
-exec pulumi up --yes --non-interactive --refresh --diff --policy-pack "${POLICY_PACK:-policy}"
+# Without a preview of its own: before the first update, Kubernetes lets nobody who has no right to
+# bind try out a binding whose role is not there yet.
+exec pulumi up --yes --non-interactive --skip-preview --refresh --diff \
+	--policy-pack "${POLICY_PACK:-policy}"
