@@ -295,16 +295,17 @@ def processes(folder: Path, word: str) -> list[int]:
     return found
 
 
-def kill(folder: Path, word: str) -> None:
-    """Kill these processes, and wait until nothing of theirs is open any more.
+def kill(folder: Path, *words: str) -> None:
+    """Kill these processes at once, and wait until nothing of theirs is open any more.
 
-    On a busy machine a killed process goes on listening for a while.
+    On a busy machine a killed process goes on listening for a while. A pulumi that outlived its
+    provider by that while would end by itself, and the test's next pulumi would be killed instead.
     """
-    found = processes(folder, word)
+    found = [process for word in words for process in processes(folder, word)]
     for process in found:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    wait_until(lambda: all(map(has_ended, found)), f"{word} has ended")
+    wait_until(lambda: all(map(has_ended, found)), f"{words} have ended")
 
 
 def has_ended(process: int) -> bool:
@@ -321,8 +322,7 @@ def killed(folder: Path, *words: str) -> Fault:
 
     def fault(exchange: Exchange) -> None:
         reply = exchange.forward()
-        for word in words:
-            kill(folder, word)
+        kill(folder, *words)
         exchange.reply(reply)
 
     return fault
