@@ -146,6 +146,9 @@ def _start(starting: Sequence[Node], setup: Setup, record: Record) -> None:
     for node in {FIRST, *starting}:
         configuration.write(node, setup.files(node))
     certificates.make(setup.programs, starting, setup.network)
+    # Until they are whole: a start that is killed here leaves nodes that run and reach nothing.
+    record.forget(starting)
+    record.write()
     try:
         network.connect(setup.network)
         with ThreadPoolExecutor() as pool:

@@ -33,6 +33,11 @@ class Record:
         self.started_with[node.name] = started_with
         self.since[node.name] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def forget(self, nodes: Iterable[Node]) -> None:
+        """Remember of nodes no longer that they were started."""
+        for node in nodes:
+            self.started_with.pop(node.name, None)
+
     def write(self) -> None:
         """Keep it."""
         made = FILE.with_suffix(".part")

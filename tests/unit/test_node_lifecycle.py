@@ -49,6 +49,9 @@ class Machine:
     networks: list[Network] = field(default_factory=lambda: [NET])
     """What is chosen, one after the other; the last one again and again."""
 
+    known_at_launch: set[str] = field(default_factory=set)
+    """The nodes that the record called started when one was launched."""
+
     events: list[tuple[str, bool]] = field(default_factory=list)
     """What was done, and whether the machine's lock was held meanwhile."""
 
@@ -65,6 +68,7 @@ class Machine:
 
     def launch(self, node: Node, setup: Setup) -> None:
         self.note(f"launch {node.name}")
+        self.known_at_launch |= set(records.read().started_with)
         self.running.add(node.name)
 
     def chosen(self, made_for: str | None = None) -> Network:
@@ -102,6 +106,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         (count, "LOCAL", tmp_path),
         (count, "DISK", (0.0, 0.0)),
         (count, "available_memory", lambda: int(made.memory * GIB)),
+        (count, "inotify_instances", lambda: 0),
         (preflight, "check_api_address", lambda _: None),
         (cgroups, "parts", lambda: set(made.running)),
         (cgroups, "remove", lambda *_: None),
@@ -150,6 +155,14 @@ def test_a_network_that_was_taken_during_the_build_is_chosen_anew(machine: Machi
     machine.networks = [NET, OTHER_NET]
     lifecycle.up()
     assert records.own_network() == OTHER_NET
+
+
+def test_a_start_that_is_killed_half_way_is_not_taken_for_a_whole_one(machine: Machine) -> None:
+    """The data of an earlier start names the same programs and configuration."""
+    remember(NODES[:2])
+    lifecycle.up()
+    assert machine.known_at_launch == set()
+    assert set(records.read().started_with) == {node.name for node in NODES[:2]}
 
 
 def test_a_start_of_one_node_holds_the_network_too(machine: Machine) -> None:
