@@ -148,6 +148,7 @@ def _start(starting: Sequence[Node], setup: Setup, record: Record) -> None:
     certificates.make(setup.programs, starting, setup.network)
     # Until they are whole: a start that is killed here leaves nodes that run and reach nothing.
     record.forget(starting)
+    record.network = str(setup.network.all)
     record.write()
     try:
         network.connect(setup.network)
@@ -161,7 +162,6 @@ def _start(starting: Sequence[Node], setup: Setup, record: Record) -> None:
         raise
     for node in starting:
         record.note(node, setup.key(node))
-    record.network = str(setup.network.all)
     record.write()
 
 
