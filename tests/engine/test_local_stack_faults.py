@@ -427,8 +427,9 @@ def test_a_second_make_up_is_told_who_has_the_stack(local: Local) -> None:
 
 
 INTERRUPTED = """\
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from local import stack, toolchain
 from local.signals import exit_on_termination
 exit_on_termination()
@@ -461,7 +462,11 @@ def test_an_interrupted_pulumi_is_let_tidy_up(number: signal.Signals) -> None:
             os.killpg(process.pid, number)  # as a terminal does
         else:
             process.send_signal(number)
-        said, complaint = process.communicate(timeout=120)
+        try:
+            said, complaint = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert said == "unlocked\n"
     if number == signal.SIGINT:
         assert complaint.rstrip().endswith("KeyboardInterrupt")
