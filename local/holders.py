@@ -1,6 +1,5 @@
 """Who has the stack: another `make up`, or a `pulumi` that somebody runs by hand."""
 
-import fcntl
 import json
 import os
 import socket
@@ -10,10 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TextIO
 
 from local.errors import LocalError
 from local.node.cgroups import alive
+from local.node.locks import taken
 
 WRITING_SECONDS = 2.0
 """How long a file may be unreadable because somebody is about to write it."""
@@ -75,7 +74,7 @@ def alone(file: Path, stack: str) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lock:
         deadline = time.monotonic() + WRITING_SECONDS
-        while not _locked(lock):
+        while not taken(lock):
             holder = _noted(file)
             if holder is not None or time.monotonic() > deadline:
                 raise StackInUseError(stack, holder)
@@ -86,19 +85,11 @@ def alone(file: Path, stack: str) -> Iterator[None]:
         yield
 
 
-def _locked(lock: TextIO) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def keeper(file: Path) -> Holder | None:
     """Who keeps a stack by `alone`; none where nobody does, or it has not noted itself yet."""
     try:
         with file.open("a+") as lock:
-            return None if _locked(lock) else _noted(file)
+            return None if taken(lock) else _noted(file)
     except FileNotFoundError:
         return None
 

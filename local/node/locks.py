@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from local.errors import LocalError
 from local.paths import LOCAL
@@ -44,7 +45,7 @@ def _held(lock: int, awaited: str, holder: str) -> Iterator[None]:
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         told = False
-        while not _taken(lock):
+        while not taken(lock):
             if time.monotonic() > deadline:
                 raise LocalError(f"another {holder} does not end")
             if not told:
@@ -56,7 +57,8 @@ def _held(lock: int, awaited: str, holder: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _taken(lock: int) -> bool:
+def taken(lock: int | TextIO) -> bool:
+    """Take the lock of an open file, unless another open file has it; whether it is taken."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
