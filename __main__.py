@@ -12,6 +12,7 @@ from apps.services import Services
 from dynamic import Dtab
 from infra.cluster import ClusterError
 from infra.platform import cluster_of
+from kube.errors import OneLineError
 from mesh import routes
 from mesh.discovery import Discovery
 from mesh.linkerd import Linkerd
@@ -20,7 +21,7 @@ from mesh.namerd import Namerd
 try:
     config = settings.load()
     cluster = cluster_of(config)
-except (settings.SettingsError, ClusterError) as error:
+except (settings.SettingsError, ClusterError, OneLineError) as error:
     raise pulumi.RunError(str(error)) from None
 
 # What is on a cluster that the program deletes goes with it: a destroy need not reach it.

@@ -3,6 +3,7 @@
 It needs the node that `make up` brings up, and leaves the stack's weight as it found it.
 """
 
+import json
 import subprocess
 import tempfile
 import threading
@@ -15,10 +16,7 @@ from pathlib import Path
 import requests
 
 from bench.report import Bound, Ratio, median
-from dynamic import grammar
-from dynamic.client import Client
-from dynamic.connection import Connection, connected
-from dynamic.inputs import Target
+from kube.connection import Connection, to_cluster
 from local import node, stack, toolchain, whole
 from local.errors import LocalError
 from local.paths import KUBECONFIG, VENV
@@ -138,25 +136,24 @@ def _seconds_to_answer(url: str, world: str, run: Callable[[], object]) -> float
 
 
 def _bare_puts(url: str) -> list[float]:
-    """The same change by namerd's API alone, through the same service proxy."""
-    target = Target(service="linkerd/namerd", kubeconfig=KUBECONFIG.read_text())
+    """The same change by a PUT of the table's object alone."""
     found = []
-    with connected(target) as connection:
-        table = Client(connection).read("internal")
-        if table is None:
-            raise LocalError("the stack has no table `internal`: run `make up`")
-        base = [entry for entry in table.entries if entry.prefix != _SPLIT]
+    with to_cluster(KUBECONFIG.read_text()) as api_server:
         for flip in range(FLIPS):
             world, branch = (("world", "world-v1"), ("worldv2", "world-v2"))[flip % 2]
-            text = f"{grammar.show(base)};{_SPLIT}=>/srv/{branch}"
-            found.append(_seconds_to_answer(url, world, partial(_put, connection, text)))
+            found.append(_seconds_to_answer(url, world, partial(_put, api_server, branch)))
     return found
 
 
-def _put(connection: Connection, table: str) -> None:
-    headers = {"Content-Type": "application/dtab"}
-    answer = connection.send("PUT", "dtabs/internal", headers=headers, body=table)
-    if answer.status != requests.codes.no_content:
+def _put(api_server: Connection, branch: str) -> None:
+    path = "/apis/l5d.io/v1alpha1/namespaces/linkerd/dtabs/internal"
+    table = json.loads(api_server.send("GET", path).text)
+    for entry in table["dentries"]:
+        if entry["prefix"] == _SPLIT:
+            entry["dst"] = f"/srv/{branch}"
+    headers = {"Content-Type": "application/json"}
+    answer = api_server.send("PUT", path, headers=headers, body=json.dumps(table))
+    if answer.status != requests.codes.ok:
         raise LocalError(f"PUT of the table: {answer.status} {answer.text}")
 
 

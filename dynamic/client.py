@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dynamic import delegation, errors, grammar
-from dynamic.connection import Answer, Connection
 from dynamic.delegation import Delegation
+from kube import errors as kube_errors
+from kube.connection import Answer, Connection
 
 T = TypeVar("T")
 
@@ -73,18 +74,34 @@ class Table:
 class Client:
     """One namerd. Reads are repeated while namerd is not up, writes are sent once.
 
-    Every method raises DtabError: UnreachableError, TimedOutError, UnavailableError, DeniedError,
+    Every method raises UnreachableError, TimedOutError, UnavailableError, DeniedError,
     ServiceMissingError, UnexpectedAnswerError.
     """
 
-    def __init__(self, connection: Connection, up_seconds: float = UP_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        base: str,
+        where: str,
+        up_seconds: float = UP_SECONDS,
+        kubernetes_namespace: str | None = None,
+    ) -> None:
         self._connection = connection
+        self._base = base
         self._up_seconds = up_seconds
+        self._kubernetes_namespace = kubernetes_namespace
+        self.where = where
+        """What messages call this namerd."""
 
     @property
-    def where(self) -> str:
-        """What messages call this namerd."""
-        return self._connection.where
+    def address(self) -> str:
+        """The URL before namerd's own paths; equal ones lead to the same namerd."""
+        return f"{self._connection.address}{self._base}"
+
+    @property
+    def server(self) -> str | None:
+        """The URL of the API server, if namerd is reached through a cluster."""
+        return self._connection.address if self._kubernetes_namespace else None
 
     def read(self, namespace: str) -> Table | None:
         """A table, or None where there is no such dtab namespace."""
@@ -97,13 +114,13 @@ class Client:
             raise self._unexpected(answer, "asked for a table")
         version = answer.headers.get("Etag")
         if not version:
-            raise errors.UnexpectedAnswerError(
+            raise kube_errors.UnexpectedAnswerError(
                 f"{self.where} gave a table without an Etag: is it a namerd?"
             )
         try:
             return Table(grammar.parse(answer.text), version)
         except grammar.GrammarError as error:
-            raise errors.UnexpectedAnswerError(
+            raise kube_errors.UnexpectedAnswerError(
                 f"{self.where} gave what is no dtab: {error}"
             ) from None
 
@@ -151,7 +168,7 @@ class Client:
 
     def delete(self, namespace: str) -> bool:
         """Delete a table, whatever is in it; False where there was none."""
-        answer = self._connection.send("DELETE", _dtabs(namespace))
+        answer = self._connection.send("DELETE", f"{self._base}/{_dtabs(namespace)}")
         if answer.status == 404:
             self._must_be_namerds(answer)
             return False
@@ -172,7 +189,7 @@ class Client:
 
         namerd keeps its tables as `dtabs.l5d.io` in its own Kubernetes namespace.
         """
-        service = self._connection.kubernetes_namespace
+        service = self._kubernetes_namespace
         if service is None:
             return False
         holder = self._connection.send("GET", f"/api/v1/namespaces/{service}")
@@ -185,7 +202,9 @@ class Client:
         self, method: str, namespace: str, table: str, headers: Mapping[str, str] | None = None
     ) -> Answer:
         sent = {"Content-Type": _DTAB, **(headers or {})}
-        return self._connection.send(method, _dtabs(namespace), headers=sent, body=table)
+        return self._connection.send(
+            method, f"{self._base}/{_dtabs(namespace)}", headers=sent, body=table
+        )
 
     def _tree(self, path: str, params: Mapping[str, str], doing: str) -> Delegation:
         answer = self._repeated("GET", path, params=params)
@@ -207,7 +226,7 @@ class Client:
         """A request that changes nothing, repeated while namerd is not up, within a bound."""
 
         def ask() -> Answer:
-            answer = self._connection.send(method, path, **what)
+            answer = self._connection.send(method, f"{self._base}/{path}", **what)
             if answer.status in (502, 503, 504):
                 raise self._unavailable(answer)
             return answer
@@ -221,7 +240,7 @@ class Client:
         if answer.status in (502, 503, 504):
             raise self._unavailable(answer)
         if answer.status == 500 and not answer.body:
-            raise errors.UnexpectedAnswerError(
+            raise kube_errors.UnexpectedAnswerError(
                 f"{self.where} could not {doing}: 500 with an empty body, as where the API server "
                 "refuses it; look at its log, and grant its service account get, list, watch, "
                 "create, update and delete on dtabs.l5d.io"
@@ -232,12 +251,12 @@ class Client:
         if answer.status == 404:
             self._must_be_namerds(answer)
         if answer.status == 401:
-            raise errors.DeniedError(
+            raise kube_errors.DeniedError(
                 f"{self.where} answers 401, not authorised: the credential is wrong or has "
                 "expired; renew it, then run `pulumi up`"
             )
         if answer.status == 403:
-            raise errors.DeniedError(
+            raise kube_errors.DeniedError(
                 f"{self.where} answers 403, forbidden: {_status_message(answer)}; it takes get, "
                 "create, update and delete on services/proxy"
             )
@@ -252,15 +271,15 @@ class Client:
                 "check the address, the service's name and its namespace"
             )
 
-    def _unavailable(self, answer: Answer) -> errors.UnavailableError:
-        return errors.UnavailableError(
+    def _unavailable(self, answer: Answer) -> kube_errors.UnavailableError:
+        return kube_errors.UnavailableError(
             f"{self.where} is not up: {answer.status}, {_status_message(answer)}; "
             "look at its pods and their log"
         )
 
-    def _unexpected(self, answer: Answer, doing: str) -> errors.UnexpectedAnswerError:
+    def _unexpected(self, answer: Answer, doing: str) -> kube_errors.UnexpectedAnswerError:
         kind = answer.content_type or "no content type"
-        return errors.UnexpectedAnswerError(
+        return kube_errors.UnexpectedAnswerError(
             f"{self.where}, {doing}, answered {answer.status} with {kind} "
             f"({_status_message(answer)}), which is no answer of namerd's"
         )
@@ -271,15 +290,15 @@ def until_up(ask: Callable[[], T], deadline: Deadline) -> T:
 
     For what is safe to repeat. Raises the last error, naming the time.
     """
-    last: errors.DtabError | None = None
+    last: kube_errors.OneLineError | None = None
     for _ in deadline.attempts():
         try:
             return ask()
         except (
-            errors.UnreachableError,
-            errors.TimedOutError,
-            errors.UnavailableError,
-            errors.CutShortError,
+            kube_errors.UnreachableError,
+            kube_errors.TimedOutError,
+            kube_errors.UnavailableError,
+            kube_errors.CutShortError,
         ) as error:
             last = error
     assert last is not None  # noqa: S101  # there is at least one attempt

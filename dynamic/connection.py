@@ -1,243 +1,29 @@
-"""How namerd is reached: by a URL, or through a Kubernetes API server's service proxy.
+"""How namerd is reached: by a URL, or through a Kubernetes API server's service proxy."""
 
-A connection lives for one operation and sends requests; what they mean is the client's business.
-"""
-
-import http.client
-import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
-from dynamic import kubeconfig
-from dynamic.errors import (
-    CutShortError,
-    InputError,
-    TimedOutError,
-    UnexpectedAnswerError,
-    UnreachableError,
-    UntrustedError,
-)
+from dynamic.client import UP_SECONDS, Client
 from dynamic.inputs import Target
-
-CONNECT_SECONDS = 5.0
-REQUEST_SECONDS = 10.0
-"""How long one request may take, to the last byte of its answer."""
-
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_CHUNK = 64 * 1024
-
-_MALFORMED = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,
-    urllib3.exceptions.LocationParseError,
-    UnicodeError,
-)
-"""What is raised before anything is sent."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer with its whole body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def content_type(self) -> str:
-        """Lower case, without parameters; "" where there is none."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-class Connection:
-    """Sends requests to one namerd; closed with the operation it serves."""
-
-    def __init__(
-        self,
-        session: requests.Session,
-        base: str,
-        where: str,
-        server: str | None = None,
-        kubernetes_namespace: str | None = None,
-    ) -> None:
-        self._session = session
-        self.address = base
-        """The URL before namerd's own paths; equal ones lead to the same namerd."""
-        self.where = where
-        """What a message calls the other side."""
-        self.server = server
-        """The URL of the API server, if namerd is reached through a cluster."""
-        self.kubernetes_namespace = kubernetes_namespace
-        """Where namerd's service is, if it is reached through a cluster."""
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: str | None = None,
-        seconds: float = REQUEST_SECONDS,
-    ) -> Answer:
-        """One request, never repeated, and its answer, whatever its status.
-
-        `path` follows namerd's `/api/1/`; one that begins with `/` follows the API server's URL.
-
-        Raises UnreachableError, UntrustedError, TimedOutError, CutShortError, InputError, and
-        UnexpectedAnswerError for a redirect.
-        """
-        url = f"{self.server}{path}" if path.startswith("/") else f"{self.address}/{path}"
-        deadline = time.monotonic() + seconds
-        try:
-            with self._session.request(
-                method,
-                url,
-                params=params,
-                headers=headers,
-                data=body.encode() if body is not None else None,
-                timeout=(min(CONNECT_SECONDS, seconds), seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = self._body(response, deadline, seconds)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError):
-            raise self._timed_out(seconds) from None
-        except _MALFORMED:
-            # Whose text quotes the whole of it, and with that a proxy's password or a token.
-            raise InputError(
-                f"{self.where} cannot be asked: its address, its proxy's or a token is malformed"
-            ) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._broken(error) from None
-        if 300 <= response.status_code < 400:
-            to = response.headers.get("Location", "nowhere")
-            raise UnexpectedAnswerError(
-                f"{self.where} answered with a redirect to {_bare(to)}, which namerd "
-                "never does: give the address of namerd itself"
-            )
-        return Answer(response.status_code, response.headers, content)
-
-    def _body(self, response: requests.Response, deadline: float, seconds: float) -> bytes:
-        """All of the body; not by `response.content`, whose time limit starts anew each read."""
-        chunks = bytearray()
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            chunks += chunk
-            if time.monotonic() > deadline:
-                raise self._timed_out(seconds)
-            if len(chunks) > MAX_ANSWER_BYTES:
-                raise UnexpectedAnswerError(f"{self.where} sent more than {MAX_ANSWER_BYTES} bytes")
-        return bytes(chunks)
-
-    def _timed_out(self, seconds: float) -> TimedOutError:
-        return TimedOutError(f"{self.where} gave no whole answer within {seconds:g} s")
-
-    def _broken(self, error: Exception) -> Exception:
-        cause = _root(error)
-        if isinstance(cause, (urllib3.exceptions.IncompleteRead, http.client.IncompleteRead)):
-            return CutShortError(f"{self.where} cut its answer short")
-        if isinstance(error, requests.exceptions.SSLError):
-            return UntrustedError(
-                f"{self.where} cannot be trusted: {_said(cause)}; its certificate is not of the "
-                "authority, or for the name, that the kubeconfig gives"
-            )
-        what = "its proxy fails: " if isinstance(error, requests.exceptions.ProxyError) else ""
-        return UnreachableError(f"{self.where} cannot be reached: {what}{_said(cause)}")
-
-
-def _root(error: BaseException) -> BaseException:
-    """The exception at the bottom: requests and urllib3 wrap one another."""
-    seen = {id(error)}
-    while True:
-        inner: Any = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in error.args if isinstance(a, BaseException)), None)
-        inner = inner or error.__cause__  # its context may be an earlier attempt's
-        if inner is None or id(inner) in seen:
-            return error
-        seen.add(id(inner))
-        error = inner
-
-
-def _said(cause: BaseException) -> str:
-    return getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or str(cause)
-
-
-def _without_user(url: str) -> str:
-    """Without a user name and password before the host."""
-    return re.sub("//[^/]*@", "//", url, count=1)
-
-
-def _bare(url: str) -> str:
-    """Without what may be a secret: a user name and password, a query, a fragment."""
-    return _without_user(re.split("[?#]", url, maxsplit=1)[0])
+from kube.connection import to_cluster, to_url
 
 
 @contextmanager
-def connected(target: Target) -> Iterator[Connection]:
-    """A connection to namerd for one operation. Nothing is sent yet.
+def connected(target: Target, up_seconds: float = UP_SECONDS) -> Iterator[Client]:
+    """A client of namerd for one operation. Nothing is sent yet.
 
     Raises KubeconfigError.
     """
-    with requests.Session() as session:
-        # The environment may name a CA bundle, which requests puts before the session's own, or a
-        # .netrc, whose passwords are not for namerd.
-        session.trust_env = False
-        if target.url is not None:
-            session.proxies = environment_proxies(target.url)
-            yield Connection(session, f"{target.url}/api/1", f"namerd at {target.url}")
-            return
-        cluster = _use_cluster(session, target.kubeconfig, target.context)
-        namespace, _, name = str(target.service).partition("/")
-        yield Connection(
-            session,
-            f"{cluster.server}/api/v1/namespaces/{namespace}/services/{name}:http/proxy/api/1",
-            f"namerd (service {target.service} of the cluster at {_without_user(cluster.server)})",
-            server=cluster.server,
+    if target.url is not None:
+        with to_url(target.url, f"namerd at {target.url}") as connection:
+            yield Client(connection, "/api/1", connection.where, up_seconds)
+        return
+    namespace, _, name = str(target.service).partition("/")
+    with to_cluster(target.kubeconfig, target.context) as connection:
+        yield Client(
+            connection,
+            f"/api/v1/namespaces/{namespace}/services/{name}:http/proxy/api/1",
+            f"namerd (service {target.service} of {connection.where})",
+            up_seconds,
             kubernetes_namespace=namespace,
         )
-
-
-@contextmanager
-def to_api_server(given: str) -> Iterator[Connection]:
-    """A connection to the API server of a kubeconfig itself; every path begins with `/`.
-
-    Raises KubeconfigError.
-    """
-    with requests.Session() as session:
-        session.trust_env = False
-        cluster = _use_cluster(session, given, context=None)
-        where = f"the cluster at {_without_user(cluster.server)}"
-        yield Connection(session, cluster.server, where, server=cluster.server)
-
-
-def _use_cluster(
-    session: requests.Session, given: str | None, context: str | None
-) -> kubeconfig.Cluster:
-    """Have a session speak to a kubeconfig's API server as its user."""
-    cluster = kubeconfig.load(given, context)
-    session.mount("https://", kubeconfig.Adapter(cluster))
-    session.headers.update(cluster.headers)
-    proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
-    session.proxies = proxy or environment_proxies(cluster.server)
-    return cluster
-
-
-def environment_proxies(url: str) -> dict[str, str]:
-    """The environment's proxies for a URL; none for loopback, as Go's programs have it."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.startswith("127.") or host == "::1":
-        return {}
-    return dict(requests.utils.get_environ_proxies(url))

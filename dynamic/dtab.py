@@ -23,9 +23,9 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from dynamic import grammar, inputs, splits
-from dynamic.errors import DtabError
 from dynamic.inputs import Inputs
 from dynamic.journal import Journal
+from kube.errors import OneLineError
 
 Props = dict[str, Any]
 
@@ -125,7 +125,7 @@ class _OneLine:
 
     def format_exc(self) -> str:
         error = sys.exc_info()[1]
-        return str(error) if isinstance(error, DtabError) else str(self._module.format_exc())
+        return str(error) if isinstance(error, OneLineError) else str(self._module.format_exc())
 
 
 class Dtab(Resource, module="namerd", name="Dtab"):

@@ -6,20 +6,15 @@ Properties of the state are the inputs with `dtab`, the canonical table last see
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from dynamic import grammar, inputs, kubeconfig, splits, writing
+from dynamic import grammar, inputs, splits, writing
 from dynamic.client import Client, Table
 from dynamic.connection import connected
 from dynamic.difference import difference
-from dynamic.errors import (
-    ConflictError,
-    DeniedError,
-    DtabError,
-    ExistsError,
-    KubeconfigError,
-    ServiceMissingError,
-)
+from dynamic.errors import ConflictError, ExistsError, ServiceMissingError
 from dynamic.inputs import Inputs, Target
 from dynamic.journal import Journal
+from kube import credentials
+from kube.errors import DeniedError, KubeconfigError, OneLineError
 
 T = TypeVar("T")
 Properties = Mapping[str, Any]
@@ -34,12 +29,12 @@ ABSENT_SECONDS = 5.0
 def create(props: Properties) -> tuple[str, dict[str, Any]]:
     """Write a table where none is; take over one that says the same, or any by `adopt`.
 
-    Returns the id and the properties of the state. Raises DtabError.
+    Returns the id and the properties of the state. Raises OneLineError.
     """
     new = Inputs.of(props)
     replaced: list[Table] = []
 
-    def refuse(live: Table) -> DtabError:
+    def refuse(live: Table) -> OneLineError:
         return ExistsError(
             f"the table {new.namespace!r} exists already with other content: "
             f"{difference(live.entries, new.table)}; to replace that, set the resource's "
@@ -53,8 +48,8 @@ def create(props: Properties) -> tuple[str, dict[str, Any]]:
 
     wanted = writing.Wanted(new.namespace, new.table, new.splits, before={}, recorded=None)
     journal = Journal(new.target.identity, new.namespace, None, None)
-    with journal.held(), connected(new.target) as connection:
-        table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
+    with journal.held(), connected(new.target) as client:
+        table = writing.write(client, wanted, journal, may_replace, refuse)
     for former in replaced:
         lines = difference(former.entries, new.table)
         print(f"the table {new.namespace!r} was there and is adopted; replaced: {lines}")
@@ -64,13 +59,13 @@ def create(props: Properties) -> tuple[str, dict[str, Any]]:
 def update(olds: Properties, news: Properties) -> dict[str, Any]:
     """Write the table if it says something else, over what the state has seen and no more.
 
-    Returns the properties of the state. Raises DtabError.
+    Returns the properties of the state. Raises OneLineError.
     """
     new, seen = Inputs.of(news), grammar.parse(olds["dtab"])
     before = inputs.weights_of(olds)
     wanted = writing.Wanted(new.namespace, new.table, new.splits, before, olds["dtab"])
 
-    def refuse(live: Table) -> DtabError:
+    def refuse(live: Table) -> OneLineError:
         who = (
             "another stack on this machine, or by a `pulumi up` here whose state was not saved"
             if journal.has_finished(live.text)
@@ -87,15 +82,15 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
     if wanted.is_met_by(seen) and not renamed and not journal.has_unrecorded():
         # Only the address or the credential is another: nothing to write.
         return _inputs(news) | {"dtab": olds["dtab"], "version": olds["version"]}
-    with journal.held(), connected(new.target) as connection:
-        table = writing.write(Client(connection), wanted, journal, may_replace, refuse)
+    with journal.held(), connected(new.target) as client:
+        table = writing.write(client, wanted, journal, may_replace, refuse)
     return _state(news, table)
 
 
 def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The inputs that the table as it is amounts to, and the properties of the state.
 
-    None where there is no such table. Raises DtabError.
+    None where there is no such table. Raises OneLineError.
     """
     namespace = props["namespace"]
 
@@ -125,13 +120,12 @@ def is_same_namerd(new: Inputs, olds: Properties) -> bool:
     """Whether a namerd by another name is, or may be, the one that holds the state's table.
 
     Replacing would write the table by the new name and then delete it by the old one. Raises
-    DtabError where the namerd by the new name does not answer.
+    OneLineError where the namerd by the new name does not answer.
     """
     namespace, target = new.namespace, inputs.target_of(olds)
-    with connected(new.target) as connection:
-        if connection.address == _address(target):
+    with connected(new.target) as client:
+        if client.address == _address(target):
             return True
-        client = Client(connection)
         for _ in range(_LOOKS):
             try:
                 live = client.read(namespace)
@@ -140,7 +134,7 @@ def is_same_namerd(new: Inputs, olds: Properties) -> bool:
                     continue  # somebody writes it right now
             except ServiceMissingError:
                 return False  # not even a namerd there
-            if isinstance(former, DtabError):  # so as not to delete what is in force
+            if isinstance(former, OneLineError):  # so as not to delete what is in force
                 return live is not None and live.text == str(olds["dtab"])
             return former is None or former == live
     raise ConflictError(f"the table {namespace!r} is being written by somebody else: try again")
@@ -149,23 +143,23 @@ def is_same_namerd(new: Inputs, olds: Properties) -> bool:
 def _address(target: Target) -> str | None:
     """Where a namerd is, as far as the kubeconfig tells that still."""
     try:
-        with connected(target) as connection:
-            return connection.address
+        with connected(target) as client:
+            return client.address
     except KubeconfigError:
         return None
 
 
-def _former(target: Target, namespace: str) -> Table | DtabError | None:
+def _former(target: Target, namespace: str) -> Table | OneLineError | None:
     """The table by the old name, or why that cannot be told."""
     try:
-        with connected(target) as connection:
-            return Client(connection, ABSENT_SECONDS).read(namespace)
-    except DtabError as error:
+        with connected(target, ABSENT_SECONDS) as client:
+            return client.read(namespace)
+    except OneLineError as error:
         return error
 
 
 def delete(props: Properties) -> None:
-    """Delete the table, unless its content is not what the state has seen. Raises DtabError."""
+    """Delete the table, unless its content is not what the state has seen. Raises OneLineError."""
     namespace, target = props["namespace"], inputs.target_of(props)
     journal = Journal(target.identity, namespace, props["dtab"], props["version"])
 
@@ -199,13 +193,13 @@ def _with_state_credentials(target: Target, ask: Callable[[Client], T]) -> T:
 
     Refresh and destroy do not run the program, so that a renewed kubeconfig does not reach them.
     """
-    with connected(target) as connection:
-        server = connection.server
+    with connected(target, ABSENT_SECONDS) as client:
+        server = client.server
         try:
-            return ask(Client(connection, ABSENT_SECONDS))
+            return ask(client)
         except DeniedError as error:
             denied = error
-    context = kubeconfig.ambient_context(server) if server else None
+    context = credentials.ambient_context(server) if server else None
     if server is None:
         raise denied
     advice = "run `pulumi up` with a valid one, which renews it in the state"
@@ -215,9 +209,9 @@ def _with_state_credentials(target: Target, ask: Callable[[Client], T]) -> T:
             f"server; {advice}"
         )
     ambient = Target(target.cluster, target.service, kubeconfig=None, context=context)
-    with connected(ambient) as connection:
+    with connected(ambient, ABSENT_SECONDS) as client:
         try:
-            return ask(Client(connection, ABSENT_SECONDS))
+            return ask(client)
         except DeniedError:
             raise DeniedError(
                 f"with the state's kubeconfig and with context {context!r} of the ambient one, "

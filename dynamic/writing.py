@@ -14,19 +14,21 @@ from dynamic.engine import Engine
 from dynamic.errors import (
     AbandonedError,
     ConflictError,
-    CutShortError,
-    DtabError,
     ExistsError,
     NotServedError,
     StaleError,
+)
+from dynamic.grammar import Dtab
+from dynamic.journal import Journal
+from dynamic.splits import Splits
+from kube.errors import (
+    CutShortError,
+    OneLineError,
     TimedOutError,
     UnavailableError,
     UnexpectedAnswerError,
     UnreachableError,
 )
-from dynamic.grammar import Dtab
-from dynamic.journal import Journal
-from dynamic.splits import Splits
 
 LAG_SECONDS = 8.0
 """How far namerd's reads may be behind its writes: with Kubernetes storage they come by a watch."""
@@ -69,7 +71,7 @@ class Wanted:
 MayReplace = Callable[[Table], bool]
 """Whether a table that is there may be replaced: somebody has seen it and wants another."""
 
-Refuse = Callable[[Table], DtabError]
+Refuse = Callable[[Table], OneLineError]
 """What to say where it may not."""
 
 
@@ -94,7 +96,7 @@ class _Write:
         self._bound_names: dict[str, set[str]] | None = None
         self._sent = False
         self._former: str | None = None
-        self._unanswered: DtabError | None = None
+        self._unanswered: OneLineError | None = None
 
     def run(self, may_replace: MayReplace, refuse: Refuse) -> Table:
         try:
@@ -105,7 +107,7 @@ class _Write:
             done = "a write before that got no answer" if self._sent else "nothing was written"
             advice = "run `pulumi up --refresh` to see the change and decide"
             raise ConflictError(f"{error}; {done}, {advice}") from None
-        except DtabError as error:
+        except OneLineError as error:
             if self._sent:
                 raise type(error)(f"{error}; {_UNKNOWN}") from None
             self._journal.withdraw()
@@ -189,7 +191,7 @@ class _Write:
             guard.bound(self._client, self._wanted.namespace, self._bound_names or {})
             if self._engine.is_gone:
                 raise AbandonedError("the pulumi that asked for this has ended")
-        except DtabError as error:
+        except OneLineError as error:
             raise type(error)(f"{error}; {self._put_back()}") from None
         self._journal.finish(self._text)
         return live
@@ -217,7 +219,7 @@ class _Write:
                 self._client.delete(self._wanted.namespace)
             else:
                 self._client.replace(self._wanted.namespace, self._former, live.version)
-        except DtabError as error:
+        except OneLineError as error:
             return f"putting the former table back failed too ({error}), {_UNKNOWN}"
         self._journal.forget()
         return (
@@ -234,7 +236,7 @@ def delete(client: Client, namespace: str, seen: str, journal: Journal) -> None:
     """
     entries = grammar.parse(seen)
     lag, tries = Deadline(LAG_SECONDS), Deadline(WRITE_SECONDS)
-    unanswered: DtabError | None = None
+    unanswered: OneLineError | None = None
     for _ in tries.attempts():
         live = client.read(namespace)
         if live is None:

@@ -2,8 +2,8 @@
 
 import pulumi
 
-from infra import kubeconfig
 from infra.cluster import Cluster, provider
+from kube import minified
 
 
 def existing_cluster(identifier: str, config: str, context: str) -> Cluster:
@@ -11,5 +11,5 @@ def existing_cluster(identifier: str, config: str, context: str) -> Cluster:
 
     Raises KubeconfigError where there is no such file or context.
     """
-    content = pulumi.Output.secret(kubeconfig.load(config, context))
+    content = pulumi.Output.secret(minified.load(config, context))
     return Cluster(identifier, content, provider(identifier, content))

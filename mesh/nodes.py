@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dynamic.connection import to_api_server
-from dynamic.errors import DtabError
+from kube.connection import to_cluster
+from kube.errors import OneLineError
 
 
 class NodeAddressError(Exception):
@@ -25,9 +25,9 @@ def address(kubeconfig: str, namespace: str, labels: Mapping[str, str]) -> str:
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
-        with to_api_server(kubeconfig) as api_server:
+        with to_cluster(kubeconfig) as api_server:
             answer = api_server.send("GET", path, params={"labelSelector": selector})
-    except DtabError as error:
+    except OneLineError as error:
         raise NodeAddressError(str(error)) from None
     if answer.status != 200:
         raise NodeAddressError(

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dynamic import connection
 from dynamic.dtab import DtabProvider
-from dynamic.errors import UnexpectedAnswerError
-from dynamic.inputs import Target
+from kube import connection
+from kube.errors import UnexpectedAnswerError
 from tests.engine.tables import V1, V2, WORLD, dtab, text
 from tests.harness.faults import (
     Exchange,
@@ -383,12 +382,12 @@ def test_an_answer_without_end_is_cut_off(
 ) -> None:
     monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1000)
     proxy.on("GET", DTABS, forged(200, "x" * 1001, "application/dtab"))
-    with connection.connected(Target(url=proxy.url)) as namerd_:
+    with connection.to_url(proxy.url, f"namerd at {proxy.url}") as namerd_:
         with pytest.raises(UnexpectedAnswerError) as refused:
-            namerd_.send("GET", "dtabs/internal")
+            namerd_.send("GET", "/api/1/dtabs/internal")
         assert str(refused.value) == f"namerd at {proxy.url} sent more than 1000 bytes"
         proxy.on("GET", DTABS, forged(200, "x" * 1000, "application/dtab"))
-        assert len(namerd_.send("GET", "dtabs/internal").body) == 1000
+        assert len(namerd_.send("GET", "/api/1/dtabs/internal").body) == 1000
 
 
 def test_repeats_end_with_a_deadline_that_the_error_names(

@@ -1,4 +1,4 @@
-"""infra/kubeconfig.py: finding a kubeconfig and cutting it down to one context."""
+"""kube/minified.py: finding a kubeconfig and cutting it down to one context."""
 
 import base64
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.kubeconfig import KubeconfigError, load
+from kube.errors import KubeconfigError
+from kube.minified import load
 
 TWO_CONTEXTS: dict[str, Any] = {
     "apiVersion": "v1",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamic.connection import environment_proxies
+from kube.connection import environment_proxies
 from local import node, toolchain
 from local.node.network import Network
 

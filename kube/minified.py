@@ -10,16 +10,12 @@ from typing import Any
 
 import yaml
 
-from infra.cluster import ClusterError
+from kube.errors import KubeconfigError
 
 _LONGEST_PATH = 200
 """Characters. What is longer may be base64, or what else holds a key, and is not to be shown."""
 
 _FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-
-
-class KubeconfigError(ClusterError):
-    """A kubeconfig that cannot be used: which one, and what to do."""
 
 
 def load(config: str, context: str) -> str:

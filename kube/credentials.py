@@ -16,7 +16,7 @@ from typing import Any
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from dynamic.errors import KubeconfigError
+from kube.errors import KubeconfigError
 
 
 @dataclass(frozen=True)

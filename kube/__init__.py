@@ -1,0 +1,1 @@
+"""Kubeconfigs as kubectl reads them, and requests to the API servers that they lead to."""
