@@ -112,8 +112,8 @@ class Connection:
         if 300 <= response.status_code < 400:
             to = response.headers.get("Location", "nowhere")
             raise UnexpectedAnswerError(
-                f"{self.where} answered with a redirect to {_bare(to)}, which it never does: "
-                "something else is at that address"
+                f"{self.where} answered with a redirect to {_bare(to)}, which it never "
+                "does: give the address of the program itself"
             )
         return Answer(response.status_code, response.headers, content)
 

@@ -130,8 +130,8 @@ READ_ERRORS: dict[str, tuple[Fault, str]] = {
     "a redirect": (
         forged(302, Location="https://user:s3cret@sso.example/login?token=s3cret#s3cret"),
         (
-            "{where} answered with a redirect to https://sso.example/login, which namerd never "
-            "does: give the address of namerd itself"
+            "{where} answered with a redirect to https://sso.example/login, which it never "
+            "does: give the address of the program itself"
         ),
     ),
     "HTML": (
@@ -236,8 +236,8 @@ REFUSED_WRITES: dict[str, tuple[Fault, str]] = {
     "a redirect": (
         forged(307, Location="http://elsewhere/"),
         (
-            "{where} answered with a redirect to http://elsewhere/, which namerd never does: "
-            "give the address of namerd itself"
+            "{where} answered with a redirect to http://elsewhere/, which it never does: "
+            "give the address of the program itself"
         ),
     ),
     "HTML": (
