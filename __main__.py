@@ -52,17 +52,21 @@ reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "service": f"{config.mesh_namespace}/namerd",
     "kubeconfig": cluster.kubeconfig,
 }
-# A table leads to services that are there: namerd would drop a branch without pods in silence.
-served = pulumi.ResourceOptions(depends_on=[discovery, namerd, apps], deleted_with=namerd.service)
+# A table leads to services that are there: namerd would drop a branch without pods in silence. Made
+# last, the tables are also the first to go: what they refuse keeps the rest from being deleted.
+in_use = pulumi.ResourceOptions(
+    depends_on=[mesh_ns, apps_ns, discovery, namerd, linkerd, apps], deleted_with=made
+)
 Dtab(
     "external",
     namespace="external",
     dentries=routes.external(config.apps_namespace, config.entry),
     splits=routes.external_splits(config.apps_namespace, config.entry),
     namerd=reach_namerd,
+    linkerds=linkerd.followers("external"),
     adopt=config.adopt_existing,
     max_weight_step=config.max_weight_step,
-    opts=served,
+    opts=in_use,
 )
 internal = Dtab(
     "internal",
@@ -70,9 +74,10 @@ internal = Dtab(
     dentries=routes.internal(config.apps_namespace),
     splits=routes.internal_splits(config.services),
     namerd=reach_namerd,
+    linkerds=linkerd.followers("outgoing"),
     adopt=config.adopt_existing,
     max_weight_step=config.max_weight_step,
-    opts=served,
+    opts=in_use,
 )
 
 pulumi.export("url", linkerd.url)

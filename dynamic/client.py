@@ -1,74 +1,23 @@
-"""namerd's HTTP API: tables read and written with their versions, names delegated and bound."""
+"""namerd's HTTP API, for a namerd given by its URL: tables, and names delegated and bound."""
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from dynamic import delegation, errors, grammar
 from dynamic.delegation import Delegation
+from dynamic.grammar import Dtab
+from dynamic.marks import Mark
+from dynamic.tables import Table
+from dynamic.waiting import UP_SECONDS, Deadline, until_up
 from kube import errors as kube_errors
+from kube.api import status_message
 from kube.connection import Answer, Connection
 
-T = TypeVar("T")
-
-UP_SECONDS = 30.0
-"""How long namerd may take to come up before a request that is safe to repeat gives up."""
-
+_BASE = "/api/1"
 _DTAB = "application/dtab"
 _UNUSED = "linkerd-canary-asks"
 """A dtab namespace that nobody has: asked there, the table given along is the only one."""
-
-
-def patience() -> float:
-    """What every wait is multiplied by: `LINKERD_CANARY_PATIENCE`, 1 where it is not set."""
-    try:
-        factor = float(os.environ.get("LINKERD_CANARY_PATIENCE") or 1)
-    except ValueError:
-        factor = 1.0
-    return factor if 0 < factor < 1000 else 1.0
-
-
-class Deadline:
-    """The end of a wait of so many seconds, times `patience()`."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds * patience()
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin the wait anew."""
-        self._end = time.monotonic() + self.seconds
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() >= self._end
-
-    def attempts(self, first: float = 0.03, longest: float = 0.5) -> Iterator[None]:
-        """Once at once, then after longer and longer pauses until the deadline is over."""
-        pause = first
-        yield
-        while not self.over:
-            time.sleep(min(pause, max(self._end - time.monotonic(), 0)))
-            pause = min(pause * 1.5, longest)
-            yield
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as namerd serves it."""
-
-    entries: grammar.Dtab
-    version: str
-    """The Etag. Equal ones do not prove equal content: in memory it is a counter that restarts."""
-
-    @property
-    def text(self) -> str:
-        """Canonical."""
-        return grammar.show(self.entries)
 
 
 class Client:
@@ -78,30 +27,13 @@ class Client:
     ServiceMissingError, UnexpectedAnswerError.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        base: str,
-        where: str,
-        up_seconds: float = UP_SECONDS,
-        kubernetes_namespace: str | None = None,
-    ) -> None:
+    has_marks = False
+    lag_seconds = 8.0  # with Kubernetes storage its reads come by a watch
+
+    def __init__(self, connection: Connection, up_seconds: float = UP_SECONDS) -> None:
         self._connection = connection
-        self._base = base
         self._up_seconds = up_seconds
-        self._kubernetes_namespace = kubernetes_namespace
-        self.where = where
-        """What messages call this namerd."""
-
-    @property
-    def address(self) -> str:
-        """The URL before namerd's own paths; equal ones lead to the same namerd."""
-        return f"{self._connection.address}{self._base}"
-
-    @property
-    def server(self) -> str | None:
-        """The URL of the API server, if namerd is reached through a cluster."""
-        return self._connection.address if self._kubernetes_namespace else None
+        self.where = connection.where
 
     def read(self, namespace: str) -> Table | None:
         """A table, or None where there is no such dtab namespace."""
@@ -134,26 +66,34 @@ class Client:
         if not isinstance(self._json(answer, doing), list):
             raise self._unexpected(answer, doing)
 
-    def create(self, namespace: str, table: str) -> None:
+    def create(self, namespace: str, entries: Dtab, mark: Mark) -> None:  # noqa: ARG002
         """Write a table where none is. Raises ExistsError where one is, RefusedError."""
-        answer = self._written("POST", namespace, table)
+        answer = self._written("POST", namespace, grammar.show(entries))
         if answer.status == 409:
             raise errors.ExistsError(f"{self.where} has a dtab namespace {namespace!r} already")
         self._must_be_written(answer, f"create the table {namespace!r}")
 
-    def replace(self, namespace: str, table: str, version: str) -> None:
+    def replace(
+        self,
+        namespace: str,
+        former: Table,
+        entries: Dtab,
+        mark: Mark,  # noqa: ARG002
+    ) -> None:
         """Write a table in place of the version read. Raises StaleError where that is over."""
-        answer = self._written("PUT", namespace, table, {"If-Match": version})
+        answer = self._written(
+            "PUT", namespace, grammar.show(entries), {"If-Match": former.version}
+        )
         if answer.status == 412:
             raise errors.StaleError(f"{self.where} has another version of {namespace!r} by now")
         if answer.status == 404:
             self._must_be_namerds(answer)
             raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
         if answer.status == 500:
-            self._refuse_stale(namespace, table, version)
+            self._refuse_stale(namespace, entries, former.version)
         self._must_be_written(answer, f"change the table {namespace!r}")
 
-    def _refuse_stale(self, namespace: str, table: str, version: str) -> None:
+    def _refuse_stale(self, namespace: str, entries: Dtab, version: str) -> None:
         """Raise StaleError where a 500 means that the table no longer has that version.
 
         With Kubernetes storage namerd answers 500 where the table is gone, and where the API server
@@ -163,17 +103,16 @@ class Client:
         live = self.read(namespace)
         if live is None:
             raise errors.StaleError(f"{self.where} has no table {namespace!r} any more")
-        if live.version != version and not grammar.same(live.entries, grammar.parse(table)):
+        if live.version != version and not grammar.same(live.entries, entries):
             raise errors.StaleError(f"{self.where} has another version of {namespace!r} by now")
 
-    def delete(self, namespace: str) -> bool:
-        """Delete a table, whatever is in it; False where there was none."""
-        answer = self._connection.send("DELETE", f"{self._base}/{_dtabs(namespace)}")
+    def delete(self, namespace: str, table: Table) -> None:  # noqa: ARG002
+        """Delete a table. namerd takes no condition: a change since it was read is lost."""
+        answer = self._connection.send("DELETE", f"{_BASE}/{_dtabs(namespace)}")
         if answer.status == 404:
             self._must_be_namerds(answer)
-            return False
+            return
         self._must_be_written(answer, f"delete the table {namespace!r}")
-        return True
 
     def delegate(self, path: str, table: str) -> Delegation:
         """Where a path would end by a table that is nowhere saved."""
@@ -184,26 +123,12 @@ class Client:
         """What a path is bound to by a saved table; what does not resolve is left out."""
         return self._tree(f"bind/{namespace}", {"path": path}, "asked to bind a path")
 
-    def object_is_gone(self, namespace: str) -> bool:
-        """Whether a table cannot exist any more, seen from the cluster when namerd is not there.
-
-        namerd keeps its tables as `dtabs.l5d.io` in its own Kubernetes namespace.
-        """
-        service = self._kubernetes_namespace
-        if service is None:
-            return False
-        holder = self._connection.send("GET", f"/api/v1/namespaces/{service}")
-        if holder.status == 404:
-            return True
-        kept = f"/apis/l5d.io/v1alpha1/namespaces/{service}/dtabs/{namespace}"
-        return self._connection.send("GET", kept).status == 404
-
     def _written(
         self, method: str, namespace: str, table: str, headers: Mapping[str, str] | None = None
     ) -> Answer:
         sent = {"Content-Type": _DTAB, **(headers or {})}
         return self._connection.send(
-            method, f"{self._base}/{_dtabs(namespace)}", headers=sent, body=table
+            method, f"{_BASE}/{_dtabs(namespace)}", headers=sent, body=table
         )
 
     def _tree(self, path: str, params: Mapping[str, str], doing: str) -> Delegation:
@@ -226,7 +151,7 @@ class Client:
         """A request that changes nothing, repeated while namerd is not up, within a bound."""
 
         def ask() -> Answer:
-            answer = self._connection.send(method, f"{self._base}/{path}", **what)
+            answer = self._connection.send(method, f"{_BASE}/{path}", **what)
             if answer.status in (502, 503, 504):
                 raise self._unavailable(answer)
             return answer
@@ -251,14 +176,13 @@ class Client:
         if answer.status == 404:
             self._must_be_namerds(answer)
         if answer.status == 401:
-            raise kube_errors.DeniedError(
+            raise kube_errors.UnauthorizedError(
                 f"{self.where} answers 401, not authorised: the credential is wrong or has "
                 "expired; renew it, then run `pulumi up`"
             )
         if answer.status == 403:
             raise kube_errors.DeniedError(
-                f"{self.where} answers 403, forbidden: {_status_message(answer)}; it takes get, "
-                "create, update and delete on services/proxy"
+                f"{self.where} answers 403, forbidden: {status_message(answer)}"
             )
         if answer.status != status:
             raise self._unexpected(answer, doing)
@@ -267,13 +191,13 @@ class Client:
         """A 404 of namerd's own has no body; any other is of something before it."""
         if answer.body:
             raise errors.ServiceMissingError(
-                f"{self.where} is not there: 404, {_status_message(answer)}; "
+                f"{self.where} is not there: 404, {status_message(answer)}; "
                 "check the address, the service's name and its namespace"
             )
 
     def _unavailable(self, answer: Answer) -> kube_errors.UnavailableError:
         return kube_errors.UnavailableError(
-            f"{self.where} is not up: {answer.status}, {_status_message(answer)}; "
+            f"{self.where} is not up: {answer.status}, {status_message(answer)}; "
             "look at its pods and their log"
         )
 
@@ -281,46 +205,12 @@ class Client:
         kind = answer.content_type or "no content type"
         return kube_errors.UnexpectedAnswerError(
             f"{self.where}, {doing}, answered {answer.status} with {kind} "
-            f"({_status_message(answer)}), which is no answer of namerd's"
+            f"({status_message(answer)}), which is no answer of namerd's"
         )
-
-
-def until_up(ask: Callable[[], T], deadline: Deadline) -> T:
-    """What `ask` returns, tried again while nobody answers or namerd is not up.
-
-    For what is safe to repeat. Raises the last error, naming the time.
-    """
-    last: kube_errors.OneLineError | None = None
-    for _ in deadline.attempts():
-        try:
-            return ask()
-        except (
-            kube_errors.UnreachableError,
-            kube_errors.TimedOutError,
-            kube_errors.UnavailableError,
-            kube_errors.CutShortError,
-        ) as error:
-            last = error
-    assert last is not None  # noqa: S101  # there is at least one attempt
-    raise type(last)(f"{last}; gave up after {deadline.seconds:g} s")
 
 
 def _dtabs(namespace: str) -> str:
     return f"dtabs/{namespace}"
-
-
-def _status_message(answer: Answer) -> str:
-    """What a Kubernetes Status says, or the beginning of a text."""
-    if answer.content_type == "application/json":
-        try:
-            said = json.loads(answer.text)
-        except ValueError:
-            said = None
-        if isinstance(said, dict) and isinstance(said.get("message"), str):
-            return _short(said["message"])
-    if answer.content_type == "text/html":
-        return "an HTML page"
-    return _short(answer.text) if answer.text.strip() else "an empty body"
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,7 @@
 """What namerd answers when it is asked where a path leads, delegated or bound: a tree of JSON."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _STEPS = {"delegate": "delegate", "transformation": "tree"}
@@ -35,11 +35,18 @@ class Delegation:
     leaf: Leaf | None = None
     complaint: str = field(default="")
     """What namerd says of an exception."""
+    weight: float = 1.0
+    """As a branch of a union; only the ratio of the weights counts."""
 
     @property
     def ends(self) -> list[Leaf]:
         """The leaves that traffic goes to: of alternatives, those of the first that is not neg."""
         return _ends(self) or []
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the traffic by bound name; branches without endpoints have none."""
+        return {name: share for name, share in (_shares(self) or {}).items() if name}
 
     @property
     def complaints(self) -> list[str]:
@@ -58,7 +65,7 @@ def parse(tree: object) -> Delegation:
     if kind in _STEPS:
         return Delegation(kind, (parse(tree.get(_STEPS[kind])),))
     if kind in _GROUPS:
-        return Delegation(kind, tuple(map(parse, _members(tree, kind))))
+        return Delegation(kind, tuple(_members(tree, kind)))
     if kind == "neg" or kind in _ENDS:
         return Delegation(kind, complaint=" ".join(str(tree.get("message") or "").split()))
     raise MalformedError(f"an unknown type {kind!r}")
@@ -71,15 +78,21 @@ def _leaf(bound: Any) -> Leaf:
     return Leaf(bound["id"], isinstance(addr, Mapping) and bool(addr.get("addrs")))
 
 
-def _members(tree: Mapping[str, Any], kind: str) -> list[Any]:
+def _members(tree: Mapping[str, Any], kind: str) -> Iterator[Delegation]:
     members = tree.get(kind)
     if not isinstance(members, list):
         raise MalformedError(f"{kind} without a list")
-    if kind == "alt":
-        return members
-    if not all(isinstance(each, Mapping) for each in members):
+    for each in members:
+        yield parse(each) if kind == "alt" else _branch(each)
+
+
+def _branch(given: Any) -> Delegation:
+    if not isinstance(given, Mapping):
         raise MalformedError("a branch without a tree")
-    return [each.get("tree") for each in members]
+    weight = given.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise MalformedError("a branch with a weight that is no number")
+    return replace(parse(given.get("tree")), weight=float(weight))
 
 
 def _ends(step: Delegation) -> list[Leaf] | None:
@@ -94,3 +107,23 @@ def _ends(step: Delegation) -> list[Leaf] | None:
     if not found:
         return None
     return found[0] if step.kind == "alt" else [leaf for ends in found for leaf in ends]
+
+
+def _shares(step: Delegation) -> dict[str, float] | None:
+    """None where it is neg or has no endpoints; "" stands for what ends without an address."""
+    if step.kind == "neg":
+        return None
+    if step.leaf:
+        return {step.leaf.name: 1.0} if step.leaf.has_endpoints else None
+    if step.kind in _ENDS:
+        return {"": 1.0}
+    found = [(each.weight, shares) for each in step.below if (shares := _shares(each)) is not None]
+    if not found:
+        return None
+    if step.kind != "union":
+        return found[0][1]
+    whole, summed = sum(weight for weight, _ in found), dict[str, float]()
+    for weight, shares in found if whole else []:
+        for name, share in shares.items():
+            summed[name] = summed.get(name, 0.0) + share * weight / whole
+    return summed

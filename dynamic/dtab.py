@@ -22,12 +22,15 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from dynamic import grammar, inputs, splits
+from dynamic import inputs, splits
 from dynamic.inputs import Inputs
-from dynamic.journal import Journal
+from dynamic.tables import entries_of
 from kube.errors import OneLineError
 
 Props = dict[str, Any]
+
+
+_TYPE = "pulumi-python:dynamic/namerd:Dtab"
 
 
 class DtabProvider(ResourceProvider):
@@ -53,12 +56,15 @@ class DtabProvider(ResourceProvider):
         new, old = Inputs.of(_news), inputs.target_of(_olds)
         if new.namespace != _olds["namespace"]:
             return DiffResult(changes=True, replaces=["namespace"])
-        if new.target.identity != old.identity and not _operations().is_same_namerd(new, _olds):
-            return DiffResult(changes=True, replaces=["namerd"])
-        return DiffResult(changes=new.target != old or _says_something_else(new, _olds))
+        if new.target.identity != old.identity:
+            if not _operations().is_same_namerd(new, _olds):
+                return DiffResult(changes=True, replaces=["namerd"])
+        elif new.target != old:
+            _operations().must_be_same_cluster(new, _olds)
+        return DiffResult(changes=_has_changes(new, _olds, _news))
 
     def create(self, props: Props) -> CreateResult:
-        """Write a table where none is; take over one that says the same, or any by `adopt`."""
+        """Write a table where none is, or over any by `adopt`."""
         return CreateResult(*_operations().create(props))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
@@ -85,15 +91,26 @@ def _operations() -> Any:
     return operations
 
 
+def _has_changes(new: Inputs, olds: Props, news: Props) -> bool:
+    """Whether the state is of other inputs, or the table may not be what the state has."""
+    if new.target != inputs.target_of(olds) or _says_something_else(new, olds):
+        return True
+    if new.target.url is not None:
+        return False
+    if new.linkerds != inputs.linkerds_of(olds) or (new.adopt and not olds.get("adopt")):
+        return True
+    # Without a claim the state is of an older release, whose tables said nothing of their keeper.
+    if not olds.get("claim") or olds.get("kept_by") or olds.get("lagging"):
+        return True
+    return bool(_operations().was_left_behind(olds, news))
+
+
 def _says_something_else(new: Inputs, olds: Props) -> bool:
-    """Whether the state's table is another, or may have been left by an interrupted write."""
     known = inputs.weights_of(olds)
-    if known != new.splits:
-        return True
-    if splits.recognise(grammar.parse(olds["dtab"]), known) != (new.base, known):
-        return True
-    journal = Journal(new.target.identity, new.namespace, olds["dtab"], olds["version"])
-    return journal.has_unrecorded()
+    return known != new.splits or splits.recognise(entries_of(olds["dtab"]), known) != (
+        new.base,
+        known,
+    )
 
 
 def _has_unknowns(value: object) -> bool:
@@ -131,7 +148,8 @@ class _OneLine:
 class Dtab(Resource, module="namerd", name="Dtab"):
     """One dtab namespace of namerd: a base table, and weighted splits over it.
 
-    Outputs are the inputs and `dtab`, the canonical table, with its `version`, namerd's Etag.
+    Outputs are the inputs and `dtab`, the canonical table, with its `version`: the object's
+    resourceVersion, or namerd's Etag.
     """
 
     namespace: pulumi.Output[str]
@@ -149,6 +167,7 @@ class Dtab(Resource, module="namerd", name="Dtab"):
         dentries: pulumi.Input[Sequence[pulumi.Input[str]]],
         splits: pulumi.Input[Mapping[str, pulumi.Input[Mapping[str, pulumi.Input[int]]]]],
         namerd: Mapping[str, pulumi.Input[str] | None],
+        linkerds: Mapping[str, pulumi.Input[str]] | None = None,
         adopt: pulumi.Input[bool] = False,
         max_weight_step: pulumi.Input[int] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -161,7 +180,10 @@ class Dtab(Resource, module="namerd", name="Dtab"):
             `{"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}`.
         :param namerd: `url`, or `service` ("namespace/name") with `cluster` (a name that stays),
             `kubeconfig` (a path or the content; kept secret) and `context`.
-        :param adopt: replace a table that exists already with other content.
+        :param linkerds: who follows the table, to be asked after a write: `namespace` and
+            `selector` ("app=l5d") of their pods, `router` (its label), `port` (of admin, "9990").
+        :param adopt: take over a table that exists already, whoever keeps it. Once it has, it is
+            spent, until it is set anew.
         :param max_weight_step: how many percent a weight may rise at once. The branch that sorts
             first among those of the state is the baseline, whose weight may rise at any step: that
             is the way back.
@@ -174,9 +196,17 @@ class Dtab(Resource, module="namerd", name="Dtab"):
             "dentries": dentries,
             "splits": splits,
             "namerd": reached,
+            "resource": _resource(name, opts),
+            "linkerds": dict(linkerds) if linkerds else None,
             "adopt": adopt,
             "max_weight_step": max_weight_step,
             "dtab": None,
             "version": None,
         }
         super().__init__(DtabProvider(), name, properties, opts)
+
+
+def _resource(name: str, opts: pulumi.ResourceOptions | None) -> pulumi.Output[str]:
+    """Organization and URN of the resource to be, by which its table says who keeps it."""
+    urn = pulumi.resource.create_urn(name, _TYPE, opts.parent if opts else None)
+    return urn.apply(lambda found: f"{pulumi.get_organization()}/{found}")

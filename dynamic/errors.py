@@ -4,19 +4,19 @@ from kube.errors import OneLineError
 
 
 class ServiceMissingError(OneLineError):
-    """404 of what lies before namerd: the cluster has no such service."""
+    """404 of what lies before namerd, or of a cluster without the kind of object."""
 
 
 class RefusedError(OneLineError):
-    """400: namerd does not take the table."""
+    """namerd, or the API server, does not take the table."""
 
 
 class ExistsError(OneLineError):
-    """409: the dtab namespace exists already, with other content."""
+    """The table exists already."""
 
 
 class StaleError(OneLineError):
-    """412: the table is no longer the one that was read."""
+    """The table is no longer the one that was read."""
 
 
 class ConflictError(OneLineError):
@@ -29,6 +29,14 @@ class NoEndpointsError(OneLineError):
 
 class NotServedError(OneLineError):
     """namerd took the table and does not serve it, or does not bind its branches."""
+
+
+class NotFollowedError(OneLineError):
+    """A linkerd does not follow the table that is in force."""
+
+
+class WrongClusterError(OneLineError):
+    """The cluster is another than the one that the state's table is on."""
 
 
 class AbandonedError(OneLineError):

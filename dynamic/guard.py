@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from dynamic import grammar
-from dynamic.client import Client, Deadline
+from dynamic.client import Client
 from dynamic.delegation import Delegation
 from dynamic.errors import NoEndpointsError, NotServedError
 from dynamic.grammar import Dtab, Tree
+from dynamic.tables import Store
+from dynamic.waiting import Deadline
 
 ENDPOINTS_SECONDS = 30.0
 """How long a branch may take to get its first endpoint."""
@@ -24,9 +26,7 @@ MAX_TABLE_IN_URL = 3000
 """Characters. namerd's HTTP server takes a first line of 4096 bytes (Finagle's default)."""
 
 
-def endpoints(
-    client: Client, rising: Iterable[tuple[str, str]], table: Dtab
-) -> dict[str, set[str]]:
+def endpoints(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> dict[str, set[str]]:
     """The bound names of the branches, by the prefix they are to serve.
 
     `rising` are pairs of prefix and branch; `table` is the table that is to be written.
@@ -35,13 +35,13 @@ def endpoints(
     deadline = Deadline(ENDPOINTS_SECONDS)
     found: dict[str, set[str]] = {}
     for prefix, branch in rising:
-        asked = _for_url(table, branch)
-        found.setdefault(prefix, set()).update(_endpoints_of(client, branch, asked, deadline))
+        asked = for_url(table, branch)
+        found.setdefault(prefix, set()).update(_endpoints_of(store, branch, asked, deadline))
     return found
 
 
 def kept(
-    client: Client, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab
+    store: Store, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab
 ) -> dict[str, set[str]]:
     """The same of branches that keep their weights under other entries of the base.
 
@@ -51,21 +51,22 @@ def kept(
     deadline = Deadline(ENDPOINTS_SECONDS)
     found: dict[str, set[str]] = {}
     for prefix, branch in staying:
-        asked = _for_url(table, branch)
-        names = _with_endpoints(client.delegate(branch, asked))
-        if not names and _with_endpoints(client.delegate(branch, _for_url(former, branch))):
-            names = _endpoints_of(client, branch, asked, deadline)
+        asked = for_url(table, branch)
+        names = _with_endpoints(store.delegate(branch, asked))
+        if not names and _with_endpoints(store.delegate(branch, for_url(former, branch))):
+            names = _endpoints_of(store, branch, asked, deadline)
         found.setdefault(prefix, set()).update(names)
     return found
 
 
-def _for_url(table: Dtab, path: str) -> str:
+def for_url(table: Dtab, path: str) -> str:
     """The table's text, or where that is too long only the entries that the path can come by."""
     text = grammar.show(table)
-    return text if len(quote(text)) <= MAX_TABLE_IN_URL else grammar.show(_reached(table, path))
+    return text if len(quote(text)) <= MAX_TABLE_IN_URL else grammar.show(reached(table, path))
 
 
-def _reached(table: Dtab, path: str) -> Dtab:
+def reached(table: Dtab, path: str) -> Dtab:
+    """The entries that a path can come by, in the table's order."""
     prefixes = [grammar.labels(dentry.prefix) for dentry in table]
     paths, kept = [grammar.labels(path)], set()
     for labels in paths:  # which grows as it is gone through
@@ -94,9 +95,9 @@ def _paths(tree: Tree) -> Iterator[str]:
             yield from _paths(branch.tree)
 
 
-def _endpoints_of(client: Client, branch: str, table: str, deadline: Deadline) -> set[str]:
+def _endpoints_of(store: Store, branch: str, table: str, deadline: Deadline) -> set[str]:
     for _ in deadline.attempts(first=0.1):
-        reached = client.delegate(branch, table)
+        reached = store.delegate(branch, table)
         names = _with_endpoints(reached)
         if names:
             return names
@@ -109,6 +110,24 @@ def _endpoints_of(client: Client, branch: str, table: str, deadline: Deadline) -
 
 def _with_endpoints(reached: Delegation) -> set[str]:
     return {leaf.name for leaf in reached.ends if leaf.has_endpoints}
+
+
+def still(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> None:
+    """Make sure that the branches have endpoints after the write as before it.
+
+    One may be without for a moment. Raises NotServedError.
+    """
+    deadline = Deadline(BOUND_SECONDS)
+    for _, branch in rising:
+        asked = for_url(table, branch)
+        for _ in deadline.attempts():
+            if _with_endpoints(store.delegate(branch, asked)):
+                break
+        else:
+            raise NotServedError(
+                f"{branch} has lost its endpoints since it was written, so it gets no traffic; "
+                f"waited {deadline.seconds:g} s"
+            )
 
 
 def bound(client: Client, namespace: str, expected: Mapping[str, set[str]]) -> None:

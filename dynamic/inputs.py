@@ -25,6 +25,7 @@ _URL = re.compile(
 )
 
 NAMERD_KEYS = ("cluster", "service", "url", "kubeconfig", "context")
+LINKERD_KEYS = ("namespace", "selector", "router", "port")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,22 @@ class Target:
         return f"{self.cluster}/{self.service}" if self.service else self.cluster
 
 
+ADMIN_PORT = "9990"
+"""linkerd's, unless its config says another."""
+
+
+@dataclass(frozen=True)
+class Linkerds:
+    """Where linkerds are and by which router they follow a table: the input `linkerds`."""
+
+    namespace: str
+    selector: str
+    """Of their pods' labels: `app=l5d`."""
+    router: str
+    port: str = ADMIN_PORT
+    """The admin port, by number or name."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """All inputs, known and checked."""
@@ -58,6 +75,10 @@ class Inputs:
     splits: splits.Splits
     target: Target
     adopt: bool
+    resource: str
+    """Organization and URN of the resource."""
+    linkerds: Linkerds | None
+    """Who follows the table, if that is to be made sure of."""
 
     @classmethod
     def of(cls, props: Mapping[str, Any]) -> "Inputs":
@@ -68,6 +89,8 @@ class Inputs:
             splits=weights_of(props),
             target=target_of(props),
             adopt=bool(props.get("adopt")),
+            resource=str(props.get("resource") or ""),
+            linkerds=linkerds_of(props),
         )
 
     @property
@@ -89,6 +112,15 @@ def target_of(props: Mapping[str, Any]) -> Target:
     """How to reach namerd, from checked properties."""
     given = props["namerd"]
     return Target(**{key: given[key] for key in NAMERD_KEYS if given.get(key)})
+
+
+def linkerds_of(props: Mapping[str, Any]) -> Linkerds | None:
+    """Who follows the table, from checked properties."""
+    given = props.get("linkerds")
+    if not given:
+        return None
+    port = str(given.get("port") or ADMIN_PORT)
+    return Linkerds(given["namespace"], given["selector"], given["router"], port)
 
 
 def checked(
@@ -115,6 +147,7 @@ class _Check:
         inputs["splits"] = self._splits(news.get("splits", {}))
         self._overlaps(inputs["splits"], inputs["dentries"])
         inputs["namerd"] = self._namerd(news.get("namerd"))
+        self._linkerds(news.get("linkerds"), news.get("namerd"))
         self._boolean("adopt", news.get("adopt", False))
         self._step(news.get("max_weight_step"), inputs["splits"])
         return inputs
@@ -225,6 +258,23 @@ class _Check:
             self._fail("namerd", reason)
         url = given.get("url")
         return {**given, "url": url.rstrip("/")} if isinstance(url, str) else dict(given)
+
+    def _linkerds(self, given: Any, namerd: Any) -> None:
+        if given is None or self._is_unknown(given):
+            return
+        if not isinstance(given, Mapping):
+            self._fail("linkerds", f"a namespace, selector and router, not {_quote(given)}")
+            return
+        for key in sorted({*given} - {*LINKERD_KEYS}):
+            self._fail("linkerds", f"no such key {key!r}; there are {', '.join(LINKERD_KEYS)}")
+        for key in LINKERD_KEYS:
+            value = given.get(key)
+            if key == "port" and value is None:
+                continue
+            if not self._is_unknown(value) and not (isinstance(value, str) and value):
+                self._fail("linkerds", f"{key!r} takes a text, not {_quote(value)}")
+        if isinstance(namerd, Mapping) and namerd.get("url"):
+            self._fail("linkerds", "they are asked through a cluster, and `namerd` has a url")
 
     def _boolean(self, where: str, given: object) -> None:
         if not self._is_unknown(given) and not isinstance(given, bool):

@@ -56,7 +56,8 @@ def config(namespace: str) -> dict[str, Any]:
     # At the edge nobody may choose his own route: this drops `l5d-dtab` and its kin.
     external["servers"][0]["clearContext"] = True
     return {
-        "admin": {"ip": "0.0.0.0", "port": ADMIN},
+        # Without control nobody can end it, or change its log, by the admin port.
+        "admin": {"ip": "0.0.0.0", "port": ADMIN, "security": {"controlEnabled": False}},
         "usage": {"enabled": False},
         "telemetry": [
             {"kind": "io.l5d.prometheus"},
@@ -106,6 +107,7 @@ class Linkerd(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)
+        self._namespace = namespace
         child = pulumi.ResourceOptions(parent=self)
         account = k8s.core.v1.ServiceAccount(
             "l5d", metadata={"name": "l5d", "namespace": namespace}, opts=child
@@ -143,6 +145,16 @@ class Linkerd(pulumi.ComponentResource):
         )
         self.url = edge.url(namespace, LABELS, external, exposure, kubeconfig, node_address)
         self.register_outputs({"url": self.url})
+
+    def followers(self, router: str) -> dict[str, str]:
+        """Which linkerds follow the table of a router, for a Dtab to ask them."""
+        selector = ",".join(f"{key}={value}" for key, value in LABELS.items())
+        return {
+            "namespace": self._namespace,
+            "selector": selector,
+            "router": router,
+            "port": str(ADMIN),
+        }
 
 
 def _container(image: str) -> dict[str, Any]:

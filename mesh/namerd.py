@@ -9,7 +9,9 @@ import pulumi_kubernetes as k8s
 from mesh import kubectl_proxy, workload
 
 ADMIN_PORT = 9991
-PORTS: Mapping[str, int] = {"thrift": 4100, "http": 4180, "mesh": 4321, "admin": ADMIN_PORT}
+PORTS: Mapping[str, int] = {"thrift": 4100, "mesh": 4321, "admin": ADMIN_PORT}
+HTTP_PORT = 4180
+"""Of the API that writes tables, which nobody but namerd's own pod can reach (decision 12)."""
 LABELS: Mapping[str, str] = {"app": "namerd"}
 
 
@@ -17,12 +19,13 @@ def config(namespace: str) -> dict[str, Any]:
     """namerd's config file: names from Kubernetes, tables in `dtabs` objects of `namespace`."""
     api = {"host": "localhost", "port": kubectl_proxy.PORT}
     return {
-        "admin": {"ip": "0.0.0.0", "port": ADMIN_PORT},
+        # Without control nobody can end it, or change its log, by the admin port.
+        "admin": {"ip": "0.0.0.0", "port": ADMIN_PORT, "security": {"controlEnabled": False}},
         "namers": [{"kind": "io.l5d.k8s", **api}],
         "storage": {"kind": "io.l5d.k8s", **api, "namespace": namespace},
         "interfaces": [
             {"kind": "io.l5d.thriftNameInterpreter", "ip": "0.0.0.0", "port": PORTS["thrift"]},
-            {"kind": "io.l5d.httpController", "ip": "0.0.0.0", "port": PORTS["http"]},
+            {"kind": "io.l5d.httpController", "ip": "127.0.0.1", "port": HTTP_PORT},
             {"kind": "io.l5d.mesh", "ip": "0.0.0.0", "port": PORTS["mesh"]},
         ],
     }
@@ -31,8 +34,8 @@ def config(namespace: str) -> dict[str, Any]:
 class Namerd(pulumi.ComponentResource):
     """namerd in `namespace`: its storage, its rights, one pod, and a service inside the cluster.
 
-    It has no public port and no authentication of its own: who may change the tables is decided by
-    the API server, through whose service proxy it is reached.
+    Who may change the tables is decided by the API server, whose objects they are: none of its ports
+    outside its pod changes anything.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 
-from dynamic import client
+from dynamic import waiting
 from dynamic.dtab import DtabProvider
 from tests.engine.tables import BASE, BASE_TEXT, V1, V2, WORLD, dtab, text
 from tests.harness.faults import (
@@ -164,8 +164,8 @@ def test_an_equal_version_with_other_content_is_noticed(
 
 def reads_within(seconds: float) -> int:
     """How many reads the resource makes in a wait of so many seconds."""
-    with mock.patch.object(client, "time", Clock()):
-        return sum(1 for _ in client.Deadline(seconds).attempts())
+    with mock.patch.object(waiting, "time", Clock()):
+        return sum(1 for _ in waiting.Deadline(seconds).attempts())
 
 
 @pytest.mark.parametrize("lag", [1, 3, 10], ids="{} reads".format)

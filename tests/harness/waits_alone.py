@@ -12,14 +12,14 @@ import threading
 import time
 from unittest import mock
 
-from dynamic import client
+from dynamic import waiting
 
 SLEPT = 0.01
 """The part of each pause that passes in truth."""
 
 
 class Clock:
-    """What `dynamic.client` takes of the module `time`; each thread has a time of its own.
+    """What `dynamic.waiting` takes of the module `time`; each thread has a time of its own.
 
     An operation waits in one thread, and another's pauses must not use up its deadlines.
     """
@@ -39,5 +39,5 @@ class Clock:
 
 
 if __name__ == "__main__":
-    with mock.patch.object(client, "time", Clock()):
+    with mock.patch.object(waiting, "time", Clock()):
         runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)

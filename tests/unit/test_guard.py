@@ -21,9 +21,9 @@ from dynamic import grammar, guard
     ],
 )
 def test_the_entries_that_matter_in_their_order(table: str, path: str, kept: str) -> None:
-    assert grammar.show(guard._reached(grammar.parse(table), path)) == kept
+    assert grammar.show(guard.reached(grammar.parse(table), path)) == kept
 
 
 def test_a_short_table_is_asked_with_as_it_is() -> None:
     table = grammar.parse("/a => /b; /c => /d")
-    assert guard._for_url(table, "/a") == "/a=>/b;/c=>/d"
+    assert guard.for_url(table, "/a") == "/a=>/b;/c=>/d"

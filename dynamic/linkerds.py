@@ -1,0 +1,109 @@
+"""The linkerds of a cluster, and what each routes by at this moment.
+
+linkerd's admin page `/ROUTER/interpreter_state/io.l5d.namerd/NAMESPACE.json` shows, name by name,
+what it follows, for the names that it was asked for.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from dynamic.inputs import Linkerds
+from kube.api import Api, status_message
+from kube.errors import DeniedError, OneLineError
+
+AT_ONCE = 32
+"""Linkerds asked at a time."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one linkerd follows."""
+
+    pod: str
+    node: str
+    names: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Share by bound name by the name that was asked for; none where that leads nowhere."""
+    problem: str = ""
+    """Why it cannot be told."""
+
+
+class Fleet:
+    """All ready linkerds that follow one table. Every method raises OneLineError."""
+
+    def __init__(self, api: Api, linkerds: Linkerds, table: str) -> None:
+        self._api = api
+        self._linkerds = linkerds
+        self._page = f"/{linkerds.router}/interpreter_state/io.l5d.namerd/{table}.json"
+
+    def views(self) -> list[View]:
+        """What each follows, asked all at once."""
+        pods = list(self._ready_pods())
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda each: self._view(*each), pods))
+
+    def _ready_pods(self) -> Iterator[tuple[str, str]]:
+        """Name and node of each."""
+        where = self._linkerds.namespace
+        answer = self._api.get(
+            f"/api/v1/namespaces/{quote(where)}/pods",
+            {"labelSelector": self._linkerds.selector},
+            right=f"list on pods in {where}",
+        )
+        for pod in self._api.parsed(answer).get("items") or []:
+            metadata, status = pod["metadata"], pod.get("status") or {}
+            conditions = {each["type"]: each["status"] for each in status.get("conditions") or []}
+            if conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata:
+                yield metadata["name"], (pod.get("spec") or {}).get("nodeName", "?")
+
+    def _view(self, pod: str, node: str) -> View:
+        where = self._linkerds.namespace
+        try:
+            answer = self._api.get_proxied(
+                "pods",
+                where,
+                pod,
+                self._linkerds.port,
+                self._page,
+                right=f"get on pods/proxy in {where}",
+            )
+        except DeniedError:
+            raise
+        except OneLineError as error:
+            return View(pod, node, problem=str(error))
+        try:
+            if answer.status == 200:
+                return View(pod, node, followed(json.loads(answer.text)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            pass
+        said = f"{answer.status}, {status_message(answer)}"
+        return View(pod, node, problem=f"its page {self._page} says {said}")
+
+
+def followed(page: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Share by bound name, by name, of the page interpreter_state.
+
+    Left out are names with a routing table of the request's own (`l5d-dtab`), names that are no
+    longer followed, and those that have not been bound yet.
+    """
+    found = {}
+    for name, by_dtab in (page.get("bind") or {}).items():
+        state = (by_dtab.get("") or {}).get("state") or {}
+        if state.get("running") and "value" in state:
+            found[name] = _shares(state["value"])
+    return found
+
+
+def _shares(tree: Mapping[str, Any]) -> dict[str, float]:
+    if "value" in tree:
+        return {str(tree["value"]["id"]): 1.0}
+    branches = [(float(each["weight"]), _shares(each["tree"])) for each in tree.get("trees", [])]
+    whole = sum(weight for weight, below in branches if below)
+    found: dict[str, float] = {}
+    for weight, below in branches if whole else []:
+        for name, share in below.items():
+            found[name] = found.get(name, 0.0) + share * weight / whole
+    return found

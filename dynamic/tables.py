@@ -1,0 +1,78 @@
+"""Where tables are kept: as namerd serves them by HTTP, or as objects of a cluster."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dynamic import grammar
+from dynamic.delegation import Delegation
+from dynamic.grammar import Dtab
+from dynamic.marks import Mark
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is kept."""
+
+    entries: Dtab
+    version: str
+    """namerd's Etag, or the object's resourceVersion. Equal Etags do not prove equal content: in
+    memory they are a counter that restarts."""
+    mark: Mark | None = None
+    """Who keeps it, by its own word."""
+    changed_by: str = "somebody else"
+    """Who changed it last, and when, as far as can be told."""
+    source: Any = field(default=None, repr=False, compare=False)
+    """The object that it was read from."""
+
+    @property
+    def text(self) -> str:
+        """Canonical."""
+        return grammar.show(self.entries)
+
+
+class Store(Protocol):
+    """The tables of one namerd. Every method raises OneLineError."""
+
+    where: str
+    """What messages call it."""
+    has_marks: bool
+    """Whether a table says who keeps it."""
+    lag_seconds: float
+    """How far reads may be behind writes."""
+
+    def read(self, namespace: str) -> Table | None:
+        """A table, or None where there is none."""
+
+    def create(self, namespace: str, entries: Dtab, mark: Mark) -> Table | None:
+        """Write a table where none is: the table, or None where reading has to tell.
+
+        Raises ExistsError where one is.
+        """
+
+    def replace(self, namespace: str, former: Table, entries: Dtab, mark: Mark) -> Table | None:
+        """The same in place of the table read. Raises StaleError where that is over."""
+
+    def delete(self, namespace: str, table: Table) -> None:
+        """Delete the table that was read. Raises StaleError where it is another by now."""
+
+    def delegate(self, path: str, table: str) -> Delegation:
+        """Where a path would end by a table that is nowhere saved."""
+
+
+def entries_of(text: str) -> Dtab:
+    """The entries of a kept table's text, each that namerd could not read as it stands.
+
+    `kubectl edit` takes any text; what it is has to be shown, and can only be replaced.
+    """
+    try:
+        return grammar.parse(text)
+    except grammar.GrammarError:
+        return tuple(_entry(each) for each in text.split(";") if each.strip())
+
+
+def _entry(text: str) -> grammar.Dentry:
+    try:
+        return grammar.parse_dentry(text)
+    except grammar.GrammarError:
+        prefix, _, dst = text.partition("=>")
+        return grammar.Dentry(prefix.strip(), dst.strip())
