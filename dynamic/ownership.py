@@ -60,7 +60,7 @@ class Creating:
                 f"`aliases=`; to take the table over, {_ADOPT}"
             )
         by = f", last changed by {live.changed_by}" if self.marks else ""
-        maybe = "" if self.marks else " (a `pulumi up` that was killed may have left it)"
+        maybe = "" if self.marks else " (a `pulumi up` whose state was not saved may have left it)"
         return ExistsError(
             f"the table {namespace!r} exists already{by}{maybe}, {differs}; if a resource of this "
             f"stack keeps it by a former name, declare that with `aliases=`; to take the table "

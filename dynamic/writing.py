@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dynamic import guard, splits
+from dynamic import grammar, guard, splits
 from dynamic.difference import clipped, written_and_served
 from dynamic.engine import Engine
 from dynamic.errors import (
@@ -116,16 +116,18 @@ class _Write:
             done = "a write before that got no answer" if self._sent else "nothing was written"
             advice = "run `pulumi up --refresh` to see the change and decide"
             raise ConflictError(f"{error}; {done}, {advice}") from None
+        except NotServedError as error:
+            raise self._after_the_write(error) if self._sent else error from None
         except OneLineError as error:
-            if self._sent:
-                raise type(error)(f"{error}; {_UNKNOWN}") from None
-            raise
+            raise type(error)(f"{error}; {_UNKNOWN}") if self._sent else error from None
         if not self._sent:
             return live, False
         try:
             prove(self._former, self._names or {})
+            if not self._store.has_marks:
+                self._must_be_noted()
         except OneLineError as error:
-            raise type(error)(f"{error}; {_after_the_write(self._store)}") from None
+            raise self._after_the_write(error) from None
         return live, True
 
     def _converge(self, rules: Rules) -> Table:
@@ -178,8 +180,7 @@ class _Write:
 
     def _written_over(self, live: Table | None) -> bool:
         """Write once; False where that has to be looked at again."""
-        if self._engine.is_gone:
-            raise AbandonedError("the pulumi that asked for this has ended")
+        self._must_be_noted()
         if not self._sent:
             self._former = live.entries if live else None
         namespace, table, mark = self._wanted.namespace, self._wanted.table, self._wanted.mark
@@ -214,15 +215,43 @@ class _Write:
             f"after {lag.seconds:g} s: {shown}"
         )
 
+    def _must_be_noted(self) -> None:
+        """Write nothing that no state would know of, and leave nothing like it."""
+        if self._engine.is_gone:
+            raise AbandonedError("the pulumi that asked for this has ended")
 
-def _after_the_write(store: Store) -> str:
-    """What to do about a table that is in force and that no state knows of."""
-    if store.has_marks:
-        return (
-            "the new table is written and stays: once that is mended run `pulumi up` again, or set "
-            "the weights back and run it"
-        )
-    return "the new table is written and stays: run `pulumi up --refresh` to go on from there"
+    def _after_the_write(self, error: OneLineError) -> OneLineError:
+        """What became of the table, and what to do about it.
+
+        With its mark the next `pulumi up` knows it again, so it stays (decision 12). Without one it
+        would look like somebody else's, and the former table is put back, but for a way back: that
+        is never undone.
+        """
+        if self._store.has_marks:
+            done = (
+                "the new table is written and stays: once that is mended run `pulumi up` again, or "
+                "set the weights back and run it"
+            )
+        elif self._wanted.rising:
+            done = self._put_back()
+        else:
+            done = "the new table is written and stays: run `pulumi up --refresh` to go on from it"
+        return type(error)(f"{error}; {done}")
+
+    def _put_back(self) -> str:
+        """Put the former table back, if what is there is still ours; how that went."""
+        namespace, wanted = self._wanted.namespace, self._wanted
+        try:
+            live = self._store.read(namespace)
+            if live is None or not grammar.same(live.entries, wanted.table):
+                return _UNKNOWN
+            if self._former is None:
+                self._store.delete(namespace, live)
+                return "the table was deleted again"
+            self._store.replace(namespace, live, self._former, wanted.mark)
+        except OneLineError as error:
+            return f"putting the former table back failed too ({error}), {_UNKNOWN}"
+        return "the former table was put back"
 
 
 class Left(Exception):  # noqa: N818  # no failure: what delete has to say
@@ -271,7 +300,7 @@ def _wait_until_gone(store: Store, namespace: str, deleted: Table) -> None:
     deadline = Deadline(GONE_SECONDS)
     for _ in deadline.attempts():
         live = store.read(namespace)
-        if live is None or live.version != deleted.version:
+        if live != deleted:
             return
     raise NotServedError(
         f"{store.where} took the deletion of {namespace!r} but serves it after "
