@@ -114,7 +114,7 @@ class Client:
             return
         self._must_be_written(answer, f"delete the table {namespace!r}")
 
-    def delegate(self, path: str, table: str) -> Delegation:
+    def delegate(self, path: str, table: str, up_seconds: float | None = None) -> Delegation:  # noqa: ARG002  # who answers reads answers this
         """Where a path would end by a table that is nowhere saved."""
         params = {"path": path, "dtab": table}
         return self._tree(f"delegate/{_UNUSED}", params, "asked to delegate a path")

@@ -13,10 +13,13 @@ from dynamic.delegation import Delegation
 from dynamic.errors import NoEndpointsError, NotServedError
 from dynamic.grammar import Dtab, Tree
 from dynamic.tables import Store
-from dynamic.waiting import Deadline
+from dynamic.waiting import UNANSWERED, Deadline
 
 ENDPOINTS_SECONDS = 30.0
 """How long a branch may take to get its first endpoint."""
+
+WAY_BACK_SECONDS = 2.0
+"""How long a way back waits for a namerd that is not up."""
 
 BOUND_SECONDS = 10.0
 """How long namerd may take to bind the branches of a table that it serves."""
@@ -26,30 +29,47 @@ MAX_TABLE_IN_URL = 3000
 """Characters. namerd's HTTP server takes a first line of 4096 bytes (Finagle's default)."""
 
 
-def endpoints(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> dict[str, set[str]]:
+BoundNames = dict[str, set[str]]
+"""The bound names of branches, by the prefix that they serve."""
+
+
+def endpoints(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> BoundNames:
     """The bound names of the branches, by the prefix they are to serve.
 
     `rising` are pairs of prefix and branch; `table` is the table that is to be written.
     Raises NoEndpointsError, naming the branch, where one gets no endpoint in time.
     """
     deadline = Deadline(ENDPOINTS_SECONDS)
-    found: dict[str, set[str]] = {}
+    found: BoundNames = {}
     for prefix, branch in rising:
         asked = for_url(table, branch)
         found.setdefault(prefix, set()).update(_endpoints_of(store, branch, asked, deadline))
     return found
 
 
+def way_back(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> None:
+    """The same where only baselines rise: a way back does not wait for a namerd that is not up.
+
+    Raises NoEndpointsError where namerd says that a baseline leads nowhere.
+    """
+    for _, branch in rising:
+        try:
+            store.delegate(branch, for_url(table, branch), WAY_BACK_SECONDS)
+        except UNANSWERED:
+            return
+    endpoints(store, rising, table)
+
+
 def kept(
     store: Store, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab
-) -> dict[str, set[str]]:
+) -> BoundNames:
     """The same of branches that keep their weights under other entries of the base.
 
     One that has endpoints by neither table is not in the way: the new table takes nothing from it.
     Raises NoEndpointsError, naming the branch, where one would lose them.
     """
     deadline = Deadline(ENDPOINTS_SECONDS)
-    found: dict[str, set[str]] = {}
+    found: BoundNames = {}
     for prefix, branch in staying:
         asked = for_url(table, branch)
         names = _with_endpoints(store.delegate(branch, asked))

@@ -99,9 +99,10 @@ class Objects:
         if answer.status != 404:
             self._must_be_done(answer, 200, f"delete the table {namespace!r}")
 
-    def delegate(self, path: str, table: str) -> Delegation:
-        """Asked of namerd's admin port, which writes nothing and whatever table it has itself."""
-        answer = until_up(lambda: self._delegated(path, table), Deadline(self._up_seconds))
+    def delegate(self, path: str, table: str, up_seconds: float | None = None) -> Delegation:
+        """Asked of namerd's admin port, which writes nothing and looks at no table of its own."""
+        deadline = Deadline(self._up_seconds if up_seconds is None else up_seconds)
+        answer = until_up(lambda: self._delegated(path, table), deadline)
         try:
             return delegation.parse(json.loads(answer.text))
         except (ValueError, RecursionError, delegation.MalformedError):

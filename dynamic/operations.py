@@ -237,7 +237,8 @@ def _prove_followed(
                 f"{FOLLOW_SECONDS:g} s: {'; '.join(map(str, found))}; look at namerd and at these "
                 f"linkerds' log, or begin them anew (`kubectl delete pod {pods}`)"
             )
-    guard.still(store, wanted.rising, wanted.table)
+    if not wanted.is_way_back:
+        guard.still(store, wanted.rising, wanted.table)
 
 
 def _fleet(store: Objects, linkerds: Linkerds | None, namespace: str) -> Fleet | None:

@@ -55,8 +55,11 @@ class Store(Protocol):
     def delete(self, namespace: str, table: Table) -> None:
         """Delete the table that was read. Raises StaleError where it is another by now."""
 
-    def delegate(self, path: str, table: str) -> Delegation:
-        """Where a path would end by a table that is nowhere saved."""
+    def delegate(self, path: str, table: str, up_seconds: float | None = None) -> Delegation:
+        """Where a path would end by a table that is nowhere saved.
+
+        namerd may take so many seconds to come up; by default as long as it may for a read.
+        """
 
 
 def entries_of(text: str) -> Dtab:

@@ -4,8 +4,8 @@ Every write is conditional on what was read before it, whatever happens in betwe
 never comes, a read that lags behind a write, another writer.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dynamic import grammar, guard, splits
@@ -19,6 +19,7 @@ from dynamic.errors import (
     StaleError,
 )
 from dynamic.grammar import Dtab
+from dynamic.guard import BoundNames
 from dynamic.marks import Mark
 from dynamic.splits import Splits
 from dynamic.tables import Store, Table, entries_of
@@ -47,6 +48,8 @@ class Wanted:
     """The table that the state has, if it has one."""
     mark: Mark
     """What is put on it."""
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """The branch of a split whose weight may always rise, by its prefix."""
 
     def is_met_by(self, live: Dtab) -> bool:
         """Whether a table reads back as the very same inputs."""
@@ -56,6 +59,14 @@ class Wanted:
     def rising(self) -> list[tuple[str, str]]:
         """Prefix and branch of the weights that rise."""
         return splits.rising(self.before, self.splits)
+
+    @property
+    def is_way_back(self) -> bool:
+        """Whether nothing rises but baselines, from weights that were not theirs."""
+        return bool(self.before) and all(
+            branch == splits.baseline(prefix, self.before, self.baselines)
+            for prefix, branch in self.rising
+        )
 
     @property
     def former_with_another_base(self) -> Dtab | None:
@@ -79,9 +90,6 @@ class Rules(Protocol):
     def refuse(self, live: Table) -> OneLineError:
         """What to say where it may not."""
 
-
-BoundNames = dict[str, set[str]]
-"""The bound names of branches, by the prefix that they serve."""
 
 Prove = Callable[[Dtab | None, BoundNames], None]
 """Makes sure that the table is in force, given the one before it and what was asked for endpoints.
@@ -170,6 +178,9 @@ class _Write:
     def _guarded(self) -> BoundNames:
         """The bound names of what rises, which takes endpoints, and of what a new base moves."""
         wanted = self._wanted
+        if wanted.is_way_back and wanted.former_with_another_base is None:
+            guard.way_back(self._store, wanted.rising, wanted.table)
+            return {}
         names = guard.endpoints(self._store, wanted.rising, wanted.table)
         if former := wanted.former_with_another_base:
             staying = splits.staying(wanted.before, wanted.splits)
@@ -232,7 +243,7 @@ class _Write:
                 "the new table is written and stays: once that is mended run `pulumi up` again, or "
                 "set the weights back and run it"
             )
-        elif self._wanted.rising:
+        elif not self._wanted.is_way_back:
             done = self._put_back()
         else:
             done = "the new table is written and stays: run `pulumi up --refresh` to go on from it"

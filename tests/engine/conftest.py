@@ -5,8 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dynamic.dtab import DtabProvider
+from tests.contract.stand_ins import DTAB_DEFINITION
+from tests.engine.cluster import MESH, Cluster
+from tests.harness.apiserver import ApiServer
 from tests.harness.faults import FaultProxy, fault_proxy
 from tests.harness.namerd import Namerd, namerd
 from tests.provider_host import ProviderHost, Stack, provider_host
@@ -34,6 +38,28 @@ def proxy(a_namerd: Namerd) -> Iterator[FaultProxy]:
     """A way to that namerd on which faults can happen."""
     with fault_proxy(a_namerd.url) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def namerd_admin(shared_namerd: Namerd) -> Iterator[FaultProxy]:
+    """A way to that namerd's admin port on which faults can happen."""
+    with fault_proxy(shared_namerd.admin) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(api_server: ApiServer, namerd_admin: FaultProxy) -> Cluster:
+    api_server.kubectl("create", "namespace", MESH)
+    api_server.define(dict(DTAB_DEFINITION))
+    api_server.expose(MESH, "namerd", {"admin": int(namerd_admin.url.rpartition(":")[2])})
+    return Cluster(api_server, yaml.safe_load(api_server.kubeconfig.read_text()))
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """A cluster without tables whose namerd keeps its tables as objects."""
+    shared_cluster.clear()
+    return shared_cluster
 
 
 @pytest.fixture

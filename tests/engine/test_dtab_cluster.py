@@ -1,10 +1,9 @@
-"""namerd behind a real API server: the forms of credentials, and what goes wrong."""
+"""Tables of a cluster: the forms of credentials, and what goes wrong on the way."""
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,77 +12,15 @@ import yaml
 
 from dynamic.dtab import DtabProvider
 from local.paths import ROOT
-from tests.engine.tables import dtab, text
-from tests.harness.apiserver import ApiServer
-from tests.harness.faults import Exchange, FaultProxy, fault_proxy
-from tests.harness.namerd import Namerd
+from tests.engine.cluster import MESH, SERVICE, Cluster
+from tests.engine.tables import text
+from tests.harness.faults import Exchange, FaultProxy
 from tests.harness.processes import refusing_port
 from tests.harness.tunnel import tunnel
 from tests.harness.waiting import wait_until
 from tests.provider_host import CallError, ProviderHost, Stack
 
-MESH = "dtab-mesh"
-SERVICE = f"{MESH}/namerd"
 NewHost = Callable[..., ProviderHost]
-
-
-@dataclass
-class Cluster:
-    """An API server through which namerd is reached, and its administrator's kubeconfig."""
-
-    api: ApiServer
-    admin: dict[str, Any]
-
-    @property
-    def where(self) -> str:
-        return f"namerd (service {SERVICE} of the cluster at {self.api.url})"
-
-    def kubeconfig(
-        self, user: dict[str, Any] | None = None, **cluster: str | bool | None
-    ) -> dict[str, Any]:
-        """The administrator's with another user, or with other settings of the cluster."""
-        config: dict[str, Any] = json.loads(json.dumps(self.admin))
-        if user is not None:
-            config["users"][0]["user"] = user
-        settings = config["clusters"][0]["cluster"]
-        for key, value in cluster.items():
-            settings.pop(key.replace("_", "-"), None)
-            if value is not None:
-                settings[key.replace("_", "-")] = value
-        return config
-
-    def service_account(self, name: str) -> str:
-        """A token of a new service account that may do everything."""
-        self.api.kubectl("create", "serviceaccount", name, "--namespace", MESH)
-        account = f"--serviceaccount={MESH}:{name}"
-        self.api.kubectl(
-            "create", "clusterrolebinding", name, "--clusterrole=cluster-admin", account
-        )
-        self.api.wait_until_allowed(f"system:serviceaccount:{MESH}:{name}", "*", "*")
-        return self.api.service_account_token(MESH, name)
-
-    def inputs(
-        self, kubeconfig: dict[str, Any] | str | None, weight: int = 0, **more: Any
-    ) -> dict[str, Any]:
-        reached = {"cluster": "here", "service": SERVICE, **more}
-        if kubeconfig is not None:
-            given = kubeconfig if isinstance(kubeconfig, str) else yaml.safe_dump(kubeconfig)
-            reached["kubeconfig"] = given
-        return dtab("", weight, namerd=reached)
-
-
-@pytest.fixture(scope="module")
-def namerd_proxy(shared_namerd: Namerd) -> Iterator[FaultProxy]:
-    with fault_proxy(shared_namerd.url) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def cluster(api_server: ApiServer, namerd_proxy: FaultProxy) -> Cluster:
-    api_server.kubectl("create", "namespace", MESH)
-    port = int(namerd_proxy.url.rpartition(":")[2])
-    api_server.expose(MESH, "namerd", {"http": port})
-    return Cluster(api_server, yaml.safe_load(api_server.kubeconfig.read_text()))
 
 
 def decoded(data: str) -> bytes:
@@ -188,28 +125,28 @@ FORMS: list[Form] = [
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_kubeconfig_serves_a_whole_life(
-    stack: Stack, cluster: Cluster, a_namerd: Namerd, tmp_path: Path, form: Form
+    stack: Stack, cluster: Cluster, tmp_path: Path, form: Form
 ) -> None:
     kubeconfig = form(cluster, tmp_path)
     assert stack.up(cluster.inputs(kubeconfig, 10)) == "create"
     assert stack.up(cluster.inputs(kubeconfig, 20)) == "update"
-    assert a_namerd.get("internal") == text(20)
+    assert cluster.table() == text(20)
     assert stack.refresh() == "read"
     assert stack.up(cluster.inputs(kubeconfig, 20)) == "same"
     stack.destroy()
-    assert a_namerd.get("internal") is None
+    assert cluster.table() is None
 
 
-def test_a_kubeconfigs_proxy_is_used(stack: Stack, cluster: Cluster, a_namerd: Namerd) -> None:
+def test_a_kubeconfigs_proxy_is_used(stack: Stack, cluster: Cluster) -> None:
     with tunnel() as proxy:
         url = f"http://127.0.0.1:{proxy.server_address[1]}"
         stack.up(cluster.inputs(cluster.kubeconfig(proxy_url=url), 10))
         assert set(proxy.asked) == {cluster.api.url.removeprefix("https://")}
-    assert a_namerd.get("internal") == text(10)
+    assert cluster.table() == text(10)
 
 
 def test_the_environments_ca_bundle_and_proxy_do_not_stand_in_for_the_kubeconfigs(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+    new_host: NewHost, cluster: Cluster, tmp_path: Path
 ) -> None:
     (tmp_path / "other-ca.pem").write_text("")
     host = new_host(
@@ -234,7 +171,7 @@ def test_no_authority_of_the_environment_is_trusted_beside_the_kubeconfigs(
 
 
 def test_the_environments_proxy_is_used_but_for_what_it_leaves_out(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd
+    new_host: NewHost, cluster: Cluster
 ) -> None:
     port = cluster.api.port
     away = f"https://kube.example:{port}"
@@ -249,7 +186,7 @@ def test_the_environments_proxy_is_used_but_for_what_it_leaves_out(
             del proxy.asked[:]
         for left_out in ("kube.example", ".example", "*"):
             host = new_host(HTTPS_PROXY=url, NO_PROXY=left_out, LINKERD_CANARY_PATIENCE="0.01")
-            with pytest.raises(CallError, match=f"of the cluster at {away}. cannot be reached"):
+            with pytest.raises(CallError, match=f"the cluster at {away} cannot be reached"):
                 Stack(host, DtabProvider()).up(cluster.inputs(kubeconfig, 10))
         assert proxy.asked == []
 
@@ -267,7 +204,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(stack: Stack, cluste
 
 
 def test_the_ambient_kubeconfig_serves_where_none_is_given(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
+    new_host: NewHost, cluster: Cluster, tmp_path: Path
 ) -> None:
     (tmp_path / "ambient").write_text(yaml.safe_dump(cluster.admin))
     stack = Stack(new_host(KUBECONFIG=str(tmp_path / "ambient")), DtabProvider())
@@ -429,45 +366,87 @@ def test_a_token_that_nobody_knows(stack: Stack, cluster: Cluster) -> None:
         stack.up(cluster.inputs(cluster.kubeconfig({"token": "s3cret"})))
     assert str(refused.value) == (
         f"{cluster.where} answers 401, not authorised: the credential is wrong or has expired; "
-        "renew it, then run `pulumi up`"
+        "renew it, then run the command again"
     )
 
 
-def test_a_user_without_the_right(stack: Stack, cluster: Cluster) -> None:
+def rights(cluster: Cluster, user: str, *rules: tuple[str, str, str]) -> str:
+    """A kubeconfig of a user who may tell the cluster, and (verbs, resource, namespace) beside."""
+    where = (("get", "namespaces", "kube-system"), *rules)
+    for i, (verbs, resource, namespace) in enumerate(where):
+        name = f"{user}-{i}"
+        named = [f"--verb={verb}" for verb in verbs.split(",")]
+        cluster.api.kubectl(
+            "create", "role", name, "-n", namespace, f"--resource={resource}", *named
+        )
+        cluster.api.kubectl(
+            "create", "rolebinding", name, "-n", namespace, f"--role={name}", f"--user={user}"
+        )
+        cluster.api.wait_until_allowed(user, verbs.partition(",")[0], resource, namespace)
+    return cluster.api.kubeconfig_for(user).read_text()
+
+
+def test_a_user_who_may_not_tell_the_cluster(stack: Stack, cluster: Cluster) -> None:
     path = cluster.api.kubeconfig_for("without-rights")
     with pytest.raises(CallError) as refused:
         stack.up(cluster.inputs(path.read_text()))
     assert str(refused.value) == (
-        f'{cluster.where} answers 403, forbidden: services "namerd:http" is forbidden: User '
-        '"without-rights" cannot get resource "services/proxy" in API group "" in the namespace '
-        f'"{MESH}"; it takes get, create, update and delete on services/proxy'
+        f'{cluster.where} answers 403, forbidden: namespaces "kube-system" is forbidden: User '
+        '"without-rights" cannot get resource "namespaces" in API group "" in the namespace '
+        '"kube-system"; grant get on the namespace kube-system'
     )
 
 
-@pytest.mark.parametrize("service", [f"{MESH}/nosuch", "nosuch/namerd"])
-def test_a_service_that_is_not_there(stack: Stack, cluster: Cluster, service: str) -> None:
-    with pytest.raises(CallError) as refused:
-        stack.up(cluster.inputs(cluster.admin, service=service))
-    assert str(refused.value) == (
-        f"namerd (service {service} of the cluster at {cluster.api.url}) is not there: 404, "
-        f'services "{service.partition("/")[2]}" not found; check the address, the service\'s '
-        "name and its namespace"
-    )
-
-
-def test_a_service_without_endpoints_is_waited_for(
-    new_host: NewHost,
-    stack: Stack,
-    cluster: Cluster,
-    a_namerd: Namerd,
-    namerd_proxy: FaultProxy,
+def test_plain_rbac_on_the_objects_decides_who_changes_routes(
+    stack: Stack, cluster: Cluster
 ) -> None:
+    """Each verb is missed by the command that takes it, and nothing is changed without it."""
+    reader = rights(cluster, "reader", ("get", "dtabs.l5d.io", MESH))
+    asked = rights(
+        cluster,
+        "asked",
+        ("get,create,update", "dtabs.l5d.io", MESH),
+        ("get", "services/proxy", MESH),
+    )
+    with pytest.raises(CallError, match=r"answers 403, forbidden: .* grant get on services/proxy"):
+        stack.up(cluster.inputs(reader, 10))
+    assert cluster.table() is None
+    stack.up(cluster.inputs(asked, 10))
+    _, diff = stack.preview(cluster.inputs(reader, 20))
+    assert diff is not None
+    assert diff.changes
+    with pytest.raises(CallError, match=r"grant update on dtabs\.l5d\.io in dtab-mesh"):
+        stack.up(cluster.inputs(reader, 0))
+    with pytest.raises(CallError, match=r"grant delete on dtabs\.l5d\.io in dtab-mesh"):
+        stack.destroy()
+    stack.up(cluster.inputs(asked, 0))
+    cluster.clear()
+    with pytest.raises(CallError, match=r"grant create on dtabs\.l5d\.io in dtab-mesh"):
+        stack.up(cluster.inputs(reader, 0))
+
+
+def test_a_namespace_that_is_not_there(stack: Stack, cluster: Cluster) -> None:
+    kubeconfig = cluster.admin
+    more: dict[str, Any] = {"splits": {}}
+    with pytest.raises(CallError) as refused:
+        stack.up(cluster.inputs(kubeconfig, more=more, service="nosuch/namerd"))
+    assert str(refused.value) == (
+        f"the namespace nosuch of {cluster.where} takes no dtabs.l5d.io (namespaces "
+        '"nosuch" not found): check the namespace, and that namerd\'s CustomResourceDefinition is '
+        "there"
+    )
+
+
+def test_a_weight_that_rises_waits_for_namerd(
+    new_host: NewHost, stack: Stack, cluster: Cluster, namerd_admin: FaultProxy
+) -> None:
+    late = f"{MESH}/late"
     cluster.api.apply(
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": "late", "namespace": MESH},
-            "spec": {"ports": [{"name": "http", "port": 4180}]},
+            "spec": {"ports": [{"name": "admin", "port": 9991}]},
         },
         {
             "apiVersion": "v1",
@@ -477,26 +456,44 @@ def test_a_service_without_endpoints_is_waited_for(
         },
     )
     with pytest.raises(CallError) as refused:
-        stack.up(cluster.inputs(cluster.admin, service=f"{MESH}/late"))
+        stack.up(cluster.inputs(cluster.admin, service=late))
     assert str(refused.value) == (
-        f"namerd (service {MESH}/late of the cluster at {cluster.api.url}) is not up: 503, no "
-        'endpoints available for service "late"; look at its pods and their log; '
+        f"namerd (service {late} of {cluster.where}) is not up: {cluster.where} cannot do it now: "
+        '503, no endpoints available for service "late"; look at its pods and their log; '
         "gave up after 30 s"
     )
+    assert cluster.table() is None
     before = len(cluster.api.requests())
 
     def refused_again() -> bool:
-        asked = [each for each in cluster.api.requests()[before:] if "/late:http/" in each.path]
+        asked = [each for each in cluster.api.requests()[before:] if "/late:admin/" in each.path]
         return [each.status for each in asked[:2]] == [503, 503]
 
-    port = int(namerd_proxy.url.rpartition(":")[2])
+    port = int(namerd_admin.url.rpartition(":")[2])
     waiting = Stack(new_host(LINKERD_CANARY_PATIENCE="10"), DtabProvider())
     with ThreadPoolExecutor(1) as pool:
-        create = pool.submit(waiting.up, cluster.inputs(cluster.admin, 10, service=f"{MESH}/late"))
+        create = pool.submit(waiting.up, cluster.inputs(cluster.admin, 10, service=late))
         wait_until(refused_again, "the service is asked for again")
-        cluster.api.expose(MESH, "late", {"http": port})
+        cluster.api.expose(MESH, "late", {"admin": port})
         assert create.result() == "create"
-    assert a_namerd.get("internal") == text(10)
+    assert cluster.table() == text(10)
+
+
+def test_no_namerd_is_needed_for_a_way_back_a_refresh_or_a_destroy(
+    stack: Stack, cluster: Cluster
+) -> None:
+    stack.up(cluster.inputs(cluster.admin, 10))
+    assert stack.state is not None
+    for props in (stack.state.inputs, stack.state.outputs):  # as if its service were gone
+        props["namerd"] = {**props["namerd"], "service": f"{MESH}/gone"}
+    assert stack.refresh() == "read"
+    assert stack.up(cluster.inputs(cluster.admin, 0, service=f"{MESH}/gone")) == "update"
+    assert cluster.table() == text(0)
+    with pytest.raises(CallError, match=r"namerd .* is not there: services \"gone\" not found"):
+        stack.up(cluster.inputs(cluster.admin, 10, service=f"{MESH}/gone"))
+    assert cluster.table() == text(0)
+    stack.destroy()
+    assert cluster.table() is None
 
 
 def test_an_unreachable_cluster(stack: Stack, cluster: Cluster) -> None:
@@ -504,44 +501,50 @@ def test_an_unreachable_cluster(stack: Stack, cluster: Cluster) -> None:
     with pytest.raises(CallError) as refused:
         stack.up(cluster.inputs(kubeconfig))
     assert str(refused.value) == (
-        f"namerd (service {SERVICE} of the cluster at https://127.0.0.1:1) cannot be reached: "
-        "Connection refused; gave up after 30 s"
+        "the cluster at https://127.0.0.1:1 cannot be reached: Connection refused; "
+        "gave up after 30 s"
     )
 
 
-def test_a_renewed_kubeconfig_is_an_update_that_asks_for_nothing(
-    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
+def test_a_renewed_kubeconfig_is_an_update_that_writes_nothing(
+    stack: Stack, cluster: Cluster
 ) -> None:
     stack.up(cluster.inputs(cluster.admin, 10))
-    before = len(namerd_proxy.requests)
+    before = cluster.object()
     renewed = cluster.kubeconfig({"token": cluster.service_account("renewed")})
     _, diff = stack.preview(cluster.inputs(renewed, 10))
     assert diff is not None
     assert (diff.changes, diff.replaces) == (True, [])
     assert stack.up(cluster.inputs(renewed, 10)) == "update"
-    assert len(namerd_proxy.requests) == before
+    assert cluster.object() == before
     assert stack.refresh() == "read"
     assert stack.up(cluster.inputs(renewed, 10)) == "same"
 
 
 @pytest.fixture(scope="module")
-def revoked(
-    host: ProviderHost, cluster: Cluster, shared_namerd: Namerd
-) -> Callable[[ProviderHost], Stack]:
-    """Stacks of a table at weight 10 whose state has a credential that is void."""
-    kubeconfig = cluster.kubeconfig({"token": cluster.service_account("ran-out")})
-    shared_namerd.put("internal", text(10))
-    made = Stack(host, DtabProvider())
-    made.up(cluster.inputs(kubeconfig, 10))
-    cluster.api.kubectl("delete", "serviceaccount", "ran-out", "--namespace", MESH)
+def void(host: ProviderHost, shared_cluster: Cluster) -> str:
+    """A kubeconfig whose credential nobody knows any more."""
+    token_ = shared_cluster.service_account("ran-out")
+    kubeconfig = yaml.safe_dump(shared_cluster.kubeconfig({"token": token_}))
+    shared_cluster.api.kubectl("delete", "serviceaccount", "ran-out", "--namespace", MESH)
+    stack = Stack(host, DtabProvider())
     # The API server knows tokens for some seconds more.
-    wait_until(lambda: refused(made.refresh), "the token is refused", seconds=300)
+    wait_until(
+        lambda: "401" in str(refused(lambda: stack.up(shared_cluster.inputs(kubeconfig, 10)))),
+        "the token is refused",
+        seconds=300,
+    )
+    return kubeconfig
 
-    def stack(host: ProviderHost) -> Stack:
-        shared_namerd.put("internal", text(10))
-        return Stack(host, DtabProvider(), made.state)
 
-    return stack
+@pytest.fixture
+def revoked(cluster: Cluster, stack: Stack, void: str) -> Callable[[ProviderHost], Stack]:
+    """Stacks of a table at weight 10 whose state has a credential that is void."""
+    stack.up(cluster.inputs(cluster.admin, 10))
+    assert stack.state is not None
+    for props in (stack.state.inputs, stack.state.outputs):
+        props["namerd"] = {**props["namerd"], "kubeconfig": void}
+    return lambda host: Stack(host, DtabProvider(), stack.state)
 
 
 def refused(act: Callable[[], object]) -> str | None:
@@ -557,16 +560,16 @@ def test_a_credential_that_ran_out_is_renewed_by_an_up(
     new_host: NewHost,
     cluster: Cluster,
     revoked: Callable[[ProviderHost], Stack],
-    shared_namerd: Namerd,
 ) -> None:
     stack = revoked(new_host(KUBECONFIG="/nowhere"))
     denied = (
         f"with the state's kubeconfig, {cluster.where} answers 401, not authorised: the credential "
-        "is wrong or has expired; renew it, then run `pulumi up`; no ambient kubeconfig leads to "
-        "the same server; run `pulumi up` with a valid one, which renews it in the state"
+        "is wrong or has expired; renew it, then run the command again; "
     )
-    assert refused(stack.refresh) == denied
-    assert refused(stack.destroy) == denied
+    renew = "run `pulumi up` with a valid one, which renews it in the state"
+    no_other = "no ambient kubeconfig leads to the same server; "
+    assert refused(stack.refresh) == f"{denied}{no_other}{renew}"
+    assert refused(stack.destroy) == f"{denied}{renew}"
     _, diff = stack.preview(cluster.inputs(cluster.admin, 10))
     assert diff is not None
     assert diff.changes
@@ -574,14 +577,13 @@ def test_a_credential_that_ran_out_is_renewed_by_an_up(
     assert stack.refresh() == "read"
     assert stack.up(cluster.inputs(cluster.admin, 20)) == "update"
     stack.destroy()
-    assert shared_namerd.get("internal") is None
+    assert cluster.table() is None
 
 
 def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
     new_host: NewHost,
     cluster: Cluster,
     revoked: Callable[[ProviderHost], Stack],
-    shared_namerd: Namerd,
     tmp_path: Path,
 ) -> None:
     ambient = json.loads(json.dumps(cluster.admin))
@@ -594,8 +596,26 @@ def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
     (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
     stack = revoked(new_host(KUBECONFIG=f"{tmp_path}/ambient"))
     assert stack.refresh() == "read"
-    stack.destroy()
-    assert shared_namerd.get("internal") is None
+    said = "read with context 'admin' of the ambient kubeconfig: the state's is refused (401)"
+    wait_until(lambda: said in stack.host.said, "the host says by which identity it has read")
+    assert "answers 401" in str(refused(stack.destroy))
+    assert cluster.table() == text(10)
+
+
+def test_who_is_refused_by_name_does_not_become_somebody_else(
+    new_host: NewHost, stack: Stack, cluster: Cluster, tmp_path: Path
+) -> None:
+    """403, where 401 would let a refresh try the ambient kubeconfig."""
+    stack.up(cluster.inputs(cluster.admin, 10))
+    (tmp_path / "ambient").write_text(yaml.safe_dump(cluster.admin))
+    assert stack.state is not None
+    for props in (stack.state.inputs, stack.state.outputs):
+        path = cluster.api.kubeconfig_for("nobody-much")
+        props["namerd"] = {**props["namerd"], "kubeconfig": path.read_text()}
+    other = Stack(new_host(KUBECONFIG=f"{tmp_path}/ambient"), DtabProvider(), stack.state)
+    for act in (other.refresh, other.destroy):
+        assert "answers 403, forbidden" in str(refused(act))
+    assert cluster.table() == text(10)
 
 
 def test_of_several_ambient_contexts_the_current_one_goes_first(
@@ -621,17 +641,16 @@ def test_an_ambient_kubeconfig_that_is_refused_too_is_named(
     assert refused(stack.refresh) == (
         f"with the state's kubeconfig and with context '{ambient['current-context']}' of the "
         f"ambient one, {cluster.where} answers 401, not authorised: the credential is wrong or has "
-        "expired; renew it, then run `pulumi up`; run `pulumi up` with a valid one, which renews "
-        "it in the state"
+        "expired; renew it, then run the command again; run `pulumi up` with a valid one, which "
+        "renews it in the state"
     )
 
 
-def test_destroy_ends_when_the_namespace_of_namerd_is_gone(
-    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
+def test_refresh_and_destroy_end_when_the_namespace_is_gone(
+    stack: Stack, cluster: Cluster, namerd_admin: FaultProxy
 ) -> None:
     cluster.api.kubectl("create", "namespace", "dtab-gone")
-    port = int(namerd_proxy.url.rpartition(":")[2])
-    cluster.api.expose("dtab-gone", "namerd", {"http": port})
+    cluster.api.expose("dtab-gone", "namerd", {"admin": int(namerd_admin.url.rpartition(":")[2])})
     stack.up(cluster.inputs(cluster.admin, 10, service="dtab-gone/namerd"))
     state = stack.state
     cluster.api.kubectl("delete", "namespace", "dtab-gone", "--wait", "--force", "--grace-period=0")
@@ -640,59 +659,11 @@ def test_destroy_ends_when_the_namespace_of_namerd_is_gone(
     stack.destroy()
 
 
-def test_destroy_says_what_may_be_left_when_only_the_service_is_gone(
-    stack: Stack, cluster: Cluster, a_namerd: Namerd, namerd_proxy: FaultProxy
-) -> None:
-    port = int(namerd_proxy.url.rpartition(":")[2])
-    cluster.api.expose(MESH, "short-lived", {"http": port})
-    stack.up(cluster.inputs(cluster.admin, 10, service=f"{MESH}/short-lived"))
-    cluster.api.kubectl("delete", "service", "short-lived", "--namespace", MESH)
-    cluster.api.define(definition())
-    kept = {
-        "apiVersion": "l5d.io/v1alpha1",
-        "kind": "DTab",
-        "metadata": {"name": "internal", "namespace": MESH},
-        "dentries": [],
-    }
-    cluster.api.apply(kept)
-    with pytest.raises(CallError) as refused:
-        stack.destroy()
-    assert str(refused.value).endswith(
-        "; the table 'internal' may be kept there still (as `kubectl get dtabs.l5d.io` shows): "
-        "bring namerd back to delete it"
-    )
-    cluster.api.kubectl("delete", "dtabs.l5d.io", "internal", "--namespace", MESH)
-    stack.destroy()
-
-
-def definition() -> dict[str, Any]:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": "v1alpha1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-    }
-    names = {"kind": "DTab", "plural": "dtabs", "singular": "dtab"}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "dtabs.l5d.io"},
-        "spec": {
-            "group": "l5d.io",
-            "scope": "Namespaced",
-            "names": names,
-            "versions": [version],
-        },
-    }
-
-
 @pytest.mark.parametrize("form", [certificate_data, exec_plugin_with_a_certificate])
 def test_no_key_is_left_in_a_file_or_open_after_a_call_or_a_kill(
     new_host: NewHost,
     cluster: Cluster,
-    a_namerd: Namerd,
-    namerd_proxy: FaultProxy,
+    namerd_admin: FaultProxy,
     tmp_path: Path,
     form: Form,
 ) -> None:
@@ -710,7 +681,7 @@ def test_no_key_is_left_in_a_file_or_open_after_a_call_or_a_kill(
         stack.host.process.kill()
         exchange.hang_up()
 
-    namerd_proxy.on("PUT", "/api/1/dtabs/", killed)
+    namerd_admin.on("GET", "/dtab/delegator.json", killed)
     with pytest.raises(CallError):
         stack.up(cluster.inputs(kubeconfig, 20))
     stack.host.process.wait()
@@ -723,10 +694,8 @@ def open_files(host: ProviderHost) -> list[str]:
     return [str(link.readlink()) for link in folder.iterdir() if link.is_symlink()]
 
 
-def test_no_secret_is_said_or_kept(
-    new_host: NewHost, cluster: Cluster, a_namerd: Namerd, tmp_path: Path
-) -> None:
-    """Not in errors, not on the host's outputs, not in the journal, not in the provider."""
+def test_no_secret_is_said_or_kept(new_host: NewHost, cluster: Cluster, tmp_path: Path) -> None:
+    """Not in errors, not on the host's outputs."""
     secret = cluster.service_account("quiet")
     stack = Stack(new_host(), DtabProvider())
     kubeconfig = cluster.kubeconfig({"token": secret})
@@ -734,7 +703,7 @@ def test_no_secret_is_said_or_kept(
     for inputs in (
         cluster.inputs(kubeconfig, 10),
         cluster.inputs(kubeconfig, 20),
-        cluster.inputs(kubeconfig, 20, service=f"{MESH}/nosuch"),
+        cluster.inputs(kubeconfig, 20, service="nosuch/namerd"),
         cluster.inputs(cluster.kubeconfig({"token": secret}, server="https://127.0.0.1:1"), 30),
         cluster.inputs(kubeconfig, 30, context="nowhere"),
         cluster.inputs(f"{yaml.safe_dump(kubeconfig)}\n  - [", 30),
@@ -744,7 +713,6 @@ def test_no_secret_is_said_or_kept(
         except CallError as error:
             said.append(str(error))
     assert len(said) == 4
-    kept = [path.read_text() for path in (tmp_path / "linkerd-canary").iterdir()]
-    for text_ in (*said, *stack.host.said, *kept):
+    for text_ in (*said, *stack.host.said):
         assert secret not in text_
         assert "BEGIN" not in text_

@@ -21,8 +21,9 @@ DTAB = "application/dtab"
 class Namerd:
     """A running namerd, spoken to without any code of the project's."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, admin: str) -> None:
         self.url = url
+        self.admin = admin
 
     def get(self, namespace: str) -> str | None:
         """The canonical text of a table, or None."""
@@ -74,9 +75,9 @@ def started(
     folder: Path, port: int | None = None, **config: Any
 ) -> Iterator[tuple[Namerd, Process]]:
     """The same, with its process."""
-    port = port or free_port()
+    port, admin = port or free_port(), free_port()
     whole = {
-        "admin": {"ip": "127.0.0.1", "port": 0},
+        "admin": {"ip": "127.0.0.1", "port": admin},
         "storage": {"kind": "io.l5d.inMemory", "namespaces": {}},
         "namers": [],
         "interfaces": [{"kind": "io.l5d.httpController", "ip": "127.0.0.1", "port": port}],
@@ -87,6 +88,6 @@ def started(
         file.flush()
         command: list[str | Path] = [standins.mesh_binaries() / "namerd", file.name]
         with running(command, folder / "namerd.log") as process:
-            found = Namerd(f"http://127.0.0.1:{port}")
+            found = Namerd(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}")
             process.wait_until(found.is_up, f"namerd answers at {found.url}")
             yield found, process
