@@ -36,7 +36,8 @@ class Adapter(HTTPAdapter):
 
     def __init__(self, cluster: Cluster) -> None:
         self._pool = {"ssl_context": cluster.tls, "server_hostname": cluster.server_name}
-        super().__init__()
+        # One connection for each request of a round that asks every node at a time.
+        super().__init__(pool_maxsize=_CONCURRENT)
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
@@ -48,6 +49,9 @@ class Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Add no CA bundle to the context: requests would trust the public ones too."""
 
+
+_CONCURRENT = 128
+"""Connections to a server that are kept; more are opened where more requests are under way."""
 
 _SERVER = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 """An API server's URL; it may have a path, as behind a gateway."""
