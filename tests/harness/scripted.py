@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Asked:
     repeated: tuple[tuple[str, str], ...] = ()
     server_name: str | None = None
     """What the client named by TLS."""
+    certified: str | None = None
+    """The common name of the client's certificate."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def scripted_server(
                 self.rfile.read(length).decode(),
                 tuple(self.headers.items()),
                 getattr(self.connection, "named", None),
+                _common_name(self.connection),
             )
             asked.append(request)
             reply = answer(request)
@@ -92,3 +96,9 @@ def scripted_server(
 
 def _note_name(socket: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
     socket.named = name  # type: ignore[attr-defined]
+
+
+def _common_name(connection: object) -> str | None:
+    certificate: Any = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    names = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
+    return next((value for name, value in names if name == "commonName"), None)
