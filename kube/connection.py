@@ -189,7 +189,7 @@ def to_cluster(given: str | None, context: str | None = None) -> Iterator[Connec
     """
     cluster = credentials.load(given, context)
     with _session() as session:
-        session.mount("https://", credentials.Adapter(cluster))
+        session.mount(f"{urlsplit(cluster.server).scheme}://", credentials.Adapter(cluster))
         session.headers.update(cluster.headers)
         proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
         session.proxies = proxy or environment_proxies(cluster.server)

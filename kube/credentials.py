@@ -1,22 +1,31 @@
 """A kubeconfig to what a request to its cluster takes, by the official client's own loader."""
 
-import logging
 import os
 import re
 import ssl
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from base64 import b64decode
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from kube import exec_plugin, merged
 from kube.errors import KubeconfigError
+from kube.merged import Entry
+from kube.minified import Minified, minified
+
+_CERTIFICATES = ("client-certificate", "client-certificate-data")
+_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
+
+_LEGAL = "!#$&'*+-.^_`|~"
+"""What a header's name may hold beside letters and digits."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,8 @@ class Cluster:
 
     server: str
     headers: dict[str, str] = field(repr=False)
+    impersonation: tuple[tuple[str, str], ...]
+    """The headers by which its user asks to be another one; a name may come more than once."""
     tls: ssl.SSLContext | None
     server_name: str | None
     """The name its certificate must have, where that is not the address."""
@@ -35,8 +46,10 @@ class Adapter(HTTPAdapter):
     """Requests to a cluster with its own TLS settings and no other's."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self._impersonation = cluster.impersonation
         self._pool = {"ssl_context": cluster.tls, "server_hostname": cluster.server_name}
-        super().__init__()
+        # One connection for each request of a round that asks every node at a time.
+        super().__init__(pool_maxsize=_CONCURRENT)
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
@@ -45,9 +58,20 @@ class Adapter(HTTPAdapter):
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         return host, {key: value for key, value in self._pool.items() if value is not None}
 
+    def add_headers(self, request: Any, **kwargs: Any) -> None:
+        """Add the impersonation, whose headers a dict of requests would join with commas."""
+        super().add_headers(request, **kwargs)
+        if self._impersonation:
+            request.headers = urllib3.HTTPHeaderDict(request.headers)
+            for name, value in self._impersonation:
+                request.headers.add(name, value)
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Add no CA bundle to the context: requests would trust the public ones too."""
 
+
+_CONCURRENT = 128
+"""Connections to a server that are kept; more are opened where more requests are under way."""
 
 _SERVER = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 """An API server's URL; it may have a path, as behind a gateway."""
@@ -76,42 +100,77 @@ def load(given: str | None, context: str | None) -> Cluster:
 
     Raises KubeconfigError.
     """
-    kube_config = _official()
-    settings = _Settings()
-    name = "the kubeconfig" if given is None or is_content(given) else f"the kubeconfig {given}"
-    with _loader_complaints() as complaints, _nameless_files(kube_config):
-        try:
-            if given is not None and is_content(given):
-                kube_config.load_kube_config_from_dict(
-                    _parsed(given), context, settings, persist_config=False
-                )
-            else:
-                kube_config.load_kube_config(given, context, settings, persist_config=False)
-        except kube_config.ConfigException as error:
-            raise KubeconfigError(f"{name} cannot be used: {_without_values(error)}") from None
-        except OSError as error:
-            raise KubeconfigError(f"{name} cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise KubeconfigError(f"{name} is malformed") from None
-        if complaints:
-            raise KubeconfigError(f"{name} gives no credential: {complaints[0]}")
+    found = minified(given, context)
+    user = _static_user(found)
+    with _nameless_files() as nameless:
+        cluster = nameless.in_place_of_data(found.cluster)
+        settings = _loaded(replace(found, cluster=cluster, user=nameless.in_place_of_data(user)))
         if not _SERVER.fullmatch(settings.host):
             raise KubeconfigError(
-                f"{name} has no URL such as 'https://HOST:6443' as the server of its cluster"
+                f"{found.where} has no URL such as 'https://HOST:6443' as the server of its cluster"
             )
         if settings.proxy and not settings.proxy.lower().startswith(("http://", "https://")):
             kind = settings.proxy.partition(":")[0][:20]
             raise KubeconfigError(
-                f"{name} has a proxy-url of the kind {kind!r}; only http and https proxies are "
-                "supported: give one of these, or a tunnel's own address as the server"
+                f"{found.where} has a proxy-url of the kind {kind!r}; only http and https proxies "
+                "are supported: give one of these, or a tunnel's own address as the server"
             )
         return Cluster(
             server=settings.host,
-            headers=_headers(settings, name),
-            tls=_tls(settings, name) if settings.host.startswith("https:") else None,
+            headers=_headers(settings, found.where),
+            impersonation=_impersonation(found.user or {}),
+            tls=_tls(settings, found.where) if settings.host.startswith("https:") else None,
             server_name=settings.tls_server_name,
             proxy=settings.proxy,
         )
+
+
+def _static_user(found: Minified) -> Entry:
+    """The user's entry with what its token file and its exec plugin give in place of them.
+
+    As client-go has it: a plugin is not run for a user with another credential, and no credential
+    is sent without TLS.
+    """
+    user = dict(found.user or {})
+    run = user.pop("exec", None)
+    if not str(found.cluster.get("server")).startswith("https:"):
+        return {}
+    if path := user.pop("tokenFile", None):
+        user["token"] = _token(Path(path), user.get("token"), found.where)
+    if user.get("username") or user.get("password"):
+        user = {"username": "", "password": "", **user}
+    has_own = any(user.get(key) for key in ("token", "username", *_CERTIFICATES))
+    return (
+        {**user, **exec_plugin.credential(run, found.cluster, found.where)}
+        if (run and not has_own)
+        else user
+    )
+
+
+def _token(file: Path, otherwise: str | None, where: str) -> str:
+    """The token in a file, which goes before one that the entry itself holds."""
+    try:
+        return file.read_text().strip() or otherwise or ""
+    except (OSError, ValueError) as error:
+        if otherwise:
+            return otherwise
+        reason = error.strerror if isinstance(error, OSError) else "not a text"
+        raise KubeconfigError(f"{where}: its tokenFile {file} cannot be read: {reason}") from None
+
+
+def _loaded(found: Minified) -> _Settings:
+    """What the official loader makes of a kubeconfig without exec plugin."""
+    kube_config = _official()
+    settings = _Settings()
+    try:
+        kube_config.load_kube_config_from_dict(found.config, None, settings, persist_config=False)
+    except kube_config.ConfigException as error:
+        raise KubeconfigError(f"{found.where} cannot be used: {_without_values(error)}") from None
+    except OSError as error:
+        raise KubeconfigError(f"{found.where} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise KubeconfigError(f"{found.where} is malformed") from None
+    return settings
 
 
 def _official() -> Any:
@@ -121,45 +180,37 @@ def _official() -> Any:
     return kube_config
 
 
-def is_content(given: str) -> bool:
-    """Whether a kubeconfig is given as its content, YAML or JSON, rather than as a path."""
-    return "\n" in given.strip() or given.lstrip().startswith("{")
-
-
 def ambient_context(server: str) -> str | None:
     """The context of the ambient kubeconfig that leads to a server, or None."""
-    kube_config = _official()
     try:
-        merged = kube_config.KubeConfigMerger(kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
-        clusters = {
-            each["name"]: each["cluster"].safe_get("server")
-            for each in (merged["clusters"] if merged else [])
-        }
-        current = merged.value.get("current-context") if merged else None
-        contexts = list(merged["contexts"]) if merged else []
-        # The current one first: of several users of a server it is the one that works here.
-        for context in sorted(contexts, key=lambda each: each["name"] != current):
-            if str(clusters.get(context["context"]["cluster"])).rstrip("/") == server:
-                return str(context["name"])
-    except (kube_config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = merged.read(None)
+    except KubeconfigError:
         return None
+    clusters = found.entries["clusters"]
+    # The current one first: of several users of a server it is the one that works here.
+    for name in sorted(found.entries["contexts"], key=lambda each: each != found.current_context):
+        used = clusters.get(str(found.entries["contexts"][name].value.get("cluster")))
+        if used and str(used.value.get("server")).rstrip("/") == server:
+            return name
     return None
-
-
-def _parsed(content: str) -> Any:
-    import yaml  # noqa: PLC0415  # its C part, where it is built in, reads ten times as fast
-
-    try:
-        return yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark else ""
-        raise KubeconfigError(f"the kubeconfig is no YAML{place}") from None
 
 
 def _without_values(error: Exception) -> str:
     """A loader's message up to where it quotes an entry, which may hold a token."""
     return str(error).partition("{")[0].strip()[:300]
+
+
+def _impersonation(user: Entry) -> tuple[tuple[str, str], ...]:
+    """The headers by which the user asks to be another one; some come more than once."""
+    if not user.get("as"):
+        return ()
+    headers = [("Impersonate-User", user["as"])]
+    if user.get("as-uid"):
+        headers.append(("Impersonate-Uid", user["as-uid"]))
+    headers += [("Impersonate-Group", group) for group in user.get("as-groups") or []]
+    for key, values in (user.get("as-user-extra") or {}).items():
+        headers += [(f"Impersonate-Extra-{quote(key, safe=_LEGAL)}", value) for value in values]
+    return tuple(headers)
 
 
 def _headers(settings: _Settings, name: str) -> dict[str, str]:
@@ -186,67 +237,39 @@ def _tls(settings: _Settings, name: str) -> ssl.SSLContext:
     return context
 
 
-class _Complaints(logging.Filter):
-    """Takes what the loader logs in this thread and goes on after: a plugin that fails."""
+class _NamelessFiles:
+    """Files for what OpenSSL reads from a file only. They have no name that a kill could leave."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-        self.lines: list[str] = []
+        self.opened: list[int] = []
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.thread != self._thread:
-            return True
-        self.lines.append(" ".join(record.getMessage().split())[:300])
-        return False
+    def in_place_of_data(self, entry: Entry) -> Entry:
+        """An entry whose certificates and keys are in files instead of in itself."""
+        kept = {key: value for key, value in entry.items() if key not in _DATA}
+        written = {
+            key.removesuffix("-data"): self._written(b64decode(entry[key]))
+            for key in _DATA
+            if entry.get(key)
+        }
+        return {**kept, **written}
 
-
-@contextmanager
-def _loader_complaints() -> Iterator[list[str]]:
-    complaints = _Complaints()
-    logging.getLogger().addFilter(complaints)
-    try:
-        yield complaints.lines
-    finally:
-        logging.getLogger().removeFilter(complaints)
-
-
-_here = threading.local()
-
-
-@contextmanager
-def _nameless_files(kube_config: Any) -> Iterator[None]:
-    """Let the loader write what OpenSSL wants to read from a file to one that has no name.
-
-    The loader's own are named, and removed at the end of the process unless that is killed.
-    """
-    if not getattr(kube_config._create_temp_file_with_content, "nameless", False):
-        kube_config._create_temp_file_with_content = _nameless_where_asked(
-            kube_config._create_temp_file_with_content
-        )
-    _here.opened = []
-    try:
-        yield
-    finally:
-        for descriptor in _here.opened:
-            os.close(descriptor)
-        _here.opened = None
-
-
-def _nameless_where_asked(named: Callable[..., str]) -> Callable[..., str]:
-    def create(content: str | bytes, *args: Any, **kwargs: Any) -> str:
-        opened = getattr(_here, "opened", None)
-        if opened is None:
-            return named(content, *args, **kwargs)
+    def _written(self, content: bytes) -> str:
         descriptor = _nameless_file()
-        opened.append(descriptor)
+        self.opened.append(descriptor)
         with open(descriptor, "wb", closefd=False) as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content)
         os.lseek(descriptor, 0, os.SEEK_SET)  # /dev/fd shares the position
         return f"/proc/self/fd/{descriptor}" if sys.platform == "linux" else f"/dev/fd/{descriptor}"
 
-    create.nameless = True  # type: ignore[attr-defined]
-    return create
+
+@contextmanager
+def _nameless_files() -> Iterator[_NamelessFiles]:
+    files = _NamelessFiles()
+    try:
+        yield files
+    finally:
+        for descriptor in files.opened:
+            os.close(descriptor)
 
 
 def _nameless_file() -> int:

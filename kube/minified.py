@@ -1,120 +1,111 @@
-"""Finding a kubeconfig and cutting it down to the one context that is used.
+"""A kubeconfig cut down to the one context that is used.
 
 What is left out never reaches the stack's state, so the credentials of other clusters stay where
-they are. Paths to key and certificate files are made absolute, as the state is read from anywhere.
+they are. Paths of files and of an exec plugin become absolute, as the state is read from anywhere.
 """
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from kube import forms, merged
 from kube.errors import KubeconfigError
+from kube.merged import Entry, Merged
 
-_LONGEST_PATH = 200
-"""Characters. What is longer may be base64, or what else holds a key, and is not to be shown."""
+_CLUSTER_FILES = ("certificate-authority",)
+_USER_FILES = ("client-certificate", "client-key", "tokenFile")
 
-_FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+@dataclass(frozen=True)
+class Minified:
+    """One context with its cluster and its user, checked as kubectl checks them."""
+
+    where: str
+    """What messages call the kubeconfig."""
+    name: str
+    """The context's."""
+    context: Entry
+    cluster: Entry
+    user: Entry | None
+    """None where the context names none, which serves a server without TLS only."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As a kubeconfig."""
+        user = self.context.get("user")
+        users = [{"name": user, "user": self.user}] if self.user is not None else []
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": self.context["cluster"], "cluster": self.cluster}],
+            "contexts": [{"name": self.name, "context": self.context}],
+            "current-context": self.name,
+            "users": users,
+        }
 
 
 def load(config: str, context: str) -> str:
     """The kubeconfig with only `context` (empty: its current one) in it, as YAML text.
 
     `config` is a path or the content itself; empty stands for $KUBECONFIG or ~/.kube/config.
-    Raises KubeconfigError for a missing or malformed file and for a context that is not there.
+    Raises KubeconfigError.
     """
-    if _is_content(config):
-        return _cut_down(config, context, "config kubeconfig", None)
-    if len(config) > _LONGEST_PATH:
+    return yaml.safe_dump(minified(config, context).config, sort_keys=False)
+
+
+def minified(given: str | None, context: str | None) -> Minified:
+    """The context of a kubeconfig, which may be its path, its content or empty: see `load`.
+
+    Raises KubeconfigError for a missing or malformed file, for a context that is not there, and for
+    what kubectl would not take either.
+    """
+    found = merged.read(given)
+    name = context or found.current_context
+    if name not in found.entries["contexts"]:
+        names = ", ".join(found.entries["contexts"]) or "none"
         raise KubeconfigError(
-            f"config kubeconfig, {len(config)} characters in one line, is neither a path nor YAML: "
-            "give a path, or the content as it is"
-        )
-    try:
-        path = _path(config)
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text, or no such path"
-        raise KubeconfigError(
-            f"cannot read the kubeconfig {config or _path('')}: {reason}; "
-            "set its path with `pulumi config set kubeconfig …`, or $KUBECONFIG"
-        ) from None
-    return _cut_down(text, context, str(path), path.absolute().parent)
-
-
-def _cut_down(text: str, context: str, where: str, base: Path | None) -> str:
-    try:
-        return _minified(_parsed(text, where), context, where, base)
-    except (TypeError, AttributeError, ValueError, RuntimeError):
-        raise KubeconfigError(f"{where} is no kubeconfig: an entry of it is malformed") from None
-
-
-def _is_content(config: str) -> bool:
-    return "\n" in config.strip() or config.lstrip().startswith("{")
-
-
-def _path(config: str) -> Path:
-    if config:
-        return Path(config).expanduser()
-    ambient = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    if len(ambient) > 1:
-        raise KubeconfigError(
-            "$KUBECONFIG names several files: choose one with `pulumi config set kubeconfig …`"
-        )
-    return Path(ambient[0] if ambient else "~/.kube/config").expanduser()
-
-
-def _parsed(text: str, where: str) -> dict[str, Any]:
-    try:
-        parsed = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise KubeconfigError(f"{where} is no kubeconfig: not YAML{place}") from None
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("contexts"), list):
-        raise KubeconfigError(f"{where} is no kubeconfig: it has no list `contexts`")
-    return parsed
-
-
-def _minified(config: dict[str, Any], context: str, where: str, base: Path | None) -> str:
-    name = context or config.get("current-context") or ""
-    names = [str(entry.get("name")) for entry in config["contexts"] if isinstance(entry, dict)]
-    if name not in names:
-        raise KubeconfigError(
-            f"{where} has no context {name!r}: it has {', '.join(names) or 'none'}; "
+            f"{found.where} has no context {name!r}: it has {names}; "
             "choose one with `pulumi config set kubeContext …`"
         )
-    used = _entry(config, "contexts", name, where)
-    body = used.get("context") or {}
-    cluster = _entry(config, "clusters", body.get("cluster"), where)
-    users = [_entry(config, "users", body["user"], where)] if body.get("user") else []
-    for holder in (cluster.get("cluster") or {}, *(user.get("user") or {} for user in users)):
-        for key in _FILE_KEYS:
-            if holder.get(key):
-                holder[key] = _absolute(Path(holder[key]).expanduser(), base, f"{where}: {key}")
-    minified = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [cluster],
-        "contexts": [used],
-        "current-context": name,
-        "users": users,
+    used = found.entries["contexts"][name].value
+    forms.check_context(used, found.where)
+    cluster = _entry(found, "clusters", used.get("cluster"))
+    user = _entry(found, "users", used["user"]) if used.get("user") else None
+    forms.check_cluster(cluster, found.where)
+    forms.check_user(user or {}, found.where)
+    if str(cluster.get("server")).startswith("https:"):
+        forms.check_credential(user or {}, found.where)
+    return Minified(found.where, name, used, cluster, user)
+
+
+def _entry(found: Merged, kind: str, name: str | None) -> Entry:
+    """What an entry holds, with absolute paths."""
+    body = found.entries[kind].get(name or "")
+    if body is None:
+        raise KubeconfigError(
+            f"{found.where} has no entry {name!r} in {kind!r}, which its context names"
+        )
+    keys = _CLUSTER_FILES if kind == "clusters" else _USER_FILES
+    entry = {
+        key: _absolute(value, body.folder, f"{found.where}: {key}") if key in keys else value
+        for key, value in body.value.items()
     }
-    return yaml.safe_dump(minified, sort_keys=False)
+    run = entry.get("exec")
+    # A bare name is looked for on $PATH.
+    if isinstance(run, dict) and "/" in str(run.get("command")):
+        command = _absolute(run["command"], body.folder, f"{found.where}: exec command")
+        entry["exec"] = {**run, "command": command}
+    return entry
 
 
-def _absolute(path: Path, base: Path | None, where: str) -> str:
-    if base is None and not path.is_absolute():
+def _absolute(path: Any, folder: Path | None, where: str) -> Any:
+    if not isinstance(path, str) or not path or Path(path).is_absolute():
+        return path
+    if folder is None:
         raise KubeconfigError(
             f"{where} is a relative path, and content lies in no folder: make it absolute, or put "
             "what the file holds into the kubeconfig (`kubectl config view --flatten --raw`)"
         )
-    return str((base or Path()) / path)
-
-
-def _entry(config: dict[str, Any], kind: str, name: str | None, where: str) -> dict[str, Any]:
-    for entry in config.get(kind) or []:
-        if isinstance(entry, dict) and entry.get("name") == name:
-            return entry
-    raise KubeconfigError(f"{where} has no entry {name!r} in {kind!r}, which its context names")
+    return str(folder / path)

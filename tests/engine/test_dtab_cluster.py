@@ -226,27 +226,24 @@ BAD: dict[str, tuple[Form, str]] = {
     "a missing file": (
         lambda cluster, folder: str(folder / "none"),
         (
-            "the kubeconfig {folder}/none cannot be used: Invalid kube-config file. "
-            "No configuration found."
+            "cannot read the kubeconfig {folder}/none: No such file or directory; "
+            "set its path with `pulumi config set kubeconfig …`, or $KUBECONFIG"
         ),
     ),
     "no YAML": (
         lambda cluster, folder: "a: b\n\tc: d",
-        "the kubeconfig is no YAML in line 2",
+        "the kubeconfig is no kubeconfig: not YAML, line 2",
     ),
     "no kubeconfig": (
         lambda cluster, folder: "a: b\nc: d",
         (
-            "the kubeconfig cannot be used: Invalid kube-config file. "
-            "Expected key current-context in kube-config"
+            "the kubeconfig has no context '': it has none; "
+            "choose one with `pulumi config set kubeContext …`"
         ),
     ),
     "another shape": (
         lambda cluster, folder: "- s3cret\n- list",
-        (
-            "the kubeconfig cannot be used: Invalid kube-config file. "
-            "Expected key current-context in kube-config"
-        ),
+        "the kubeconfig is no kubeconfig: it has no list `contexts`",
     ),
     "no such user file": (
         lambda cluster, folder: cluster.kubeconfig(
@@ -256,7 +253,7 @@ BAD: dict[str, tuple[Form, str]] = {
     ),
     "no such token file": (
         lambda cluster, folder: cluster.kubeconfig({"tokenFile": f"{folder}/none"}),
-        "the kubeconfig cannot be read: No such file or directory",
+        "the kubeconfig: its tokenFile {folder}/none cannot be read: No such file or directory",
     ),
     "a key that is no key": (
         mismatched,
@@ -267,7 +264,7 @@ BAD: dict[str, tuple[Form, str]] = {
     ),
     "no base64": (
         lambda cluster, folder: cluster.kubeconfig(certificate_authority_data="s3cret!"),
-        "the kubeconfig is malformed",
+        "the kubeconfig: its cluster has a malformed certificate-authority-data",
     ),
     "a server that is no URL": (
         lambda cluster, folder: cluster.kubeconfig(server="kube.example:6443"),
@@ -311,9 +308,18 @@ BAD: dict[str, tuple[Form, str]] = {
     ),
     "a plugin that is missing": (
         lambda cluster, folder: cluster.kubeconfig(
-            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "kubelogin-x"}}
+            {
+                "exec": {
+                    "apiVersion": "client.authentication.k8s.io/v1beta1",
+                    "command": "kubelogin-x",
+                    "installHint": "see https://kubelogin.example",
+                }
+            }
         ),
-        "the kubeconfig gives no credential: [Errno 2] No such file or directory: 'kubelogin-x'",
+        (
+            "the kubeconfig gives no credential: its exec plugin kubelogin-x cannot be run: "
+            "No such file or directory; see https://kubelogin.example"
+        ),
     ),
     "a plugin that says something else": (
         lambda cluster, folder: cluster.kubeconfig(plugin(folder, "s3cret")),
@@ -341,9 +347,10 @@ def test_a_kubeconfig_that_cannot_be_used_is_one_clear_line(
 def test_a_context_that_does_not_exist(stack: Stack, cluster: Cluster) -> None:
     with pytest.raises(CallError) as refused:
         stack.up(cluster.inputs(cluster.admin, context="nowhere"))
+    context = cluster.admin["current-context"]
     assert str(refused.value) == (
-        "the kubeconfig cannot be used: Invalid kube-config file. "
-        "Expected object with name nowhere in kube-config/contexts list"
+        f"the kubeconfig has no context 'nowhere': it has {context}; "
+        "choose one with `pulumi config set kubeContext …`"
     )
 
 

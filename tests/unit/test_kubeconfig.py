@@ -31,6 +31,8 @@ TWO_CONTEXTS: dict[str, Any] = {
     ],
 }
 
+MALFORMED = "the kubeconfig is no kubeconfig: an entry of it is malformed"
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -78,9 +80,9 @@ def test_the_home_folder_is_the_last_resort(path: Path, monkeypatch: pytest.Monk
         load("", "")
 
 
-def test_several_ambient_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/a:/b")
-    with pytest.raises(KubeconfigError, match="names several files: choose one"):
+def test_several_ambient_files_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/a:/nowhere/b")
+    with pytest.raises(KubeconfigError, match=r"kubeconfig /nowhere/a:/nowhere/b: No such file"):
         load("", "")
 
 
@@ -95,6 +97,8 @@ def test_a_context_that_is_not_there_is_named_beside_those_that_are(path: Path) 
         ("a: [1\n", "not YAML, line 2"),
         ("just a text\n", "it has no list `contexts`"),
         ("contexts: []\n", "has no context ''"),
+        ("", "has no context ''"),
+        ("kind: Secret\napiVersion: v1\n", "it is not of the kind `Config`, v1"),
         (
             "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n",
             "has no entry 'c' in 'clusters'",
@@ -139,24 +143,35 @@ def test_a_path_that_cannot_be_one_is_one_line(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "said"),
     [
-        {"contexts": [{"name": "one", "context": "x"}]},
-        {"clusters": 4},
-        {"clusters": [{"name": "c1", "cluster": []}, {"name": "c1"}], "users": 7},
-        {"clusters": [{"name": "c1", "cluster": {"certificate-authority": 3}}]},
-        {"users": [{"name": "u1", "user": "token"}]},
+        ({"contexts": [{"name": "one", "context": "x"}]}, MALFORMED),
+        ({"clusters": 4}, MALFORMED),
+        ({"clusters": [{"name": "c1", "cluster": []}], "users": 7}, MALFORMED),
+        ({"users": [{"name": "u1", "user": "token"}]}, MALFORMED),
+        (
+            {"clusters": [{"name": "c1", "cluster": {"certificate-authority": 3}}]},
+            "the kubeconfig: its cluster has a malformed certificate-authority",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"token": 1}}]},
+            "the kubeconfig: its user has a malformed token",
+        ),
+        (
+            {"clusters": [{"name": "c1"}, {"name": "c1"}]},
+            "the kubeconfig has two entries 'c1' in 'clusters'",
+        ),
     ],
 )
-def test_a_malformed_entry_is_one_line(changed: dict[str, Any]) -> None:
+def test_a_malformed_entry_is_one_line(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(KubeconfigError) as refused:
         load(yaml.safe_dump({**TWO_CONTEXTS, **changed}), "")
-    assert str(refused.value) == "config kubeconfig is no kubeconfig: an entry of it is malformed"
+    assert str(refused.value) == said
 
 
 def test_a_relative_path_in_content_is_refused() -> None:
     with pytest.raises(KubeconfigError) as refused:
         load(yaml.safe_dump(TWO_CONTEXTS), "two")
     assert str(refused.value).startswith(
-        "config kubeconfig: certificate-authority is a relative path, and content lies in no folder"
+        "the kubeconfig: certificate-authority is a relative path, and content lies in no folder"
     )
