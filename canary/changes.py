@@ -28,7 +28,7 @@ Changed = tuple[Step, list[str]]
 
 @dataclass(frozen=True)
 class Split:
-    """The percents of one prefix; empty where the prefix is not split by whole percents."""
+    """The percents of one prefix; empty where the prefix is not split."""
 
     table: str
     prefix: str

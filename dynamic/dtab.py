@@ -154,7 +154,7 @@ class Dtab(Resource, module="namerd", name="Dtab"):
 
     namespace: pulumi.Output[str]
     dentries: pulumi.Output[list[str]]
-    splits: pulumi.Output[dict[str, dict[str, int]]]
+    splits: pulumi.Output[dict[str, dict[str, float]]]
     namerd: pulumi.Output[dict[str, str]]
     dtab: pulumi.Output[str]
     version: pulumi.Output[str]
@@ -165,28 +165,30 @@ class Dtab(Resource, module="namerd", name="Dtab"):
         *,
         namespace: pulumi.Input[str],
         dentries: pulumi.Input[Sequence[pulumi.Input[str]]],
-        splits: pulumi.Input[Mapping[str, pulumi.Input[Mapping[str, pulumi.Input[int]]]]],
+        splits: pulumi.Input[Mapping[str, pulumi.Input[Mapping[str, pulumi.Input[float]]]]],
         namerd: Mapping[str, pulumi.Input[str] | None],
         linkerds: Mapping[str, pulumi.Input[str]] | None = None,
         adopt: pulumi.Input[bool] = False,
-        max_weight_step: pulumi.Input[int] | None = None,
+        max_weight_step: pulumi.Input[float] | None = None,
+        baseline: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a table.
 
         :param namespace: the dtab namespace, such as `internal`.
         :param dentries: the base table, one entry a string: `/svc => /host`.
-        :param splits: whole percents by branch by prefix, adding up to 100:
-            `{"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}`.
+        :param splits: percents by branch by prefix, with at most two decimals, adding up to 100:
+            `{"/host/world": {"/srv/world-v1": 99.5, "/srv/world-v2": 0.5}}`.
         :param namerd: `url`, or `service` ("namespace/name") with `cluster` (a name that stays),
             `kubeconfig` (a path or the content; kept secret) and `context`.
         :param linkerds: who follows the table, to be asked after a write: `namespace` and
             `selector` ("app=l5d") of their pods, `router` (its label), `port` (of admin, "9990").
         :param adopt: take over a table that exists already, whoever keeps it. Once it has, it is
             spent, until it is set anew.
-        :param max_weight_step: how many percent a weight may rise at once. The branch that sorts
-            first among those of the state is the baseline, whose weight may rise at any step: that
-            is the way back.
+        :param max_weight_step: how many percent a weight may rise at once.
+        :param baseline: the branch of a split whose weight may rise at any step, as the way back,
+            by prefix: `{"/host/world": "/srv/world-v1"}`. For a split that is not named, it is the
+            branch that sorts first among those of the state.
         """
         reached = {key: value for key, value in namerd.items() if value is not None}
         if "kubeconfig" in reached:
@@ -200,6 +202,7 @@ class Dtab(Resource, module="namerd", name="Dtab"):
             "linkerds": dict(linkerds) if linkerds else None,
             "adopt": adopt,
             "max_weight_step": max_weight_step,
+            "baseline": baseline,
             "dtab": None,
             "version": None,
         }

@@ -317,10 +317,21 @@ _EXACT = Context(prec=400)  # a double's integer part has at most 309 digits
 
 
 def _two_decimals(weight: float) -> str:
-    """Java's `%.2f`: it rounds half up on the shortest decimal that reads back as this double."""
     if weight.is_integer() and weight < 1e16:
         return f"{int(weight)}.00"
-    return format(Decimal(repr(weight)).quantize(_HUNDREDTH, ROUND_HALF_UP, _EXACT), "f")
+    return format(_rounded(weight), "f")
+
+
+def hundredths(weight: float) -> int:
+    """A weight as namerd keeps it, with two decimals, in hundredths."""
+    if weight.is_integer() and weight < 1e16:
+        return int(weight) * 100
+    return int(_rounded(weight).scaleb(2, _EXACT))
+
+
+def _rounded(weight: float) -> Decimal:
+    """As Java's `%.2f`: half up, on the shortest decimal that reads back as this double."""
+    return Decimal(repr(weight)).quantize(_HUNDREDTH, ROUND_HALF_UP, _EXACT)
 
 
 def canonical(text: str) -> str:

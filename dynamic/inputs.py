@@ -99,11 +99,11 @@ class Inputs:
         return splits.table(self.base, self.splits)
 
 
-def weights_of(props: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """The splits of checked properties; numbers come as floats."""
+def weights_of(props: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The splits of checked properties; numbers come as floats, whole ones too."""
     given = props.get("splits") or {}
     return {
-        prefix: {path: int(weight) for path, weight in weights.items()}
+        prefix: {path: splits.percent(round(weight * 100)) for path, weight in weights.items()}
         for prefix, weights in given.items()
     }
 
@@ -149,7 +149,9 @@ class _Check:
         inputs["namerd"] = self._namerd(news.get("namerd"))
         self._linkerds(news.get("linkerds"), news.get("namerd"))
         self._boolean("adopt", news.get("adopt", False))
-        self._step(news.get("max_weight_step"), inputs["splits"])
+        if "baseline" in news:
+            inputs["baseline"] = self._baseline(news["baseline"], inputs["splits"])
+        self._step(news.get("max_weight_step"), inputs["splits"], inputs.get("baseline"))
         return inputs
 
     def _fail(self, where: str, reason: str) -> None:
@@ -215,20 +217,22 @@ class _Check:
             if canonical in found:
                 self._fail(branch, "the same branch stands twice")
             found[canonical] = self._weight(branch, weight)
-        weights = list(found.values())
-        complete = len(found) == len(given) and all(isinstance(each, int) for each in weights)
-        if complete and sum(weights) != 100:
-            self._fail(where, f"the weights add up to {sum(weights)}, not to 100")
+        parts = list(map(splits.hundredths, found.values()))
+        known = [part for part in parts if part is not None]
+        if len(known) == len(given) and sum(known) != splits.WHOLE:
+            total = splits.percent(sum(known))
+            self._fail(where, f"the weights add up to {total}, not to 100")
         return found
 
     def _weight(self, where: str, given: Any) -> Any:
         if self._is_unknown(given):
             return given
-        number = isinstance(given, (int, float)) and not isinstance(given, bool)
-        if not number or not 0 <= given <= 100 or given % 1:
-            self._fail(where, f"a whole percent from 0 to 100, not {_quote(given)}")
+        part = splits.hundredths(given)
+        if part is None:
+            said = f"a percent from 0 to 100 with at most two decimals, not {_quote(given)}"
+            self._fail(where, said)
             return None
-        return int(given)
+        return splits.percent(part)
 
     def _overlaps(self, given: Any, dentries: Any) -> None:
         if not isinstance(given, Mapping) or not isinstance(dentries, list):
@@ -280,19 +284,53 @@ class _Check:
         if not self._is_unknown(given) and not isinstance(given, bool):
             self._fail(where, f"true or false, not {_quote(given)}")
 
-    def _step(self, limit: Any, new: Any) -> None:
+    def _baseline(self, given: Any, weights: Any) -> Any:
+        """One branch for each split that it names, in canonical form."""
+        if given is None or self._is_unknown(given):
+            return given
+        if not isinstance(given, Mapping):
+            self._fail("baseline", f"a branch by prefix of 'splits', not {_quote(given)}")
+            return given
+        found: dict[str, Any] = {}
+        for prefix, path in sorted(given.items()):
+            where = f"baseline[{prefix!r}]"
+            split = self._parsed(where, prefix, grammar.parse_prefix)
+            found[split] = self._branch(where, path)
+            if not self.failures and isinstance(weights, Mapping):
+                self._must_be_branch(where, found[split], weights.get(split))
+        return found
+
+    def _branch(self, where: str, given: Any) -> Any:
+        if self._is_unknown(given):
+            return given
+        if not isinstance(given, str):
+            self._fail(where, f"a branch of the split, not {_quote(given)}")
+            return given
+        return self._parsed(where, given, grammar.parse_path)
+
+    def _must_be_branch(self, where: str, path: Any, weights: Any) -> None:
+        if weights is None:
+            self._fail(where, "there is no such split")
+        elif isinstance(weights, Mapping) and isinstance(path, str) and path not in weights:
+            self._fail(where, f"{path!r} is no branch of this split")
+
+    def _step(self, limit: Any, new: Any, baseline: Any) -> None:
         """No weight may rise by more than `max_weight_step` at once, but the baseline's."""
         if limit is None or self._is_unknown(limit):
             return
-        if isinstance(limit, bool) or limit not in range(1, 101):
-            self._fail("max_weight_step", f"a whole number from 1 to 100, not {_quote(limit)}")
+        most = splits.hundredths(limit)
+        if not most:
+            said = f"a percent from 0.01 to 100 with at most two decimals, not {_quote(limit)}"
+            self._fail("max_weight_step", said)
             return
         if self.failures or not isinstance(new, Mapping) or not self._olds.get("splits"):
             return
-        for where, before, after in _steps(self._olds["splits"], new):
-            if after - before > limit:
+        for where, before, after in _steps(self._olds, new, baseline):
+            if after - before > most:
                 self._fail(
-                    where, f"from {before:g} to {after} is more than max_weight_step, {limit:g}"
+                    where,
+                    f"from {splits.percent(before)} to {splits.percent(after)} is more than "
+                    f"max_weight_step, {splits.percent(most)}",
                 )
 
 
@@ -317,20 +355,32 @@ def _is_plain_url(url: str) -> bool:
     return found is not None and 0 < int(found["port"] or 80) < 65536
 
 
-def _steps(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
-    """Where, before and after of each weight but the baseline's, which is the way back.
-
-    The baseline is the branch that sorts first among those that were: a new one is none.
-    """
+def _steps(
+    olds: Mapping[str, Any], news: Mapping[str, Any], baseline: Any
+) -> Iterator[tuple[str, int, int]]:
+    """Where, before and after, in hundredths, of each weight but the baseline's."""
     for prefix, weights in news.items():
-        before = olds.get(prefix)
+        before = olds["splits"].get(prefix)
         if not isinstance(weights, Mapping) or not isinstance(before, Mapping):
             continue
-        baseline = min(before, default=None)
+        free = way_back(prefix, before, olds.get("baseline"), baseline)
         for path, weight in sorted(weights.items()):
-            was = before.get(path, 0)
-            if path != baseline and isinstance(weight, int) and isinstance(was, (int, float)):
-                yield f"splits[{prefix!r}][{path!r}]", was, weight
+            was, after = splits.hundredths(before.get(path, 0)), splits.hundredths(weight)
+            if path != free and was is not None and after is not None:
+                yield f"splits[{prefix!r}][{path!r}]", was, after
+
+
+def way_back(prefix: str, before: Mapping[str, Any], old: Any, new: Any) -> str | None:
+    """The branch that traffic may return to at any step: one that the split had.
+
+    It is the baseline that the state has, so that no update gets round the limit by naming another
+    one; where it has none yet, the one given now, and without one the branch that sorts first.
+    """
+    for given in (old, new):
+        named = given.get(prefix) if isinstance(given, Mapping) else None
+        if isinstance(named, str) and named in before:
+            return named
+    return min(before, default=None)
 
 
 def _shown(dentry: grammar.Dentry) -> str:

@@ -71,7 +71,12 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
     seen, before = entries_of(olds["dtab"]), inputs.weights_of(olds)
     claim = olds.get("claim") or uuid.uuid4().hex
     mark = Mark(claim, new.resource, digest(new.table))
-    wanted = Wanted(new.namespace, new.table, new.splits, before, olds["dtab"], mark)
+    baselines = {
+        prefix: branch
+        for prefix, weights in before.items()
+        if (branch := inputs.way_back(prefix, weights, olds.get("baseline"), news.get("baseline")))
+    }
+    wanted = Wanted(new.namespace, new.table, new.splits, before, olds["dtab"], mark, baselines)
     same_name = new.target.identity == inputs.target_of(olds).identity
     if new.target.url and same_name and wanted.is_met_by(seen):
         # Only the address is another: nothing to write.

@@ -1,6 +1,9 @@
-"""Splits: whole percents for the branches of a prefix, to a table's entries and back.
+"""Splits: percents for the branches of a prefix, to a table's entries and back.
 
-{"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
+{"/host/world": {"/srv/world-v1": 99.5, "/srv/world-v2": 0.5}}
+
+A percent has at most two decimals, as namerd keeps no more of a weight. It is an int where it is
+whole and else a float, as in JSON; everything is reckoned in hundredths.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,13 +11,41 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from dynamic import grammar
-from dynamic.grammar import Dentry, Dtab, Tree, Union, Weighted
+from dynamic.grammar import Alt, Dentry, Dtab, Tree, Union, Weighted
 
-Weights: TypeAlias = Mapping[str, int]
+Weights: TypeAlias = Mapping[str, float]
 """Percent by branch, adding up to 100."""
 
 Splits: TypeAlias = Mapping[str, Weights]
 """Weights by the prefix they split."""
+
+WHOLE = 100_00
+"""All the traffic, in hundredths of a percent."""
+
+_NOISE = 1e-6
+"""How far a float may be from hundredths: `100 - 99.9` is 0.09999999999999432."""
+
+
+def hundredths(weight: object) -> int | None:
+    """A percent from 0 to 100 in hundredths; None where it is no number of at most two decimals."""
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        return None
+    if not -1 < weight < 101:  # neither NaN nor infinite
+        return None
+    found = round(weight * 100)
+    is_exact = abs(weight * 100 - found) < _NOISE
+    return found if is_exact and 0 <= found <= WHOLE else None
+
+
+def percent(in_hundredths: int) -> float:
+    """The percent as people write it: 10, 0.5, 33.33."""
+    whole, rest = divmod(in_hundredths, 100)
+    return in_hundredths / 100 if rest else whole
+
+
+def rest(weight: float) -> float:
+    """What a percent leaves of 100."""
+    return percent(WHOLE - round(weight * 100))
 
 
 def table(base: Iterable[Dentry], splits: Splits) -> Dtab:
@@ -30,48 +61,103 @@ def _tree(weights: Weights) -> Tree:
     return branches[0].tree if len(branches) == 1 else Union(tuple(branches))
 
 
-def recognise(live: Dtab, known: Splits) -> tuple[Dtab, dict[str, dict[str, int]]]:
-    """A table as a base and splits: the inputs that say what it does.
+def recognise(live: Dtab, known: Splits) -> tuple[Dtab, dict[str, dict[str, float]]]:
+    """A table as a base and splits: the inputs that come nearest to what it does.
 
-    An entry for a prefix of `known` is a split again where it is a plain union of paths in whole
-    percents and stands where `table` would put it. Ratios become percents, and a branch that is
-    known but not in the table is 0. Every other entry belongs to the base.
+    A prefix of `known` that the table has an entry for is a split, whatever the entry: who leaves
+    the splits to somebody else (`ignore_changes`) must never lose one. Ratios become percents that
+    add up to 100, and a branch that is known but not in the table is 0.
+
+    An entry belongs to the splits alone where it is a plain union of paths, none of which rounds to
+    0, and stands where `table` would put it. Every other entry is in the base too, as it is: to
+    write what was read then is a change.
     """
-    splits = {}
-    for prefix, weights in known.items():
-        found = [dentry.dst for dentry in live if dentry.prefix == prefix]
-        percents = _percents(found[0]) if len(found) == 1 else None
-        if percents is not None:
-            splits[prefix] = {**dict.fromkeys(weights, 0), **percents}
-    while splits and not _in_place(live, splits):
+    trees: dict[str, list[Tree]] = {prefix: [] for prefix in known}
+    for prefix, dst in live:
+        if prefix in trees:
+            trees[prefix].append(dst)
+    # Of two entries for one prefix the later one is asked first.
+    percents = {prefix: _percents(found[-1]) for prefix, found in trees.items() if found}
+    plain = {
+        prefix
+        for prefix, of in percents.items()
+        if len(trees[prefix]) == 1 and _is_plain(trees[prefix][0], of)
+    }
+    while plain and not _in_place(live, plain):
         # The first one is what keeps the rest of the table from being base, then splits.
-        del splits[next(prefix for prefix, _ in live if prefix in splits)]
-    return tuple(dentry for dentry in live if dentry.prefix not in splits), splits
+        plain.remove(next(prefix for prefix, _ in live if prefix in plain))
+    splits = {
+        prefix: {**dict.fromkeys(known[prefix], 0), **(of or known[prefix])}
+        for prefix, of in percents.items()
+    }
+    return tuple(dentry for dentry in live if dentry.prefix not in plain), splits
 
 
-def _in_place(live: Dtab, splits: Splits) -> bool:
-    return [dentry.prefix for dentry in live[-len(splits) :]] == sorted(splits)
+def _in_place(live: Dtab, prefixes: set[str]) -> bool:
+    return [dentry.prefix for dentry in live[-len(prefixes) :]] == sorted(prefixes)
 
 
-def _percents(tree: Tree) -> dict[str, int] | None:
-    """The percent of each branch, or None where that is not the whole meaning of the tree.
+def _is_plain(tree: Tree, percents: Weights) -> bool:
+    """Whether its percents by branch are the whole meaning of a tree.
 
-    A branch written with weight 0 counts as that: unlike one left out, it takes all the traffic
-    once the others have no endpoints.
+    They are not where a branch has the weight 0: unlike one left out, it takes all the traffic once
+    the others have no endpoints.
     """
-    branches = tree.branches if isinstance(tree, Union) else (Weighted(1, tree),)
-    hundredths: dict[str, int] = {}
-    for weight, branch in branches:
-        if not isinstance(branch, str) or not branch.startswith("/") or branch in hundredths:
+    branches = tree.branches if isinstance(tree, Union) else (Weighted(1.0, tree),)
+    return (
+        len(percents) == len(branches)
+        and all(percents.values())
+        and all(branch.tree in percents for branch in branches)
+        and all(grammar.hundredths(branch.weight) for branch in branches)
+    )
+
+
+def _percents(tree: Tree) -> dict[str, float]:
+    """Percents by path that add up to 100, nothing where the tree leads to no path.
+
+    By largest remainder: of equal ones the first path's is rounded up.
+    """
+    if isinstance(tree, Union) and (whole := _written_percents(tree)):
+        return whole
+    exact = {path: share * WHOLE for path, share in sorted(_shares(tree).items())}
+    parts = {path: int(share) for path, share in exact.items()}
+    lacking = WHOLE - sum(parts.values()) if parts else 0
+    for path in sorted(exact, key=lambda path: parts[path] - exact[path])[:lacking]:
+        parts[path] += 1
+    return {path: percent(part) for path, part in parts.items()}
+
+
+def _written_percents(union: Union) -> dict[str, float] | None:
+    """The weights of paths where they are percents already, as in every table of our own."""
+    found: dict[str, float] = {}
+    total = 0
+    for weight, path in union.branches:
+        if not isinstance(path, str) or not path.startswith("/") or path in found:
             return None
-        hundredths[branch] = round(weight * 100)
-    if not all(hundredths.values()):
-        return None
-    whole = sum(hundredths.values())
-    percents = {path: Fraction(100 * part, whole) for path, part in hundredths.items()}
-    if any(percent.denominator != 1 for percent in percents.values()):
-        return None
-    return {path: int(percent) for path, percent in percents.items()}
+        part = grammar.hundredths(weight)
+        total += part
+        found[path] = percent(part)
+    return found if total == WHOLE else None
+
+
+def _shares(tree: Tree) -> dict[str, Fraction]:
+    """The traffic that each path gets where all have endpoints; nothing where there is no path.
+
+    The first of alternatives counts. `!` and `~` leave their share to the others, `$` fails it,
+    which no percent can say.
+    """
+    if isinstance(tree, Alt):
+        return next(filter(None, map(_shares, tree.trees)), {})
+    if isinstance(tree, str):
+        return {tree: Fraction(1)} if tree.startswith("/") else {}
+    found: dict[str, Fraction] = {}
+    for weight, branch in tree.branches:
+        for path, share in _shares(branch).items():
+            found[path] = found.get(path, Fraction(0)) + share * grammar.hundredths(weight)
+    total = sum(found.values())
+    if found and not total:  # namerd draws evenly where every weight is 0
+        return {path: Fraction(1, len(found)) for path in found}
+    return {path: share / total for path, share in found.items()}
 
 
 def rising(before: Splits, after: Splits) -> list[tuple[str, str]]:

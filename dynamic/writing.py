@@ -49,7 +49,7 @@ class Wanted:
     mark: Mark
     """What is put on it."""
     baselines: Mapping[str, str] = field(default_factory=dict)
-    """The branch of a split whose weight may always rise, by its prefix."""
+    """The branch of a split that traffic may return to at any time, by its prefix."""
 
     def is_met_by(self, live: Dtab) -> bool:
         """Whether a table reads back as the very same inputs."""
@@ -64,8 +64,7 @@ class Wanted:
     def is_way_back(self) -> bool:
         """Whether nothing rises but baselines, from weights that were not theirs."""
         return bool(self.before) and all(
-            branch == splits.baseline(prefix, self.before, self.baselines)
-            for prefix, branch in self.rising
+            branch == self.baselines.get(prefix) for prefix, branch in self.rising
         )
 
     @property

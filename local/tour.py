@@ -44,7 +44,7 @@ def _show_traffic(url: str) -> None:
     _tell(f"\nTen requests to {url}:")
     for answer in answers(url, 10):
         _tell(answer)
-    if int(stack.config().get("canaryWeight", stack.default("canaryWeight"))) == 0:
+    if float(stack.config().get("canaryWeight", stack.default("canaryWeight"))) == 0:
         _move_the_canary()
     _measure(url)
 

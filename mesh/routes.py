@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from settings import Service
 
-Splits: TypeAlias = dict[str, dict[str, int]]
-"""Whole percents by branch by prefix."""
+Splits: TypeAlias = dict[str, dict[str, float]]
+"""Percents by branch by prefix."""
 
 _TO_ENTRY = "/host"
 
@@ -42,7 +42,17 @@ def internal_splits(services: "Iterable[Service]") -> Splits:
     return {service.prefix: _branches("/srv", service) for service in services if service.is_split}
 
 
-def _branches(base: str, service: "Service") -> dict[str, int]:
+def external_baselines(apps_namespace: str, entry: "Service") -> dict[str, str]:
+    """The branch by prefix that traffic may return to at any step: a service's first version."""
+    return {_TO_ENTRY: f"{_of(apps_namespace)}/{entry.baseline}"} if entry.is_split else {}
+
+
+def internal_baselines(services: "Iterable[Service]") -> dict[str, str]:
+    """The same for the splits between services."""
+    return {service.prefix: f"/srv/{service.baseline}" for service in services if service.is_split}
+
+
+def _branches(base: str, service: "Service") -> dict[str, float]:
     return {f"{base}/{name}": percent for name, percent in service.weights.items()}
 
 

@@ -66,7 +66,7 @@ def _table(properties: Mapping[str, Any]) -> grammar.Dtab:
     try:
         base = tuple(map(grammar.parse_dentry, properties.get("dentries") or []))
         weights = {
-            prefix: {path: int(weight) for path, weight in branches.items()}
+            prefix: {path: float(weight) for path, weight in branches.items()}
             for prefix, branches in (properties.get("splits") or {}).items()
         }
         return splits.table(base, weights)

@@ -26,10 +26,10 @@ T = TypeVar("T")
 class Settings:
     """One stack's config, checked."""
 
-    canary_weight: int
-    """Percent of the traffic for the second of two versions, 0–100."""
-    max_weight_step: int
-    """The most percents that one update may add to a branch, 1–100."""
+    canary_weight: float
+    """Percent of the traffic for the second of two versions, 0–100, with at most two decimals."""
+    max_weight_step: float
+    """The most percents that one update may add to a branch, 0.01–100."""
     adopt_existing: bool
     """Whether tables that exist in namerd with other content are taken over."""
     platform: str
@@ -160,8 +160,8 @@ def _field(key: str) -> str:
 SERVICES = "services"
 
 _KEYS: Mapping[str, Callable[[str], Any]] = {
-    "canaryWeight": readers.integer(0, 100),
-    "maxWeightStep": readers.integer(1, 100),
+    "canaryWeight": readers.percent(0),
+    "maxWeightStep": readers.percent(0.01),
     "adoptExisting": readers.boolean,
     "platform": readers.one_of("kubeconfig", "aks"),
     "kubeconfig": readers.text,

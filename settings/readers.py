@@ -35,6 +35,31 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def percent(low: float) -> Callable[[str], float]:
+    """A percent of at most two decimals, up to 100: an int where it is whole."""
+
+    def read(value: str) -> float:
+        found = two_decimals(value)
+        if found is None or not low <= found <= 100:
+            raise ValueError(percent_from(low))
+        return found
+
+    return read
+
+
+def percent_from(low: float) -> str:
+    """What a percent must be."""
+    return f"it must be a percent from {low:g} to 100 with at most two decimals, such as 10 or 0.5"
+
+
+def two_decimals(value: str) -> float | None:
+    """The number that a text such as 10, 0.5 or 33.30 stands for; None where it is none."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,2})?", value, re.ASCII):
+        return None
+    whole, _, decimals = value.partition(".")
+    return float(value) if decimals.strip("0") else int(whole)
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """One of some words."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, TypeVar
 
+from dynamic import splits
 from settings import readers
 from settings.errors import SettingsError
 
@@ -37,8 +38,13 @@ class Service:
     prefix: str
     """The name in the routing table: `/host/world`."""
     deployments: tuple[Deployment, ...]
-    weights: Mapping[str, int]
-    """Whole percents by deployment, adding up to 100."""
+    weights: Mapping[str, float]
+    """Percents by deployment, with at most two decimals, adding up to 100."""
+
+    @property
+    def baseline(self) -> str:
+        """The deployment whose weight may rise at any step, as the way back: the first version."""
+        return self.deployments[0].name
 
     @property
     def is_split(self) -> bool:
@@ -53,7 +59,7 @@ class Defaults:
 
     image: str
     replicas: int
-    canary_weight: int
+    canary_weight: float
     """Percent for the second of two versions without `weights`."""
 
 
@@ -104,7 +110,7 @@ class _Node:
             if "weights" in self.value:
                 raise self.at("weights").fail("there are no versions to weigh")
             deployments = [self._deployment(name, inherited, defaults)]
-            weights = {name: 100}
+            weights: dict[str, float] = {name: 100}
         else:
             deployments = list(self._versions(name, inherited, defaults))
             weights = self._weights(name, defaults.canary_weight)
@@ -162,38 +168,37 @@ class _Node:
                 raise env.at(name).fail("it must be a text: put it in quotes")
         return dict(env.value)
 
-    def _weights(self, name: str, canary_weight: int) -> dict[str, int]:
-        """Whole percents by deployment."""
+    def _weights(self, name: str, canary_weight: float) -> dict[str, float]:
+        """Percents by deployment."""
         weights, versions = self.at("weights"), sorted(self.value["versions"])
         if weights.value is None:
             return self._moved_by_canary_weight(name, versions, canary_weight)
         if not isinstance(weights.value, dict):
-            raise weights.fail("it must be an object with a whole percent by version")
+            raise weights.fail("it must be an object with a percent by version")
         for version in weights.value:
             if version not in versions:
                 raise weights.at(version).fail(f"there is no such version, only {_and(versions)}")
-        found = {version: _whole(weights.at(version), 0, 100, 0) for version in versions}
-        if sum(found.values()) != 100:
-            raise weights.fail(f"the percents add up to {sum(found.values())}, not to 100")
-        return {f"{name}-{version}": percent for version, percent in found.items()}
+        found = {version: _hundredths(weights.at(version)) for version in versions}
+        if sum(found.values()) != splits.WHOLE:
+            total = splits.percent(sum(found.values()))
+            raise weights.fail(f"the percents add up to {total}, not to 100")
+        return {f"{name}-{version}": splits.percent(part) for version, part in found.items()}
 
     def _moved_by_canary_weight(
-        self, name: str, versions: list[str], canary_weight: int
-    ) -> dict[str, int]:
+        self, name: str, versions: list[str], canary_weight: float
+    ) -> dict[str, float]:
         """The version that sorts last takes canaryWeight, the other one the rest."""
         if len(versions) == 1:
             return {f"{name}-{versions[0]}": 100}
         if len(versions) > 2:
-            raise self.at("weights").fail(
-                f"it is missing: a whole percent each of {_and(versions)}"
-            )
+            raise self.at("weights").fail(f"it is missing: a percent each of {_and(versions)}")
         if versions != sorted(versions, key=_as_numbered):
             raise self.at("versions").fail(
                 f"canaryWeight moves the version that sorts last, and {_and(versions)} do not sort "
                 "as their numbers do: give both as many digits"
             )
         baseline, canary = (f"{name}-{version}" for version in versions)
-        return {baseline: 100 - canary_weight, canary: canary_weight}
+        return {baseline: splits.rest(canary_weight), canary: canary_weight}
 
     def _prefix(self, name: str) -> str:
         label = r"[\w.:-]+"
@@ -224,6 +229,19 @@ def _whole(node: _Node, low: int, high: int, default: int | None = None) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise node.fail(f"it must be a whole number from {low} to {high}", number)
     return number
+
+
+def _hundredths(node: _Node) -> int:
+    """A percent in hundredths; one that is left out is 0.
+
+    `pulumi config set --path` makes a text of a number with decimals.
+    """
+    given = 0 if node.value is None else node.value
+    number = readers.two_decimals(given) if isinstance(given, str) else given
+    part = splits.hundredths(number)
+    if part is None:
+        raise node.fail(readers.percent_from(0), given)
+    return part
 
 
 def _refuse_clashes(services: tuple[Service, ...]) -> None:

@@ -16,6 +16,7 @@ class Unknown:
 UNKNOWN = Unknown()
 WORLD, V1, V2 = "/host/world", "/srv/world-v1", "/srv/world-v2"
 SPLIT = f"splits['{WORLD}']"
+PERCENT = "a percent from 0 to 100 with at most two decimals"
 GOOD: dict[str, Any] = {
     "namespace": "internal",
     "dentries": ["/srv => /#/io.l5d.k8s/default/http", "/host => /srv"],
@@ -45,8 +46,9 @@ def test_good_inputs_pass_with_whole_numbers() -> None:
     [
         (-1, "-1"),
         (101, "101"),
-        (10.5, "10.5"),
-        (50.00000000000001, "50.00000000000001"),
+        (10.555, "10.555"),
+        (0.001, "0.001"),
+        (50.00001, "50.00001"),
         (1e308, "1e+308"),
         ("10", "'10'"),
         (True, "True"),
@@ -56,9 +58,9 @@ def test_good_inputs_pass_with_whole_numbers() -> None:
         ([10], "[10]"),
     ],
 )
-def test_a_weight_is_a_whole_percent(weight: object, shown: str) -> None:
+def test_a_weight_is_a_percent_of_two_decimals_at_most(weight: object, shown: str) -> None:
     assert failures(splits={WORLD: {V1: 90, V2: weight}}) == [
-        f"{SPLIT}['{V2}']: a whole percent from 0 to 100, not {shown}"
+        f"{SPLIT}['{V2}']: {PERCENT}, not {shown}"
     ]
 
 
@@ -68,6 +70,8 @@ def test_a_weight_is_a_whole_percent(weight: object, shown: str) -> None:
         ({V1: 90, V2: 20}, "the weights add up to 110, not to 100"),
         ({V1: 0, V2: 0}, "the weights add up to 0, not to 100"),
         ({V1: 33, V2: 33}, "the weights add up to 66, not to 100"),
+        ({V1: 33.33, V2: 66.66}, "the weights add up to 99.99, not to 100"),
+        ({V1: 99.5, V2: 0.51}, "the weights add up to 100.01, not to 100"),
         ({}, "percents by branch, not {}"),
         (50, "percents by branch, not 50"),
     ],
@@ -291,7 +295,7 @@ def test_values_that_are_not_known_yet_pass() -> None:
 
 def test_what_is_known_beside_it_is_checked() -> None:
     found = failures(namespace=UNKNOWN, splits={WORLD: {V1: UNKNOWN, V2: 101}})
-    assert found == [f"{SPLIT}['{V2}']: a whole percent from 0 to 100, not 101"]
+    assert found == [f"{SPLIT}['{V2}']: {PERCENT}, not 101"]
 
 
 def test_the_first_reason_does_not_hide_the_next() -> None:
@@ -323,10 +327,100 @@ def test_a_step_is_of_no_account_for_a_table_that_is_new() -> None:
     assert failures(olds={**GOOD, "splits": {}}, splits=splits, max_weight_step=10) == []
 
 
-@pytest.mark.parametrize("limit", [0, 101, 2.5, "10", True, -5])
-def test_a_step_is_a_whole_number_of_percents(limit: object) -> None:
+@pytest.mark.parametrize("limit", [0, 101, 2.555, "10", True, -5, math.nan])
+def test_a_step_is_a_number_of_percents(limit: object) -> None:
     (line,) = failures(max_weight_step=limit)
-    assert line.startswith("max_weight_step: a whole number from 1 to 100, not ")
+    assert line.startswith(
+        "max_weight_step: a percent from 0.01 to 100 with at most two decimals, not "
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [(0, 0.5, None), (0.5, 1, None), (0.1, 0.6, None), (0, 0.51, "from 0 to 0.51")],
+)
+def test_a_step_of_half_a_percent(before: float, after: float, refused: str | None) -> None:
+    olds = {**GOOD, "splits": {WORLD: {V1: 100 - before, V2: before}}}
+    found = failures(olds=olds, splits={WORLD: {V1: 100 - after, V2: after}}, max_weight_step=0.5)
+    reason = f"{SPLIT}['{V2}']: {refused} is more than max_weight_step, 0.5"
+    assert found == ([reason] if refused else [])
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {V1: 99.5, V2: 0.5},
+        {V1: 33.33, V2: 33.33, "/x": 33.34},
+        {V1: 0.01, V2: 99.99},
+        {V1: 100 - 99.9, V2: 99.9},
+    ],
+)
+def test_percents_of_two_decimals(weights: dict[str, float]) -> None:
+    found, wrong = check(splits={WORLD: weights})
+    assert wrong == []
+    assert found["splits"][WORLD] == {path: round(each, 2) for path, each in weights.items()}
+    assert inputs.weights_of(found) == found["splits"]
+
+
+class TestBaseline:
+    """The branch that traffic may return to at any step."""
+
+    def test_becomes_canonical(self) -> None:
+        found, wrong = check(baseline={r"/host/\x77orld": r"/srv/world-v\x32"})
+        assert wrong == []
+        assert found["baseline"] == {WORLD: V2}
+
+    @pytest.mark.parametrize(
+        ("baseline", "reason"),
+        [
+            (V1, f"baseline: a branch by prefix of 'splits', not '{V1}'"),
+            ({"/x": V1}, "baseline['/x']: there is no such split"),
+            ({WORLD: "/x"}, f"baseline['{WORLD}']: '/x' is no branch of this split"),
+            ({WORLD: 1}, f"baseline['{WORLD}']: a branch of the split, not 1"),
+            ({WORLD: "x"}, f"baseline['{WORLD}']: '/' expected but 'x' found at '[x]'"),
+            ({"x": V1}, "baseline['x']: '/' expected but 'x' found at '[x]'"),
+        ],
+    )
+    def test_a_wrong_one_is_one_line(self, baseline: object, reason: str) -> None:
+        assert failures(baseline=baseline) == [reason]
+
+    @pytest.mark.parametrize(
+        "baseline", [None, UNKNOWN, {WORLD: UNKNOWN}, {}], ids=["none", "unknown", "in it", "empty"]
+    )
+    def test_none_or_one_that_is_not_known_passes(self, baseline: object) -> None:
+        found, wrong = check(baseline=baseline)
+        assert wrong == []
+        assert found["baseline"] == baseline
+
+    def test_is_not_looked_for_in_splits_that_are_not_known(self) -> None:
+        assert failures(baseline={WORLD: V1}, splits=UNKNOWN) == []
+        assert failures(baseline={WORLD: V1}, splits={WORLD: UNKNOWN}) == []
+
+    @pytest.mark.parametrize(
+        ("old", "new", "weights", "is_refused"),
+        [
+            (None, None, {V1: 100, V2: 0}, False),
+            (None, None, {V1: 0, V2: 100}, True),
+            (None, {WORLD: V2}, {V1: 0, V2: 100}, False),
+            (None, {WORLD: V2}, {V1: 100, V2: 0}, True),
+            ({WORLD: V2}, {WORLD: V2}, {V1: 0, V2: 100}, False),
+            ({WORLD: V1}, {WORLD: V2}, {V1: 0, V2: 100}, True),
+            ({WORLD: V1}, {WORLD: V2}, {V2: 100}, True),
+            ({WORLD: V2}, None, {V1: 0, V2: 100}, False),
+            (None, {WORLD: "/new"}, {"/new": 100, V1: 0, V2: 0}, True),
+        ],
+    )
+    def test_only_the_state_says_where_the_way_back_leads(
+        self,
+        old: dict[str, str] | None,
+        new: dict[str, str] | None,
+        weights: dict[str, float],
+        is_refused: bool,
+    ) -> None:
+        """Naming another one with the weight is no way round the limit."""
+        olds = {**GOOD, "splits": {WORLD: {V1: 80, V2: 20}}, "baseline": old}
+        found = failures(olds=olds, baseline=new, splits={WORLD: weights}, max_weight_step=15)
+        assert bool(found) is is_refused
 
 
 def test_no_failure_shows_the_kubeconfig() -> None:

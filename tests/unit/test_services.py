@@ -91,6 +91,27 @@ class TestSettings:
         assert found["b"].weights == {"b-v1": 60, "b-v2": 40}
         assert found["c"].weights == {"c-v1": 70, "c-v2": 30}
 
+    @pytest.mark.parametrize(("text", "rest"), [("0.5", 99.5), ("33.33", 66.67), ("0.10", 99.9)])
+    def test_the_canarys_weight_may_have_decimals(self, text: str, rest: float) -> None:
+        two = {"versions": {"v1": {}, "v2": {}}, "port": 80}
+        (a,) = parse({"a": two}, canaryWeight=text).values()
+        assert a.weights == {"a-v1": rest, "a-v2": float(text)}
+        assert a.baseline == "a-v1"
+
+    @pytest.mark.parametrize(
+        "weights",
+        [
+            {"v1": 33.33, "v2": 33.33, "v3": 33.34},
+            {"v1": "99.5", "v2": 0.25, "v3": "0.25"},
+            {"v1": 99.99, "v2": 0.01},
+        ],
+    )
+    def test_weights_may_have_decimals(self, weights: dict[str, Any]) -> None:
+        """Of a number with decimals `pulumi config set --path` makes a text."""
+        versions: dict[str, Any] = {"v1": {}, "v2": {}, "v3": {}}
+        (a,) = parse({"a": {"port": 80, "versions": versions, "weights": weights}}).values()
+        assert a.weights == {f"a-{name}": float(weights.get(name, 0)) for name in versions}
+
     def test_one_version_takes_all(self) -> None:
         (web,) = parse({"web": {"port": 80, "versions": {"blue": {}}}}).values()
         assert (web.weights, web.is_split) == ({"web-blue": 100}, True)
@@ -141,10 +162,14 @@ class TestSettings:
         [
             (("v1", "v2"), {"v1": 50, "v2": 49}, "the percents add up to 99, not to 100"),
             (("v1", "v2"), {"v1": 50, "v3": 50}, ".weights.v3: there is no such version"),
-            (("v1", "v2"), {"v1": 110, "v2": -10}, "v1 is 110: it must be a whole number from 0"),
-            (("v1", "v2"), {"v1": 0.5, "v2": 99.5}, "v1 is 0.5: it must be a whole number from 0"),
-            (("v1", "v2"), [50, 50], "it must be an object with a whole percent by version"),
-            (("v1", "v2", "v3"), None, "it is missing: a whole percent each of v1, v2 and v3"),
+            (("v1", "v2"), {"v1": 99.5, "v2": 0.4}, "the percents add up to 99.9, not to 100"),
+            (("v1", "v2"), {"v1": 110, "v2": -10}, "v1 is 110: it must be a percent from 0 to"),
+            (("v1", "v2"), {"v1": 0.555, "v2": 99.5}, "v1 is 0.555: it must be a percent from 0"),
+            (("v1", "v2"), {"v1": "1e1", "v2": 90}, "v1 is '1e1': it must be a percent from 0 to"),
+            (("v1", "v2"), {"v1": True, "v2": 99}, "v1 is True: it must be a percent from 0 to"),
+            (("v1", "v2"), {"v1": [50], "v2": 50}, "v1 is [50]: it must be a percent from 0 to"),
+            (("v1", "v2"), [50, 50], "it must be an object with a percent by version"),
+            (("v1", "v2", "v3"), None, "it is missing: a percent each of v1, v2 and v3"),
             (("v9", "v10"), None, "v10 and v9 do not sort as their numbers do"),
         ],
     )

@@ -8,6 +8,7 @@ import yaml
 
 import settings
 
+A_PERCENT = "a percent from 0 to 100 with at most two decimals, such as 10 or 0.5"
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,7 +41,8 @@ def test_the_declared_defaults_are_accepted() -> None:
 
 def test_every_declared_key_has_type_default_and_description() -> None:
     for key, entry in project_config().items():
-        assert {"type", "default", "description"} <= set(entry), key
+        typed = set() if key in ("canaryWeight", "maxWeightStep") else {"type"}
+        assert set(entry) - {"items"} == {"default", "description", *typed}, key
 
 
 def test_an_unknown_key_is_named_with_the_way_to_remove_it() -> None:
@@ -58,14 +60,25 @@ def test_a_missing_key_is_named() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("canaryWeight", "-1", "a whole number from 0 to 100"),
-        ("canaryWeight", "101", "a whole number from 0 to 100"),
-        ("canaryWeight", "10.5", "a whole number from 0 to 100"),
-        ("canaryWeight", "ten", "a whole number from 0 to 100"),
-        ("canaryWeight", "1e1", "a whole number from 0 to 100"),
-        ("canaryWeight", "", "a whole number from 0 to 100"),
-        ("canaryWeight", "٣", "a whole number from 0 to 100"),
-        ("maxWeightStep", "0", "a whole number from 1 to 100"),
+        ("canaryWeight", "-1", A_PERCENT),
+        ("canaryWeight", "101", A_PERCENT),
+        ("canaryWeight", "100.01", A_PERCENT),
+        ("canaryWeight", "10.555", A_PERCENT),
+        ("canaryWeight", "10.", A_PERCENT),
+        ("canaryWeight", ".5", A_PERCENT),
+        ("canaryWeight", "0,5", A_PERCENT),
+        ("canaryWeight", "0.5 %", A_PERCENT),
+        ("canaryWeight", "ten", A_PERCENT),
+        ("canaryWeight", "nan", A_PERCENT),
+        ("canaryWeight", "inf", A_PERCENT),
+        ("canaryWeight", "1e1", A_PERCENT),
+        ("canaryWeight", "", A_PERCENT),
+        ("canaryWeight", "true", A_PERCENT),
+        ("canaryWeight", "[10]", A_PERCENT),
+        ("canaryWeight", "9" * 400, A_PERCENT),
+        ("canaryWeight", "٣", A_PERCENT),
+        ("maxWeightStep", "0", "a percent from 0.01 to 100 with at most two decimals"),
+        ("maxWeightStep", "0.001", "a percent from 0.01 to 100 with at most two decimals"),
         ("replicas", "0", "a whole number from 1 to 100"),
         ("adoptExisting", "yes", "true or false"),
         ("platform", "gke", "kubeconfig"),
@@ -91,6 +104,16 @@ def test_a_wrong_value_is_one_line(key: str, value: str, allowed: str) -> None:
     assert said.startswith(f"config {key} is {value!r}")
     assert allowed in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "percent"),
+    [("0", 0), ("10", 10), ("0.5", 0.5), ("0.01", 0.01), ("33.30", 33.3), ("10.0", 10)],
+)
+def test_percents_have_up_to_two_decimals(text: str, percent: float) -> None:
+    found = settings.parse({**defaults(), "canaryWeight": text}).canary_weight
+    assert found == percent
+    assert type(found) is type(percent)
 
 
 @pytest.mark.parametrize(
