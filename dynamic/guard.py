@@ -60,9 +60,7 @@ def way_back(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> No
     endpoints(store, rising, table)
 
 
-def kept(
-    store: Store, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab
-) -> BoundNames:
+def kept(store: Store, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab) -> BoundNames:
     """The same of branches that keep their weights under other entries of the base.
 
     One that has endpoints by neither table is not in the way: the new table takes nothing from it.

@@ -34,8 +34,8 @@ def config(namespace: str) -> dict[str, Any]:
 class Namerd(pulumi.ComponentResource):
     """namerd in `namespace`: its storage, its rights, one pod, and a service inside the cluster.
 
-    Who may change the tables is decided by the API server, whose objects they are: none of its ports
-    outside its pod changes anything.
+    Who may change the tables is decided by the API server, whose objects they are: no port of its
+    pod changes anything for those outside.
     """
 
     def __init__(
