@@ -273,14 +273,14 @@ BAD: dict[str, tuple[Form, str]] = {
     "a server that cannot be": (
         lambda cluster, folder: cluster.kubeconfig(server=f"https://{'a' * 70}.example"),
         (
-            "namerd (service {service} of the cluster at https://{long}.example) cannot be asked: "
+            "the cluster at https://{long}.example) cannot be asked: "
             "its address, its proxy's or a token is malformed"
         ),
     ),
     "a proxy that cannot be": (
         lambda cluster, folder: cluster.kubeconfig(proxy_url="http://user:s3cret@:x"),
         (
-            "namerd (service {service} of the cluster at {server}) cannot be asked: "
+            "the cluster at {server} cannot be asked: "
             "its address, its proxy's or a token is malformed"
         ),
     ),
@@ -298,7 +298,7 @@ BAD: dict[str, tuple[Form, str]] = {
     "a token that no header can hold": (
         lambda cluster, folder: cluster.kubeconfig({"token": "s3cret\u20ac"}),
         (
-            "namerd (service {service} of the cluster at {server}) cannot be asked: "
+            "the cluster at {server} cannot be asked: "
             "its address, its proxy's or a token is malformed"
         ),
     ),

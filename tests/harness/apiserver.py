@@ -114,9 +114,14 @@ class ApiServer:
         wait_until(lambda: self.succeeds("get", name, "--all-namespaces"), f"{name} is served")
 
     def wait_until_allowed(self, user: str, verb: str, resource: str, namespace: str = "") -> None:
-        """Wait until RBAC lets a user do something: it learns of new bindings by a watch."""
+        """Wait until RBAC lets a user do something: it learns of new bindings by a watch.
+
+        A resource may have a subresource: `services/proxy`.
+        """
         where = ["--namespace", namespace] if namespace else []
-        review = ("auth", "can-i", verb, resource, f"--as={user}", *where)
+        kind, _, part = resource.partition("/")
+        below = [f"--subresource={part}"] if part else []
+        review = ("auth", "can-i", verb, kind, *below, f"--as={user}", *where)
         wait_until(lambda: self.succeeds(*review), f"{user} may {verb} {resource}")
 
     def succeeds(self, *arguments: str | Path) -> bool:
