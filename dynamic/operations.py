@@ -224,6 +224,8 @@ def _proof(store: Store, new: Inputs, wanted: Wanted) -> writing.Prove:
     """What makes sure that the table is in force, and so are its branches."""
     if isinstance(store, Objects):
         fleet = _fleet(store, new.linkerds, new.namespace)
+        if fleet is not None:
+            fleet.views()  # who may not ask them shall learn so before anything is written
         return lambda former, _: _prove_followed(store, fleet, wanted, former)
     client = store
     assert isinstance(client, Client)  # noqa: S101  # there is no third kind

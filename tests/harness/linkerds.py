@@ -1,0 +1,121 @@
+"""Stand-ins for linkerd's admin page, as many as a test wants: pods that show what they follow."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.harness.apiserver import ApiServer
+
+Shares = Mapping[str, float]
+
+_ADDRESSES = "203.0.113."  # of TEST-NET-3 (RFC 5737)
+
+
+class StandInLinkerds:
+    """Ready pods `l5d-0`, `l5d-1`, …, each on a node of its own, all behind one port of loopback.
+
+    Whom a request is for is told by the path that the API server was asked for, in
+    `X-Forwarded-Uri`.
+    """
+
+    def __init__(self, api: ApiServer, namespace: str, port: int) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._port = port
+        self.pages: dict[str, Any] = {}
+        """What each shows, by pod; `{}` where it has not been asked for a name."""
+        self.asked: list[str] = []
+        """The pods asked so far."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The input `linkerds` of a Dtab that they follow."""
+        return {
+            "namespace": self._namespace,
+            "selector": "app=l5d",
+            "router": "outgoing",
+            "port": str(self._port),
+        }
+
+    def start(self, number: int) -> None:
+        """Make so many pods."""
+        names = [f"l5d-{i}" for i in range(number)]
+        self._api.apply(*(self._pod(name) for name in names))
+        self._set_status(*(self._status(name, ready=True) for name in names))
+
+    def set_ready(self, name: str, ready: bool = True) -> None:
+        """Make one ready or not."""
+        self._set_status(self._status(name, ready))
+
+    def _pod(self, name: str) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": self._namespace, "labels": {"app": "l5d"}}
+        node = f"node-{name.rpartition('-')[2]}"
+        spec = {"nodeName": node, "containers": [{"name": "l5d", "image": "none"}]}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+    def _status(self, name: str, ready: bool) -> dict[str, Any]:
+        address = f"{_ADDRESSES}{int(name.rpartition('-')[2]) + 1}"
+        condition = {"type": "Ready", "status": str(ready)}
+        status = {"podIP": address, "podIPs": [{"ip": address}], "phase": "Running"}
+        return {**self._pod(name), "status": {**status, "conditions": [condition]}}
+
+    def _set_status(self, *pods: dict[str, Any]) -> None:
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(pods)})
+        how = ("--server-side", "--subresource=status", "--force-conflicts")
+        self._api.kubectl("apply", *how, "-f", "-", given=listed)
+
+    def end(self) -> None:
+        """Delete all pods."""
+        where = ("-n", self._namespace, "--force", "--grace-period=0")
+        self._api.kubectl("delete", "pod", "-l", "app=l5d", *where)
+
+    def follow(self, pod: str, name: str, shares: Shares) -> None:
+        """Have one show that it routes a name so."""
+        self.pages[pod] = {
+            "bind": {name: {"": {"state": {"running": True, "value": tree(shares)}}}}
+        }
+
+
+def tree(shares: Shares) -> Any:
+    """A bound tree as the page has it."""
+    leaves = [
+        {"weight": share, "tree": {"value": {"id": name, "path": "/"}}}
+        for name, share in shares.items()
+    ]
+    return leaves[0]["tree"] if len(leaves) == 1 else {"trees": leaves}
+
+
+@contextmanager
+def stand_in_linkerds(api: ApiServer, namespace: str) -> Iterator[StandInLinkerds]:
+    """Serve the pages of pods yet to be started; all is gone afterwards."""
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers["X-Forwarded-Uri"]
+            pod = asked.partition("/pods/")[2].partition(":")[0]
+            with lock:
+                found.asked.append(pod)
+                page = found.pages.get(pod, {})
+            status = 200 if isinstance(page, dict) else page
+            body = json.dumps(page if status == 200 else {}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found = StandInLinkerds(api, namespace, server.server_address[1])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield found
+        finally:
+            found.end()
+            server.shutdown()
