@@ -148,7 +148,6 @@ def test_namerd_is_reached_only_from_inside(program: Recorder) -> None:
     assert spec["type"] == "ClusterIP"
     assert {one["name"]: one["port"] for one in spec["ports"]} == {
         "thrift": 4100,
-        "http": 4180,
         "mesh": 4321,
         "admin": 9991,
     }
@@ -156,14 +155,28 @@ def test_namerd_is_reached_only_from_inside(program: Recorder) -> None:
 
 def test_namerds_config(program: Recorder) -> None:
     config = config_file(program, "namerd-config")
-    assert config["admin"]["port"] == 9991
+    assert config["admin"] == {
+        "ip": "0.0.0.0",
+        "port": 9991,
+        "security": {"controlEnabled": False},
+    }
     assert config["namers"] == [{"kind": "io.l5d.k8s", "host": "localhost", "port": 8001}]
     assert config["storage"]["namespace"] == "linkerd"
-    assert [(one["kind"], one["port"]) for one in config["interfaces"]] == [
-        ("io.l5d.thriftNameInterpreter", 4100),
-        ("io.l5d.httpController", 4180),
-        ("io.l5d.mesh", 4321),
+    assert [(one["kind"], one["ip"], one["port"]) for one in config["interfaces"]] == [
+        ("io.l5d.thriftNameInterpreter", "0.0.0.0", 4100),
+        ("io.l5d.httpController", "127.0.0.1", 4180),
+        ("io.l5d.mesh", "0.0.0.0", 4321),
     ]
+
+
+def test_who_follows_a_table_is_told_to_it(program: Recorder) -> None:
+    for name, router in (("external", "external"), ("internal", "outgoing")):
+        assert program.get("Dtab", name)["linkerds"] == {
+            "namespace": "linkerd",
+            "selector": "app=l5d",
+            "router": router,
+            "port": "9990",
+        }
 
 
 @pytest.mark.parametrize(("kind", "name"), [("Deployment", "namerd"), ("DaemonSet", "l5d")])
