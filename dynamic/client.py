@@ -56,7 +56,7 @@ class Client:
                 f"{self.where} gave what is no dtab: {error}"
             ) from None
 
-    def must_be_namerd(self) -> None:
+    def confirm_missing(self) -> None:
         """Make sure that a missing table is one that namerd misses.
 
         A proxy before it may answer 404 as it does. Raises UnexpectedAnswerError and the like.

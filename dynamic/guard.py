@@ -52,12 +52,15 @@ def way_back(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> No
 
     Raises NoEndpointsError where namerd says that a baseline leads nowhere.
     """
-    for _, branch in rising:
+    lacking = []
+    for prefix, branch in rising:
         try:
-            store.delegate(branch, for_url(table, branch), WAY_BACK_SECONDS)
+            reached = store.delegate(branch, for_url(table, branch), WAY_BACK_SECONDS)
         except UNANSWERED:
             return
-    endpoints(store, rising, table)
+        if not _with_endpoints(reached):
+            lacking.append((prefix, branch))
+    endpoints(store, lacking, table)
 
 
 def kept(store: Store, staying: Iterable[tuple[str, str]], former: Dtab, table: Dtab) -> BoundNames:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from dynamic import following, grammar, guard, inputs, splits, writing
+from dynamic import deleting, following, grammar, guard, inputs, splits, writing
 from dynamic.client import Client
 from dynamic.connection import to_namerd, to_objects
 from dynamic.difference import difference
@@ -83,7 +83,8 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
         return _inputs(news) | {"dtab": olds["dtab"], "version": olds["version"]}
     known = olds.get("cluster_uid") if same_name else None
     with _store(new.target, known) as (store, uid):
-        adopts = new.adopt and not olds.get("adopt")
+        # A table without marks is nobody's to be taken over from: what changed it is a conflict.
+        adopts = store.has_marks and new.adopt and not olds.get("adopt")
         rules = Keeping(olds, new.resource, store.has_marks, adopts)
         prove = _proof(store, new, wanted)
         table, written = writing.write(store, wanted, rules, prove)
@@ -103,8 +104,7 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
     def ask(store: Store, uid: str | None) -> tuple[dict[str, Any], dict[str, Any]] | None:
         table = store.read(namespace)
         if table is None:
-            if isinstance(store, Client):
-                store.must_be_namerd()
+            store.confirm_missing()
             return None
         base, weights = splits.recognise(table.entries, inputs.weights_of(props))
         found = _inputs(props) | {
@@ -189,8 +189,8 @@ def delete(props: Properties) -> None:
     try:
         with _store(target, props.get("cluster_uid"), ABSENT_SECONDS) as (store, _):
             rules = Keeping(props, str(props.get("resource")), store.has_marks)
-            writing.delete(store, namespace, rules.may_delete)
-    except writing.Left as left:
+            deleting.delete(store, namespace, rules.may_delete)
+    except deleting.Left as left:
         print(left)
     except UnauthorizedError as error:
         raise UnauthorizedError(f"with the state's kubeconfig, {error}; {_RENEW}") from None
@@ -267,8 +267,10 @@ def _lagging(store: Objects, props: Properties, table: Table) -> list[str]:
 
 def _tell_of_adopted(replaced: list[Table], wanted: Wanted) -> None:
     for former in replaced:
-        lines = difference(former.entries, wanted.table)
-        print(f"the table {wanted.namespace!r} was there and is adopted; replaced: {lines}")
+        done = "it said the same"
+        if not wanted.is_met_by(former.entries):
+            done = f"replaced: {difference(former.entries, wanted.table)}"
+        print(f"the table {wanted.namespace!r} was there and is adopted; {done}")
 
 
 def _namespace(target: Target) -> str:

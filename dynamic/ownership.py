@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dynamic import inputs, splits
+from dynamic.deleting import Left
 from dynamic.difference import difference
 from dynamic.errors import ConflictError, ExistsError
 from dynamic.inputs import Inputs
 from dynamic.marks import Mark
 from dynamic.splits import Splits
 from dynamic.tables import Table, entries_of
-from dynamic.writing import Left
 from kube.errors import OneLineError
 
 _ADOPT = "set the resource's `adopt` (here: `pulumi config set adoptExisting true`)"
@@ -132,11 +132,14 @@ class Keeping:
                 f"the table {namespace!r} is kept by the {live.mark.keeper} now; nothing was "
                 f"written: take one of the two out, or to take the table back, {_ADOPT} anew"
             )
-        who = (
-            live.changed_by if self.marks else "somebody else, or by a `pulumi up` that was killed"
-        )
         lines = difference(live.entries, entries_of(self.olds["dtab"]))
-        return ConflictError(f"the table {namespace!r} was changed by {who}: {lines}")
+        return ConflictError(f"the table {namespace!r} was changed by {self._who(live)}: {lines}")
+
+    def _who(self, live: Table) -> str:
+        """Who changed it, as far as can be told."""
+        if self.marks:
+            return live.changed_by
+        return f"{live.changed_by}, or by a `pulumi up` whose state was not saved"
 
     def may_delete(self, live: Table) -> None:
         """Raise Left for a table that another keeps by now, ConflictError for an unknown one."""
@@ -149,11 +152,14 @@ class Keeping:
         if not self.has_seen(live):
             lines = difference(live.entries, entries_of(self.olds["dtab"]))
             raise ConflictError(
-                f"the table {namespace!r} was changed by {live.changed_by}, and is not deleted: "
+                f"the table {namespace!r} was changed by {self._who(live)}, and is not deleted: "
                 f"{lines}; run `pulumi refresh` to take note of it"
             )
         if not self.marks and live.version != self.olds["version"]:
-            raise Left(f"the table {namespace!r} stays: it was written since, by somebody else")
+            raise Left(
+                f"the table {namespace!r} stays: it was written since, by somebody else or by a "
+                "`pulumi up` that failed; if nobody keeps it, delete it by hand"
+            )
 
 
 def _left_behind(live: Table, resource: str) -> bool:

@@ -43,6 +43,9 @@ class Store(Protocol):
     def read(self, namespace: str) -> Table | None:
         """A table, or None where there is none."""
 
+    def confirm_missing(self) -> None:
+        """Make sure, where a read said so, that it is this store which misses the table."""
+
     def create(self, namespace: str, entries: Dtab, mark: Mark) -> Table | None:
         """Write a table where none is: the table, or None where reading has to tell.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dynamic import grammar, guard, splits
-from dynamic.difference import clipped, written_and_served
+from dynamic.difference import written_and_served
 from dynamic.engine import Engine
 from dynamic.errors import (
     AbandonedError,
@@ -29,8 +29,8 @@ from kube.errors import OneLineError, UnexpectedAnswerError
 WRITE_SECONDS = 30.0
 """How long a write is tried again whose answer never came."""
 
-GONE_SECONDS = 8.0
-"""How long a deleted table may still be shown."""
+_TOUCH = grammar.parse_dentry("/linkerd-canary/adopts => !")
+"""Leads nowhere, and from a prefix that nobody asks for."""
 
 _UNKNOWN = "which table is in force is not known, run `pulumi up --refresh`"
 
@@ -112,7 +112,8 @@ class _Write:
         self._engine = Engine()
         self._names: BoundNames | None = None
         self._sent = False
-        self._former: Dtab | None = None
+        self._written = False
+        self._former: Table | None = None
         self._told: Table | None = None
         self._unanswered: OneLineError | None = None
 
@@ -123,14 +124,14 @@ class _Write:
             done = "a write before that got no answer" if self._sent else "nothing was written"
             advice = "run `pulumi up --refresh` to see the change and decide"
             raise ConflictError(f"{error}; {done}, {advice}") from None
-        except NotServedError as error:
-            raise self._after_the_write(error) if self._sent else error from None
         except OneLineError as error:
+            if self._written:
+                raise self._after_the_write(error) from None
             raise type(error)(f"{error}; {_UNKNOWN}") if self._sent else error from None
         if not self._sent:
             return live, False
         try:
-            prove(self._former, self._names or {})
+            prove(self._former.entries if self._former else None, self._names or {})
             if not self._store.has_marks:
                 self._must_be_noted()
         except OneLineError as error:
@@ -140,16 +141,16 @@ class _Write:
     def _converge(self, rules: Rules) -> Table:
         """Read and write until the table is there."""
         lag, tries = Deadline(self._store.lag_seconds), Deadline(WRITE_SECONDS)
-        written = False
         for _ in tries.attempts():
             live = self._store.read(self._wanted.namespace)
             if live is not None and self._is_there(live, rules):
                 return live
-            if written:
+            if self._written:
                 if lag.over:
                     raise self._not_served(live, lag)
                 continue
-            if live is not None and not rules.may_replace(live):
+            touched = live is not None and self._sent and self._is_touched(live)
+            if live is not None and not touched and not rules.may_replace(live):
                 if lag.over:
                     raise rules.refuse(live)
                 continue
@@ -157,7 +158,7 @@ class _Write:
                 self._names = self._guarded()
                 lag.restart()
                 tries.restart()
-            written = self._written_over(live)
+            self._written = self._written_over(live)
             if self._told is not None:
                 return self._told
             lag.restart()
@@ -172,7 +173,10 @@ class _Write:
     def _is_there(self, live: Table, rules: Rules) -> bool:
         if not self._wanted.is_met_by(live.entries):
             return False
-        return rules.is_own(live) or (self._sent and not self._store.has_marks)
+        if rules.is_own(live):
+            return True
+        # Without marks it is the one that was sent, unless the read lags behind an adopted one.
+        return self._sent and not self._store.has_marks and live != self._former
 
     def _guarded(self) -> BoundNames:
         """The bound names of what rises, which takes endpoints, and of what a new base moves."""
@@ -192,8 +196,11 @@ class _Write:
         """Write once; False where that has to be looked at again."""
         self._must_be_noted()
         if not self._sent:
-            self._former = live.entries if live else None
+            self._former = live
         namespace, table, mark = self._wanted.namespace, self._wanted.table, self._wanted.mark
+        if live is not None and not self._store.has_marks and grammar.same(live.entries, table):
+            self._touch(live)
+            return False
         try:
             if live is None:
                 self._told = self._store.create(namespace, table, mark)
@@ -205,16 +212,42 @@ class _Write:
             self._sent, self._unanswered = True, error
             return False
         except UnexpectedAnswerError:
-            if not self._was_applied():
+            if not self._shows(self._is_written):
                 raise
         self._sent = True
         return True
 
-    def _was_applied(self) -> bool:
-        """Whether the table is there all the same, after an answer that says otherwise."""
+    def _touch(self, live: Table) -> None:
+        """Give a table that says the same already another version, by an entry that comes and goes.
+
+        Or its former owner would take it for its own still, and delete it. With Kubernetes storage
+        a PUT of the very same table leaves its version as it was.
+        """
+        entries = (*live.entries, _TOUCH)
+        try:
+            self._store.replace(self._wanted.namespace, live, entries, self._wanted.mark)
+        except StaleError:
+            return
+        except UNANSWERED as error:
+            self._unanswered = error
+        except UnexpectedAnswerError:
+            if not self._shows(self._is_touched):
+                raise
+        self._sent = True
+
+    def _is_touched(self, live: Table) -> bool:
+        return live.entries[-1:] == (_TOUCH,) and grammar.same(
+            live.entries[:-1], self._wanted.table
+        )
+
+    def _is_written(self, live: Table) -> bool:
+        return self._wanted.is_met_by(live.entries) and live != self._former
+
+    def _shows(self, what: Callable[[Table], bool]) -> bool:
+        """Whether reads show it all the same, after an answer that says otherwise."""
         for _ in Deadline(self._store.lag_seconds).attempts():
             live = self._store.read(self._wanted.namespace)
-            if live is not None and self._wanted.is_met_by(live.entries):
+            if live is not None and what(live):
                 return True
         return False
 
@@ -258,61 +291,7 @@ class _Write:
             if self._former is None:
                 self._store.delete(namespace, live)
                 return "the table was deleted again"
-            self._store.replace(namespace, live, self._former, wanted.mark)
+            self._store.replace(namespace, live, self._former.entries, wanted.mark)
         except OneLineError as error:
             return f"putting the former table back failed too ({error}), {_UNKNOWN}"
         return "the former table was put back"
-
-
-class Left(Exception):  # noqa: N818  # no failure: what delete has to say
-    """The table is not the resource's any more, and stays."""
-
-
-def delete(store: Store, namespace: str, may_delete: Callable[[Table], None]) -> None:
-    """Delete the table; one that is gone already is fine.
-
-    `may_delete` raises Left for one that is to stay, ConflictError for one that is not known.
-    """
-    lag, tries = Deadline(store.lag_seconds), Deadline(WRITE_SECONDS)
-    unanswered: OneLineError | None = None
-    for _ in tries.attempts():
-        live = store.read(namespace)
-        if live is None:
-            return
-        try:
-            may_delete(live)
-        except ConflictError:
-            if lag.over:
-                raise
-            continue
-        try:
-            store.delete(namespace, live)
-        except StaleError:
-            continue
-        except UNANSWERED as error:
-            unanswered = error
-            continue
-        except UnexpectedAnswerError:
-            if store.read(namespace) is not None:
-                raise
-        _wait_until_gone(store, namespace, live)
-        return
-    if unanswered is None:
-        raise NotServedError(
-            f"{store.where} keeps refusing to delete the table {namespace!r} as out of date, tried "
-            f"for {tries.seconds:g} s"
-        )
-    raise type(unanswered)(f"{unanswered}; the deletion was tried for {tries.seconds:g} s")
-
-
-def _wait_until_gone(store: Store, namespace: str, deleted: Table) -> None:
-    """Or whoever makes the table next would take a read that lags for the table itself."""
-    deadline = Deadline(GONE_SECONDS)
-    for _ in deadline.attempts():
-        live = store.read(namespace)
-        if live != deleted:
-            return
-    raise NotServedError(
-        f"{store.where} took the deletion of {namespace!r} but serves it after "
-        f"{deadline.seconds:g} s: '{clipped(deleted.text)}'"
-    )

@@ -55,7 +55,7 @@ class Actors(RuleBasedStateMachine):
         self.stacks = [Stack(host, DtabProvider()) for host in self.hosts]
         self.seen: list[str | None] = [None, None, None]
         for actor in range(3):
-            self.up(actor, 10, adopt=False)  # the first creates the table, the others adopt it
+            self.up(actor, 10, adopt=actor > 0)  # the first creates the table, the others adopt it
 
     @rule(actor=ACTORS, weight=WEIGHTS, adopt=st.booleans())
     def up(self, actor: int, weight: int, adopt: bool) -> None:
@@ -73,10 +73,10 @@ class Actors(RuleBasedStateMachine):
         assert self.namerd.get("internal") == self.live
 
     def may_refuse(self, recorded: bool, seen: str | None, adopt: bool, wanted: str) -> bool:
-        """Whether somebody's table would be lost unseen."""
-        if self.live is None or self.live == wanted:
+        """Whether somebody's table would be lost unseen, or get a second owner unasked."""
+        if self.live is None:
             return False
-        return self.live != seen if recorded else not adopt
+        return self.live not in (seen, wanted) if recorded else not adopt
 
     @rule(actor=ACTORS)
     def refresh(self, actor: int) -> None:
@@ -91,14 +91,22 @@ class Actors(RuleBasedStateMachine):
         stack = self.stacks[actor]
         if stack.state is None:
             return
+        left = self.live is not None and self.was_written_since(stack)
         said = attempt(stack.destroy)
         if said is None:
             assert self.live in (None, self.seen[actor])
-            self.live = self.seen[actor] = None
+            self.seen[actor] = None
+            if not left:
+                self.live = None
         else:
             assert "is not deleted" in said
             assert self.live not in (None, self.seen[actor])
         assert self.namerd.get("internal") == self.live
+
+    def was_written_since(self, stack: Stack) -> bool:
+        """Whether the table may have another owner by now, who declares the same."""
+        assert stack.state is not None
+        return bool(stack.state.outputs["version"] != self.namerd.version("internal"))
 
     @rule(table=HANDS)
     def write_by_hand(self, table: str) -> None:

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from local.paths import ROOT
+from tests.engine.cluster import MESH, Cluster
 from tests.engine.tables import BASE_TEXT, V1, V2, WORLD, dtab, text
 from tests.engine.test_dtab_faults import READ_ERRORS, REFUSED_WRITES
-from tests.harness.apiserver import ApiServer
 from tests.harness.engine import Engine, EngineFailedError, stack
 from tests.harness.faults import Exchange, Fault, FaultProxy, delayed, trickled
 from tests.harness.namerd import Namerd, namerd, started
@@ -166,9 +166,10 @@ def test_a_refused_table_and_the_way_to_adopt_it(engine: Engine, a_namerd: Namer
     with pytest.raises(EngineFailedError) as failed:
         engine.up()
     assert failed.value.lines[0] == (
-        "the table 'internal' exists already with other content: theirs "
-        f"'{WORLD} => {theirs}', gone '{WORLD} => {ours}'; to replace that, set the resource's "
-        "`adopt` (here: `pulumi config set adoptExisting true`)"
+        "the table 'internal' exists already (a `pulumi up` whose state was not saved may have "
+        f"left it), with other content: theirs '{WORLD} => {theirs}', gone '{WORLD} => {ours}'; if "
+        "a resource of this stack keeps it by a former name, declare that with `aliases=`; to take "
+        "the table over, set the resource's `adopt` (here: `pulumi config set adoptExisting true`)"
     )
     assert failed.value.lines[1:] == ["update failed"]
     declare(engine, dtab(a_namerd.url, 10, adopt=True))
@@ -192,15 +193,15 @@ def test_a_malformed_input_is_one_line_each_and_shows_no_value(
     about = "pulumi-python:dynamic/namerd:Dtab resource 'internal' has a problem: "
     assert [line.removeprefix(about) for line in failed.value.lines if about in line] == [
         "dentries[0]: simple expected but 'b' found at '/a => [b]'",
-        f"splits['{WORLD}']['{V1}']: a whole percent from 0 to 100, not -1",
-        f"splits['{WORLD}']['{V2}']: a whole percent from 0 to 100, not 101",
+        f"splits['{WORLD}']['{V1}']: a percent from 0 to 100 with at most two decimals, not -1",
+        f"splits['{WORLD}']['{V2}']: a percent from 0 to 100 with at most two decimals, not 101",
         "namerd: 'service' is a namespace and a name, 'linkerd/namerd', not 'namerd'",
     ]
     assert "s3cret" not in str(failed.value)
 
 
 def test_every_bad_answer_is_one_clear_line_at_the_terminal(
-    engine: Engine, a_namerd: Namerd, proxy: FaultProxy, api_server: ApiServer
+    engine: Engine, a_namerd: Namerd, proxy: FaultProxy, cluster: Cluster
 ) -> None:
     """A table for each kind of answer, all in one `pulumi up`."""
     up = "1.5"
@@ -223,19 +224,15 @@ def test_every_bad_answer_is_one_clear_line_at_the_terminal(
         expect(f"write-{i:02}", "POST", fault, line)
     refusing = f"http://127.0.0.1:{free_port()}"
     expected.add(f"namerd at {refusing} cannot be reached: Connection refused; gave up after 1.5 s")
-    kubeconfig = yaml.safe_load(api_server.kubeconfig.read_text())
-    del kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]
+    distrusting = cluster.kubeconfig(certificate_authority_data=None)
     expected.add(
-        f"namerd (service mesh/namerd of the cluster at {api_server.url}) cannot be trusted: "
-        "unable to get local issuer certificate; its certificate is not of the authority, or for "
-        "the name, that the kubeconfig gives"
+        f"{cluster.where} cannot be trusted: unable to get local issuer certificate; its "
+        "certificate is not of the authority, or for the name, that the kubeconfig gives"
     )
     elsewhere = {
         "nobody": {"url": refusing},
-        "distrusted": {
-            "cluster": "here", "service": "mesh/namerd", "kubeconfig": yaml.safe_dump(kubeconfig)
-        },
-    }  # fmt: skip
+        "distrusted": cluster.inputs(distrusting)["namerd"],
+    }
     declare(engine, dtab(proxy.url, 10), names=" ".join(names))
     engine.set_environment(LINKERD_CANARY_PATIENCE="0.05", ELSEWHERE=json.dumps(elsewhere))
     with pytest.raises(EngineFailedError) as failed:
@@ -256,8 +253,8 @@ def test_of_two_stacks_at_once_one_wins_and_one_says_so(tmp_path: Path, a_namerd
         stack(tmp_path / "one", {}, **environment) as one,
         stack(tmp_path / "two", {}, **environment) as two,
     ):
-        for person in (one, two):  # the second adopts what the first has made
-            declare(person, dtab(a_namerd.url, 10))
+        for person, adopt in ((one, False), (two, True)):
+            declare(person, dtab(a_namerd.url, 10, adopt=adopt))
             person.up()
         declare(one, dtab(a_namerd.url, 20))
         declare(two, dtab(a_namerd.url, 30))
@@ -277,7 +274,7 @@ def test_of_two_stacks_at_once_one_wins_and_one_says_so(tmp_path: Path, a_namerd
             winner, loser = loser, winner
         assert a_namerd.get("internal") == text(winner[0])
         (line,) = [line for line in said if line != "won"]
-        assert line.startswith("the table 'internal' was changed by somebody else: theirs ")
+        assert line.startswith("the table 'internal' was changed by somebody else, or by a ")
         loser[1].up("--refresh")
         assert a_namerd.get("internal") == text(loser[0])
 
@@ -328,7 +325,7 @@ def killed(folder: Path, *words: str) -> Fault:
     return fault
 
 
-def test_when_the_provider_is_killed_after_the_write_the_next_up_mends_it(
+def test_when_the_provider_is_killed_after_the_write_up_with_refresh_mends_it(
     engine: Engine, a_namerd: Namerd, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """With a third weight; test_dtab_interrupted has every point and every weight."""
@@ -340,7 +337,15 @@ def test_when_the_provider_is_killed_after_the_write_the_next_up_mends_it(
         engine.up()
     assert a_namerd.get("internal") == text(20)
     declare(engine, dtab(proxy.url, 30))
-    engine.up()
+    with pytest.raises(EngineFailedError) as failed:
+        engine.up()
+    assert failed.value.lines[0].startswith(
+        "the table 'internal' was changed by somebody else, or by a `pulumi up` whose state was "
+        "not saved: theirs "
+    )
+    assert "run `pulumi up --refresh`" in failed.value.lines[0]
+    assert a_namerd.get("internal") == text(20)
+    engine.up("--refresh")
     assert a_namerd.get("internal") == text(30)
     engine.up("--refresh", "--expect-no-changes")
 
@@ -348,25 +353,23 @@ def test_when_the_provider_is_killed_after_the_write_the_next_up_mends_it(
 def test_when_pulumi_is_killed_after_the_write_the_next_up_mends_it(
     engine: Engine, a_namerd: Namerd, proxy: FaultProxy, tmp_path: Path
 ) -> None:
-    for then in (20, 10, 30):
-        declare(engine, dtab(proxy.url, 10))
+    declare(engine, dtab(proxy.url, 10))
+    engine.up()
+    proxy.on("PUT", "/api/1/dtabs/", killed(tmp_path, "/pulumi"))
+    declare(engine, dtab(proxy.url, 20))
+    with pytest.raises(EngineFailedError):
         engine.up()
-        proxy.on("PUT", "/api/1/dtabs/", killed(tmp_path, "/pulumi"))
-        declare(engine, dtab(proxy.url, 20))
-        with pytest.raises(EngineFailedError):
-            engine.up()
-        wait_until(lambda: a_namerd.get("internal") == text(10), "its provider puts it back")
-        kill(tmp_path, "pulumi.dynamic")
-        engine._command("cancel", "--yes")
-        declare(engine, dtab(proxy.url, then))
-        engine.up()
-        assert a_namerd.get("internal") == text(then)
-        engine.up("--expect-no-changes")
+    wait_until(lambda: a_namerd.get("internal") == text(10), "its provider puts it back")
+    kill(tmp_path, "pulumi.dynamic")
+    engine._command("cancel", "--yes")
+    declare(engine, dtab(proxy.url, 30))
+    engine.up()
+    assert a_namerd.get("internal") == text(30)
+    engine.up("--expect-no-changes")
 
 
-@pytest.mark.parametrize("then", [20, 30], ids=["again", "another weight"])
-def test_when_everything_is_killed_in_a_create_the_next_up_mends_it(
-    engine: Engine, a_namerd: Namerd, proxy: FaultProxy, tmp_path: Path, then: int
+def test_when_everything_is_killed_in_a_create_the_next_up_adopts_what_it_left(
+    engine: Engine, a_namerd: Namerd, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """The state knows of an operation that was under way, and of no table."""
     proxy.on("POST", "/api/1/dtabs/", killed(tmp_path, "pulumi.dynamic", "/pulumi"))
@@ -375,26 +378,27 @@ def test_when_everything_is_killed_in_a_create_the_next_up_mends_it(
         engine.up()
     assert a_namerd.get("internal") == text(20)
     engine._command("cancel", "--yes")
-    declare(engine, dtab(proxy.url, then))
+    with pytest.raises(EngineFailedError, match="whose state was not saved may have left it"):
+        engine.up()
+    assert a_namerd.get("internal") == text(20)
+    declare(engine, dtab(proxy.url, 30, adopt=True))
     engine.up()
-    assert a_namerd.get("internal") == text(then)
+    assert a_namerd.get("internal") == text(30)
+    declare(engine, dtab(proxy.url, 30))
     engine.up("--refresh", "--expect-no-changes")
 
 
 def test_nothing_secret_is_in_the_state_or_on_the_terminal(
-    engine: Engine, api_server: ApiServer, a_namerd: Namerd, tmp_path: Path
+    engine: Engine, cluster: Cluster, tmp_path: Path
 ) -> None:
-    api_server.kubectl("create", "namespace", "dtab-secrets")
-    port = int(a_namerd.url.rpartition(":")[2])
-    api_server.expose("dtab-secrets", "namerd", {"http": port})
-    content = api_server.kubeconfig.read_text()
+    content = cluster.api.kubeconfig.read_text()
     secrets = [
         value
         for value in yaml.safe_load(content)["users"][0]["user"].values()
         if isinstance(value, str)
     ]
     secrets += [base64.b64decode(value).decode().splitlines()[1] for value in secrets]
-    reached = {"cluster": "here", "service": "dtab-secrets/namerd", "kubeconfig": content}
+    reached = cluster.inputs(content)["namerd"]
     shown = []
     for weight in (10, 20):
         declare(engine, dtab("", weight, namerd=reached))
@@ -404,8 +408,9 @@ def test_nothing_secret_is_in_the_state_or_on_the_terminal(
     assert renewed.steps == {"update": 1, "unchanged": 1}
     assert lines_of_dtab(renewed.text) == []
     shown += [renewed.text, engine.up().text, engine.refresh().text]
-    declare(engine, dtab("", 30, namerd={**reached, "service": "dtab-secrets/none"}))
-    with pytest.raises(EngineFailedError, match="is not there: 404") as failed:
+    declare(engine, dtab("", 30, namerd={**reached, "service": f"{MESH}/none"}))
+    engine.set_environment(LINKERD_CANARY_PATIENCE="0.05")  # namerd might be about to come up
+    with pytest.raises(EngineFailedError, match="is not there: ") as failed:
         engine.up()
     shown.append(str(failed.value))
     kept = [path.read_text() for path in tmp_path.rglob("*.json") if "backend" in path.parts]
@@ -420,7 +425,7 @@ def test_nothing_secret_is_in_the_state_or_on_the_terminal(
     for each in (*shown, *kept):
         assert not any(secret in each for secret in secrets)
     engine.destroy()
-    assert a_namerd.get("internal") is None
+    assert cluster.table() is None
 
 
 def test_destroy_ends_with_namerd_gone_where_the_table_is_deleted_with_something(

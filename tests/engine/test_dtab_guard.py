@@ -12,7 +12,7 @@ import pytest
 from dynamic.dtab import DtabProvider
 from tests.engine.tables import V1, V2, WORLD, dtab
 from tests.harness.apiserver import ApiServer
-from tests.harness.faults import Exchange, FaultProxy, fault_proxy, forged
+from tests.harness.faults import FaultProxy, fault_proxy, forged
 from tests.harness.namerd import Namerd, namerd
 from tests.harness.waiting import wait_until
 from tests.provider_host import CallError, ProviderHost, Stack
@@ -151,26 +151,6 @@ def test_a_canary_without_endpoints_can_always_be_taken_back(
     assert stack.up(world(proxy.url, weight)) == "update"
     expected = V1 if weight == 0 else f"90.00*{V1} & 10.00*{V2}"
     assert str(apps.namerd.get("internal")).endswith(f"{WORLD}=>{expected}")
-
-
-def test_the_table_that_the_state_has_can_be_restored_whatever_is_gone(
-    new_host: Callable[..., ProviderHost], stack: Stack, apps: Apps, proxy: FaultProxy
-) -> None:
-    stack.host = new_host()
-    stack.up(world(proxy.url, 30))
-
-    def killed(exchange: Exchange) -> None:
-        exchange.forward()
-        stack.host.process.kill()
-        exchange.hang_up()
-
-    proxy.on("PUT", "/api/1/dtabs/", killed)
-    with pytest.raises(CallError):
-        stack.up(world(proxy.url, 0))
-    apps.serve(world_v1=0, world_v2=0)
-    stack.host = new_host()
-    assert stack.up(world(proxy.url, 30)) == "update"
-    assert str(apps.namerd.get("internal")).endswith(f"70.00*{V1} & 30.00*{V2}")
 
 
 def test_endpoints_that_come_late_are_waited_for(

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
+from itertools import product
 
 import pytest
 
@@ -43,6 +43,12 @@ POINTS: dict[str, tuple[str, str, int, bool]] = {
 }
 
 
+UNWRITTEN = list(POINTS)[:4]
+"""After these the former table is in force, and nothing is to be mended."""
+
+WRITTEN = list(POINTS)[4:]
+
+
 def kill_at(point: str, proxy: FaultProxy, host: ProviderHost, write: str) -> None:
     method, path, well, before = POINTS[point]
     method, path = method.format(write=write), f"/api/1/{path}"
@@ -62,9 +68,25 @@ def settled_at(stack: Stack, proxy: FaultProxy, a_namerd: Namerd, weight: int) -
     assert a_namerd.get("internal") == text(weight)
 
 
-@pytest.mark.parametrize("then", [20, 10, 30], ids=["again", "set back", "a third weight"])
-@pytest.mark.parametrize("point", POINTS)
-def test_an_update_killed_at_any_point_is_mended_by_the_next_up(
+def refused_as_changed(stack: Stack, proxy: FaultProxy, weight: int) -> None:
+    """An `up` with a third weight: it says what happened and what to do, and writes nothing."""
+    written = len(proxy.writes)
+    with pytest.raises(CallError) as error:
+        stack.up(dtab(proxy.url, weight))
+    assert str(error.value) == (
+        "the table 'internal' was changed by somebody else, or by a `pulumi up` whose state was "
+        f"not saved: theirs '{WORLD} => 80.00*{V1} & 20.00*{V2}', "
+        f"gone '{WORLD} => 90.00*{V1} & 10.00*{V2}'; nothing was written, run `pulumi up "
+        "--refresh` to see the change and decide"
+    )
+    assert len(proxy.writes) == written
+
+
+@pytest.mark.parametrize(
+    ("point", "then"),
+    [*((point, 30) for point in UNWRITTEN), *product(WRITTEN, (20, 10, 30))],
+)
+def test_an_update_killed_at_any_point_is_mended_by_the_next_up_with_refresh(
     new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, point: str, then: int
 ) -> None:
     stack = Stack(new_host(), DtabProvider())
@@ -73,13 +95,19 @@ def test_an_update_killed_at_any_point_is_mended_by_the_next_up(
     with pytest.raises(CallError):
         stack.up(dtab(proxy.url, 20))
     stack.host = new_host()
+    assert a_namerd.get("internal") == text(20 if point in WRITTEN else 10)
+    if point in WRITTEN and then == 30:
+        refused_as_changed(stack, proxy, then)
+    if point in WRITTEN and then != 20:  # the same again needs no refresh
+        stack.refresh()
     stack.up(dtab(proxy.url, then))
     settled_at(stack, proxy, a_namerd, then)
 
 
-@pytest.mark.parametrize("then", [20, 30], ids=["again", "another weight"])
-@pytest.mark.parametrize("point", POINTS)
-def test_a_create_killed_at_any_point_is_mended_by_the_next_up(
+@pytest.mark.parametrize(
+    ("point", "then"), [*((point, 20) for point in UNWRITTEN), *product(WRITTEN, (20, 30))]
+)
+def test_a_create_killed_at_any_point_is_mended_by_adopting_what_it_left(
     new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, point: str, then: int
 ) -> None:
     stack = Stack(new_host(), DtabProvider())
@@ -87,8 +115,33 @@ def test_a_create_killed_at_any_point_is_mended_by_the_next_up(
     with pytest.raises(CallError):
         stack.up(dtab(proxy.url, 20))
     stack.host = new_host()
-    assert stack.up(dtab(proxy.url, then)) == "create"
+    left = a_namerd.get("internal")
+    assert left == (text(20) if point in WRITTEN else None)
+    if left is not None:
+        with pytest.raises(CallError, match="whose state was not saved may have left it") as error:
+            stack.up(dtab(proxy.url, then))
+        assert "to take the table over, set the resource's `adopt`" in str(error.value)
+        assert a_namerd.get("internal") == left
+    assert stack.up(dtab(proxy.url, then, adopt=left is not None)) == "create"
     settled_at(stack, proxy, a_namerd, then)
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_an_adoption_killed_after_any_of_its_writes_goes_on_with_adopt_alone(
+    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, writes: int
+) -> None:
+    """Of a table that says the same, which takes two writes."""
+    a_namerd.put("internal", text(20))
+    stack = Stack(new_host(), DtabProvider())
+    proxy.on("PUT", "/api/1/dtabs/", passed_on, writes)
+    proxy.on("PUT", "/api/1/dtabs/", killed(stack.host, before=False))
+    with pytest.raises(CallError):
+        stack.up(dtab(proxy.url, 20, adopt=True))
+    stack.host = new_host()
+    with pytest.raises(CallError, match="exists already"):
+        stack.up(dtab(proxy.url, 20))
+    assert stack.up(dtab(proxy.url, 20, adopt=True)) == "create"
+    settled_at(stack, proxy, a_namerd, 20)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
@@ -105,26 +158,14 @@ def test_a_delete_killed_at_any_point_is_mended_by_the_next_command(
     if then is None:
         stack.destroy()
         assert a_namerd.get("internal") is None
-    else:
-        stack.up(dtab(proxy.url, then))
-        settled_at(stack, proxy, a_namerd, then)
+        return
+    if then == 10:  # to the state nothing is left to do
+        stack.refresh()
+    stack.up(dtab(proxy.url, then))
+    settled_at(stack, proxy, a_namerd, then)
 
 
-def test_killed_a_second_time_on_the_way_back(
-    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd
-) -> None:
-    stack = Stack(new_host(), DtabProvider())
-    stack.up(dtab(proxy.url, 10))
-    for weight in (20, 10, 30):
-        proxy.on("PUT", "/api/1/dtabs/", killed(stack.host, before=False))
-        with pytest.raises(CallError):
-            stack.up(dtab(proxy.url, weight))
-        stack.host = new_host()
-    stack.up(dtab(proxy.url, 40))
-    settled_at(stack, proxy, a_namerd, 40)
-
-
-def test_an_interrupted_table_can_be_destroyed(
+def test_an_interrupted_table_can_be_destroyed_once_it_is_seen(
     new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd
 ) -> None:
     stack = Stack(new_host(), DtabProvider())
@@ -133,13 +174,18 @@ def test_an_interrupted_table_can_be_destroyed(
     with pytest.raises(CallError):
         stack.up(dtab(proxy.url, 20))
     stack.host = new_host()
+    with pytest.raises(
+        CallError, match=r"whose state was not saved, and is not deleted: .*run `pulumi refresh`"
+    ):
+        stack.destroy()
+    assert a_namerd.get("internal") == text(20)
+    stack.refresh()
     stack.destroy()
     assert a_namerd.get("internal") is None
 
 
-@pytest.mark.parametrize("then", [10, 30])
 def test_what_somebody_wrote_over_an_interrupted_table_is_not_lost(
-    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, then: int
+    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd
 ) -> None:
     stack = Stack(new_host(), DtabProvider())
     stack.up(dtab(proxy.url, 10))
@@ -148,30 +194,13 @@ def test_what_somebody_wrote_over_an_interrupted_table_is_not_lost(
         stack.up(dtab(proxy.url, 20))
     a_namerd.put("internal", "/theirs=>/x")
     stack.host = new_host()
-    with pytest.raises(CallError, match="changed by somebody else: theirs '/theirs => /x'"):
-        stack.up(dtab(proxy.url, then))
-    assert a_namerd.get("internal") == "/theirs=>/x"
+    for weight in (20, 30):
+        with pytest.raises(CallError, match=r"was changed by .*: theirs '/theirs => /x'"):
+            stack.up(dtab(proxy.url, weight))
+        assert a_namerd.get("internal") == "/theirs=>/x"
 
 
-@pytest.mark.parametrize("then", [10, 30])
-def test_on_another_machine_an_interrupted_update_is_mended_by_up_with_refresh(
-    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, tmp_path: Path, then: int
-) -> None:
-    stack = Stack(new_host(), DtabProvider())
-    stack.up(dtab(proxy.url, 10))
-    proxy.on("PUT", "/api/1/dtabs/", killed(stack.host, before=False))
-    with pytest.raises(CallError):
-        stack.up(dtab(proxy.url, 20))
-    stack.host = new_host(PULUMI_HOME=str(tmp_path / "elsewhere"))
-    if then == 30:
-        with pytest.raises(CallError, match="run `pulumi up --refresh` to see the change"):
-            stack.up(dtab(proxy.url, then))
-    stack.refresh()
-    stack.up(dtab(proxy.url, then))
-    settled_at(stack, proxy, a_namerd, then)
-
-
-@pytest.mark.parametrize("then", [20, 10, 30], ids=["again", "set back", "a third weight"])
+@pytest.mark.parametrize("then", [20, 30], ids=["again", "a third weight"])
 def test_a_state_that_was_not_saved_after_success_is_noticed(
     new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, then: int
 ) -> None:
@@ -180,43 +209,11 @@ def test_a_state_that_was_not_saved_after_success_is_noticed(
     saved = deepcopy(stack.state)
     stack.up(dtab(proxy.url, 20))
     stack.state, stack.host = saved, new_host()
-    if then != 20:
-        # It may as well be another stack's: the very same table, written from this machine.
-        with pytest.raises(CallError) as error:
-            stack.up(dtab(proxy.url, then))
-        assert str(error.value) == (
-            "the table 'internal' was changed by another stack on this machine, or by a `pulumi "
-            f"up` here whose state was not saved: theirs '{WORLD} => 80.00*{V1} & 20.00*{V2}', "
-            f"gone '{WORLD} => 90.00*{V1} & 10.00*{V2}'; nothing was written, run `pulumi up "
-            "--refresh` to see the change and decide"
-        )
+    if then == 30:
+        refused_as_changed(stack, proxy, then)
         stack.refresh()
     stack.up(dtab(proxy.url, then))
     settled_at(stack, proxy, a_namerd, then)
-
-
-def test_a_home_that_cannot_be_written_to_stops_nothing(
-    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd
-) -> None:
-    stack = Stack(new_host(PULUMI_HOME="/proc/nowhere"), DtabProvider())
-    for weight in (10, 20):
-        stack.up(dtab(proxy.url, weight))
-        settled_at(stack, proxy, a_namerd, weight)
-    stack.destroy()
-
-
-def test_a_journal_that_is_no_journal_stops_nothing(
-    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, tmp_path: Path
-) -> None:
-    stack = Stack(new_host(), DtabProvider())
-    stack.up(dtab(proxy.url, 10))
-    (journal,) = (tmp_path / "linkerd-canary").iterdir()
-    for content in ("", "[]", "{", '{"table": 1}', "\0"):
-        journal.write_text(content)
-        assert stack.up(dtab(proxy.url, 10)) == "same"
-    stack.up(dtab(proxy.url, 20))
-    settled_at(stack, proxy, a_namerd, 20)
-    assert journal.stat().st_mode & 0o777 == 0o600
 
 
 class Engine:
@@ -230,14 +227,8 @@ class Engine:
         self._socket.close()
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_when_the_engine_is_killed_its_host_leaves_the_former_table(
-    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, point: str
-) -> None:
-    """The engine alone is gone: its host lives on, and what it writes no state will record."""
-    engine = Engine()
-    stack = Stack(new_host(engine=engine.address), DtabProvider())
-    stack.up(dtab(proxy.url, 10))
+def kill_engine_at(point: str, proxy: FaultProxy, engine: Engine) -> None:
+    """The request itself goes well, also where its engine is gone before it."""
     method, path, well, before = POINTS[point]
 
     def fault(exchange: Exchange) -> None:
@@ -250,12 +241,42 @@ def test_when_the_engine_is_killed_its_host_leaves_the_former_table(
     path = f"/api/1/{path}"
     proxy.on(method.format(write="PUT"), path, passed_on, well)
     proxy.on(method.format(write="PUT"), path, fault)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_when_the_engine_is_killed_its_host_leaves_the_former_table(
+    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, point: str
+) -> None:
+    """The engine alone is gone: its host lives on, and what it writes no state will record."""
+    engine = Engine()
+    stack = Stack(new_host(engine=engine.address), DtabProvider())
+    stack.up(dtab(proxy.url, 10))
+    kill_engine_at(point, proxy, engine)
     with pytest.raises(CallError, match="the pulumi that asked for this has ended"):
         stack.up(dtab(proxy.url, 20))
     assert a_namerd.get("internal") == text(10)
     stack.host = new_host(engine=Engine().address)
     stack.up(dtab(proxy.url, 10))
     settled_at(stack, proxy, a_namerd, 10)
+
+
+@pytest.mark.parametrize("point", ["after the guard", "after the write", "after it is seen"])
+def test_when_the_engine_is_killed_in_a_way_back_its_host_never_undoes_it(
+    new_host: NewHost, proxy: FaultProxy, a_namerd: Namerd, point: str
+) -> None:
+    engine = Engine()
+    stack = Stack(new_host(engine=engine.address), DtabProvider())
+    stack.up(dtab(proxy.url, 20))
+    kill_engine_at(point, proxy, engine)
+    with pytest.raises(CallError, match="the pulumi that asked for this has ended") as error:
+        stack.up(dtab(proxy.url, 0))
+    stays = "; the new table is written and stays: run `pulumi up --refresh` to go on from it"
+    assert str(error.value).endswith(stays) == (point in WRITTEN)
+    assert a_namerd.get("internal") == text(0 if point in WRITTEN else 20)
+    stack.host = new_host(engine=Engine().address)
+    stack.refresh()
+    stack.up(dtab(proxy.url, 0))
+    settled_at(stack, proxy, a_namerd, 0)
 
 
 def test_a_host_whose_engine_is_killed_in_a_create_deletes_the_table_again(
