@@ -103,14 +103,24 @@ def _lines(before: list[str], then: list[str]) -> tuple[list[str], list[str]]:
 
 
 def drift(preview: Preview) -> list[Changed]:
-    """The resources that are not as the state has them; those that are gone have no paths."""
+    """The resources that are not as the state has them; those that are gone have no paths.
+
+    What the program leaves as it is, such as nodes that a cluster's autoscaler made, is no drift.
+    """
     return [
         (step, paths)
         for step in _in_order(preview.refreshed)
         if step.old is not None and not _is_default_provider(step)
+        if not _is_left_alone(step, preview.steps.get(step.urn))
         for paths in [_paths(step) if step.new is not None else []]
         if paths or step.new is None
     ]
+
+
+def _is_left_alone(found: Step, planned: Step | None) -> bool:
+    # Of a table a reviewer wants to see what somebody has changed, even if nothing undoes it.
+    is_same = planned is not None and planned.op == "same"
+    return is_same and found.new is not None and found.type != DTAB
 
 
 def tables_drifted(preview: Preview) -> bool:
