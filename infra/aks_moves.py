@@ -6,7 +6,7 @@ that Azure has left behind. So Azure is asked what the cluster is like. Where no
 change, what it moves is ignored, and nothing is sent; where something is, it is sent as it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -81,13 +81,18 @@ def _agrees(wanted: Any, live: Any) -> bool:
     """Whether Azure has what is wanted; what it has besides is its own."""
     if isinstance(wanted, Mapping):
         return all(_agrees(value, _value(live, key)) for key, value in wanted.items())
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
-        if len(wanted) != len(live or ()):
-            return False
-        return all(_agrees(one, other) for one, other in zip(wanted, live or (), strict=True))
+    if isinstance(wanted, list):
+        others = sorted(live or (), key=_name)
+        pairs = zip(sorted(wanted, key=_name), others, strict=False)
+        return len(wanted) == len(others) and all(_agrees(*pair) for pair in pairs)
     if isinstance(wanted, str) and isinstance(live, str):
         return wanted.lower() == live.lower()
     return bool(wanted == live or not (wanted or live))
+
+
+def _name(item: Any) -> str:
+    """What to tell a list's items by: order is Azure's own in ranges, zones and pools."""
+    return item.lower() if isinstance(item, str) else str(_value(item, "name"))
 
 
 def _value(live: Any, key: str) -> Any:

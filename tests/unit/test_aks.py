@@ -32,7 +32,7 @@ REGISTRY_ID = (
 )
 
 
-class NotFoundError(grpc.RpcError):
+class NotFoundError(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
     """The plugin's answer on what is not there."""
 
     def code(self) -> grpc.StatusCode:
@@ -342,6 +342,7 @@ class TestMoved:
     ) -> None:
         """Else what the state saw last would be sent."""
         made = _properties(parsed(), "c")
+        made["agent_pool_profiles"][0]["availability_zones"].reverse()
         made["agent_pool_profiles"][0].update(count=5, orchestrator_version="1.36.3")
         live = as_object({**made, "kubernetes_version": "1.36.3", "support_plan": "Official"})
         aks = parsed(**config)
