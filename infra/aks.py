@@ -60,6 +60,10 @@ class AksCluster(pulumi.ComponentResource):
         self._kept = pulumi.ResourceOptions.merge(
             self._child, pulumi.ResourceOptions(protect=aks.protect)
         )
+        hidden = ["tags"] if "tags" in aks.secret else None
+        self._tagged = pulumi.ResourceOptions.merge(
+            self._kept, pulumi.ResourceOptions(additional_secret_outputs=hidden)
+        )
         group_name = aks.resource_group_name or default_name
         group = self._group(group_name)
         self.cluster = self._cluster(group, group_name, aks.cluster_name or default_name)
@@ -76,7 +80,7 @@ class AksCluster(pulumi.ComponentResource):
             resource_group_name=name,
             location=self._aks.location,
             tags=_tags(self._aks),
-            opts=self._kept,
+            opts=self._tagged,
         )
         made: pulumi.Output[str] = group.name
         return made
@@ -109,7 +113,7 @@ class AksCluster(pulumi.ComponentResource):
         given, tags = self._aks.container_registry, _tags(self._aks)
         id_: pulumi.Input[str] = given
         if not given.startswith("/"):
-            id_ = registry.registry(given, group, self._aks.location, tags, self._kept)
+            id_ = registry.registry(given, group, self._aks.location, tags, self._tagged)
         registry.let_pull(id_, self._kubelet(group), self._child)
 
     def _kubelet(self, group: pulumi.Input[str]) -> pulumi.Output[str]:

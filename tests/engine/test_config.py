@@ -78,7 +78,7 @@ def test_secrets_are_encrypted_wherever_their_values_go(engine: Engine) -> None:
     }
     engine.configure(**config)
     engine.set_secret("services.hello.env.KEY", "s3cret-1")
-    engine.set_secret("services.hello.args[0]", "-key=s3cret-2")
+    engine.set_secret("services.hello.args[0]", "s3cret-2")
     engine.set_secret("services.hello.image", "example.com/s3cret-3:1")
     engine.set_secret("sourceRanges[0]", "203.0.113.77")
     shown = engine.preview().text

@@ -192,8 +192,8 @@ def test_a_malformed_input_is_one_line_each_and_shows_no_value(
     about = "pulumi-python:dynamic/namerd:Dtab resource 'internal' has a problem: "
     assert [line.removeprefix(about) for line in failed.value.lines if about in line] == [
         "dentries[0]: simple expected but 'b' found at '/a => [b]'",
-        f"splits['{WORLD}']['{V1}']: a whole percent from 0 to 100, not -1",
-        f"splits['{WORLD}']['{V2}']: a whole percent from 0 to 100, not 101",
+        f"splits['{WORLD}']['{V1}']: a percent from 0 to 100 with at most two decimals, not -1",
+        f"splits['{WORLD}']['{V2}']: a percent from 0 to 100 with at most two decimals, not 101",
         "namerd: 'service' is a namespace and a name, 'linkerd/namerd', not 'namerd'",
     ]
     assert "s3cret" not in str(failed.value)

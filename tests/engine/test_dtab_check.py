@@ -14,15 +14,19 @@ URL = "http://127.0.0.1:1"
 @pytest.mark.parametrize(
     ("weight", "shown"),
     [
-        (-1, "-1"), (101, "101"), (10.5, "10.5"), ("10", "'10'"), (True, "True"), (math.nan, "nan"),
+        (-1, "-1"),
+        (101, "101"),
+        (10.555, "10.555"),
+        ("10", "'10'"),
+        (True, "True"),
+        (math.nan, "nan"),
     ],
-)  # fmt: skip
+)
 def test_a_weight_that_is_no_percent(stack: Stack, weight: object, shown: str) -> None:
     with pytest.raises(Refused) as refused:
         stack.preview(dtab(URL, splits={WORLD: {V1: 90, V2: weight}}))
-    assert refused.value.failures == [
-        ("", f"splits['{WORLD}']['{V2}']: a whole percent from 0 to 100, not {shown}")
-    ]
+    percent = "a percent from 0 to 100 with at most two decimals"
+    assert refused.value.failures == [("", f"splits['{WORLD}']['{V2}']: {percent}, not {shown}")]
 
 
 def test_a_malformed_dentry_with_its_position(stack: Stack) -> None:
@@ -46,6 +50,8 @@ def test_a_malformed_dentry_with_its_position(stack: Stack) -> None:
         {"namerd": {"url": UNKNOWN}},
         {"adopt": UNKNOWN},
         {"max_weight_step": UNKNOWN},
+        {"baseline": UNKNOWN},
+        {"baseline": {WORLD: UNKNOWN}},
     ],
     ids=str,
 )

@@ -146,25 +146,29 @@ def test_refresh_without_drift_is_silent(stack: Stack, a_namerd: Namerd) -> None
         ),
         (
             f"{BASE_TEXT};{WORLD}=>2*{V1} & {V2}",
-            [*BASE, f"{WORLD} => 2.00*{V1} & {V2}"],
-            {},
+            BASE,
+            {WORLD: {V1: 66.67, V2: 33.33}},
         ),
         (
             f"{BASE_TEXT};{WORLD}=>{V1} | {V2}",
             [*BASE, f"{WORLD} => {V1} | {V2}"],
-            {},
+            {WORLD: {V1: 100, V2: 0}},
         ),
         (
             f"{BASE_TEXT};{WORLD}=>0*{V2} & 1*{V1}",
             [*BASE, f"{WORLD} => 0.00*{V2} & {V1}"],
-            {},
+            {WORLD: {V1: 100, V2: 0}},
         ),
-        (f"{text(30)};/new=>/x", [*BASE, f"{WORLD} => 70.00*{V1} & 30.00*{V2}", "/new => /x"], {}),
+        (
+            f"{text(30)};/new=>/x",
+            [*BASE, f"{WORLD} => 70.00*{V1} & 30.00*{V2}", "/new => /x"],
+            {WORLD: {V1: 70, V2: 30}},
+        ),
         (f"/new=>/x;{text(30)}", ["/new => /x", *BASE], {WORLD: {V1: 70, V2: 30}}),
         ("", [], {}),
     ],
     ids=[
-        "another weight", "a ratio", "promoted", "more branches", "no whole percent", "no union",
+        "another weight", "a ratio", "promoted", "more branches", "thirds", "no union",
         "an explicit zero", "an entry after it", "an entry before it", "wiped",
     ],
 )  # fmt: skip
@@ -173,7 +177,7 @@ def test_drift_shows_as_lines_of_the_inputs_both_ways(
     a_namerd: Namerd,
     live: str,
     dentries: list[str],
-    splits: dict[str, dict[str, int]],
+    splits: dict[str, dict[str, float]],
 ) -> None:
     stack.up(dtab(a_namerd.url, 10))
     a_namerd.put("internal", live)
