@@ -4,6 +4,9 @@ The canary is one config value: `pulumi config set canaryWeight 10` and `pulumi 
 of world's traffic to world-v2.
 """
 
+import sys
+from typing import Any
+
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -18,11 +21,22 @@ from mesh.discovery import Discovery
 from mesh.linkerd import Linkerd
 from mesh.namerd import Namerd
 
+MESSAGE_SHOWN = 32
+"""The exit status by which the SDK's language host knows that a person was told what is wrong."""
+
 try:
     config = settings.load()
     cluster = cluster_of(config)
 except (settings.SettingsError, ClusterError, OneLineError) as error:
-    raise pulumi.RunError(str(error)) from None
+    # After a RunError the engine has a line of its own: "an unhandled error occurred".
+    pulumi.log.error(str(error))
+    sys.exit(MESSAGE_SHOWN)
+
+
+def kept(key: str, value: Any) -> Any:
+    """A config value, a secret one where it was set as that."""
+    return pulumi.Output.secret(value) if value and key in config.secret else value
+
 
 # What is on a cluster that the program deletes goes with it: a destroy need not reach it.
 made = cluster.made
@@ -40,12 +54,12 @@ linkerd = Linkerd(
     config.linkerd_image,
     config.kubectl_image,
     config.exposure,
-    config.source_ranges,
+    kept("sourceRanges", config.source_ranges),
     cluster.kubeconfig,
-    config.node_address,
+    kept("nodeAddress", config.node_address),
     opts=in_mesh,
 )
-apps = Services(config.apps_namespace, config.services, config.services_are_secret, opts=in_apps)
+apps = Services(config.apps_namespace, config.services, "services" in config.secret, opts=in_apps)
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,

@@ -21,10 +21,10 @@ class HttpService(pulumi.ComponentResource):
         self,
         name: str,
         namespace: str,
-        image: str,
+        image: pulumi.Input[str],
         port: int,
         replicas: int,
-        args: Sequence[str] = (),
+        args: Sequence[pulumi.Input[str]] = (),
         env: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -55,7 +55,10 @@ class HttpService(pulumi.ComponentResource):
 
 
 def _container(
-    image: str, port: int, args: Sequence[str], env: Mapping[str, pulumi.Input[str]]
+    image: pulumi.Input[str],
+    port: int,
+    args: Sequence[pulumi.Input[str]],
+    env: Mapping[str, pulumi.Input[str]],
 ) -> dict[str, Any]:
     return {
         "name": "service",

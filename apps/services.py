@@ -1,7 +1,7 @@
 """The services that a stack declares, and the versions that they run in."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    With `secret_env`, the variables' values are encrypted in the state and hidden in previews.
+    With `are_secret`, images, arguments and the variables' values are encrypted in the state and
+    hidden in previews.
     """
 
     def __init__(
         self,
         namespace: str,
         services: "Iterable[Service]",
-        secret_env: bool = False,
+        are_secret: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         # Until there were services of one's own, these were the component HelloWorld.
@@ -29,18 +30,20 @@ class Services(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[former]))
         super().__init__("linkerd-canary:apps:Services", "services", {}, opts)
         for deployment in (each for service in services for each in service.deployments):
-            env: dict[str, pulumi.Input[str]] = {
-                name: pulumi.Output.secret(value) if secret_env else value
-                for name, value in deployment.env.items()
-            }
+            hidden: Callable[[Any], Any] = pulumi.Output.secret if are_secret else _shown
+            env = {name: hidden(value) for name, value in deployment.env.items()}
             HttpService(
                 deployment.name,
                 namespace,
-                deployment.image,
+                hidden(deployment.image),
                 deployment.port,
                 deployment.replicas,
-                deployment.args,
+                [hidden(each) for each in deployment.args],
                 env,
                 opts=pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({})
+
+
+def _shown(value: Any) -> Any:
+    return value

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from bench.report import Bound, Ratio, median
-from dynamic import grammar, inputs
+from dynamic import grammar, inputs, splits
 
 SIZES = (2_000, 10_000)
 ROUNDS = 7
@@ -21,8 +21,9 @@ def main() -> None:
     for name, figure in many.items():
         print(Bound(f"{name} of {SIZES[1]:,} entries", figure, SECONDS_A_PASS))
         print(Ratio(f"{name}: five times as many entries", figure, few[name], GROWTH))
-    fewer, more = (_check(size) for size in (200, 1_000))
-    print(Ratio("check: a thousand splits against two hundred", more, fewer, GROWTH))
+    for name, act in (("check", _check), ("recognise", _recognise)):
+        fewer, more = (act(size) for size in (200, 1_000))
+        print(Ratio(f"{name}: a thousand splits against two hundred", more, fewer, GROWTH))
 
 
 def table(size: int) -> str:
@@ -51,6 +52,13 @@ def _check(size: int) -> float:
     given = {"namespace": "internal", "namerd": {"url": "http://namerd:4180"}, "dentries": []}
     given["splits"] = {f"/host/world-{i}": split for i in range(size)}
     return _seconds(lambda: inputs.checked({}, given, lambda _: False))
+
+
+def _recognise(size: int) -> float:
+    """Of a table of so many splits that are ratios, each to be percents."""
+    known = {f"/host/world-{i}": {"/srv/v1": 90, "/srv/v2": 10} for i in range(size)}
+    live = grammar.parse(";".join(f"{prefix} => 2*/srv/v1 & /srv/v2" for prefix in sorted(known)))
+    return _seconds(lambda: splits.recognise(live, known))
 
 
 def _seconds(act: Callable[[], object]) -> float:

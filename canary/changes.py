@@ -17,6 +17,10 @@ DTAB = "pulumi-python:dynamic/namerd:Dtab"
 _INTERNAL = "__"
 """What an input's name begins with that the SDK keeps for itself."""
 
+_NOT_LIVE = ("adopt", "max_weight_step", "baseline")
+"""Inputs of a table that say how to change it: with a new one, a refresh finds the former in what
+the last write left in the state."""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Weights = Mapping[str, Any]
@@ -103,14 +107,30 @@ def _lines(before: list[str], then: list[str]) -> tuple[list[str], list[str]]:
 
 
 def drift(preview: Preview) -> list[Changed]:
-    """The resources that are not as the state has them; those that are gone have no paths."""
+    """The resources that are not as the state has them; those that are gone have no paths.
+
+    What the program leaves as it is, such as nodes that a cluster's autoscaler made, is no drift.
+    """
     return [
         (step, paths)
         for step in _in_order(preview.refreshed)
         if step.old is not None and not _is_default_provider(step)
-        for paths in [_paths(step) if step.new is not None else []]
+        if not _is_left_alone(step, preview.steps.get(step.urn))
+        for paths in [_live_paths(step) if step.new is not None else []]
         if paths or step.new is None
     ]
+
+
+def _live_paths(step: Step) -> list[str]:
+    """The inputs that are not as deployed; of a table those that namerd knows of."""
+    found = _paths(step)
+    return [path for path in found if path not in _NOT_LIVE] if step.type == DTAB else found
+
+
+def _is_left_alone(found: Step, planned: Step | None) -> bool:
+    # Of a table a reviewer wants to see what somebody has changed, even if nothing undoes it.
+    is_same = planned is not None and planned.op == "same"
+    return is_same and found.new is not None and found.type != DTAB
 
 
 def tables_drifted(preview: Preview) -> bool:

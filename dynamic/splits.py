@@ -83,18 +83,22 @@ def recognise(live: Dtab, known: Splits) -> tuple[Dtab, dict[str, dict[str, floa
         for prefix, of in percents.items()
         if len(trees[prefix]) == 1 and _is_plain(trees[prefix][0], of)
     }
-    while plain and not _in_place(live, plain):
-        # The first one is what keeps the rest of the table from being base, then splits.
-        plain.remove(next(prefix for prefix, _ in live if prefix in plain))
+    own = _in_place(live, plain)
     splits = {
         prefix: {**dict.fromkeys(known[prefix], 0), **(of or known[prefix])}
         for prefix, of in percents.items()
     }
-    return tuple(dentry for dentry in live if dentry.prefix not in plain), splits
+    return tuple(dentry for dentry in live if dentry.prefix not in own), splits
 
 
-def _in_place(live: Dtab, prefixes: set[str]) -> bool:
-    return [dentry.prefix for dentry in live[-len(prefixes) :]] == sorted(prefixes)
+def _in_place(live: Dtab, plain: set[str]) -> set[str]:
+    """The prefixes at the end of a table that `table` could have put there: sorted ones."""
+    found: list[str] = []
+    for prefix, _ in reversed(live):
+        if prefix not in plain or (found and prefix > found[-1]):
+            break
+        found.append(prefix)
+    return set(found)
 
 
 def _is_plain(tree: Tree, percents: Weights) -> bool:

@@ -1,6 +1,5 @@
 """A new AKS cluster: its resource group, itself, and the way to it."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi_azure_native import containerservice, resources
 
-from infra import aks_credentials
+from infra import aks_credentials, aks_moves
 from infra.cluster import Cluster, ClusterError, provider
 
 if TYPE_CHECKING:
@@ -61,6 +60,10 @@ class AksCluster(pulumi.ComponentResource):
         self._kept = pulumi.ResourceOptions.merge(
             self._child, pulumi.ResourceOptions(protect=aks.protect)
         )
+        hidden = ["tags"] if "tags" in aks.secret else None
+        self._tagged = pulumi.ResourceOptions.merge(
+            self._kept, pulumi.ResourceOptions(additional_secret_outputs=hidden)
+        )
         group_name = aks.resource_group_name or default_name
         group = self._group(group_name)
         self.cluster = self._cluster(group, group_name, aks.cluster_name or default_name)
@@ -76,8 +79,8 @@ class AksCluster(pulumi.ComponentResource):
             "group",
             resource_group_name=name,
             location=self._aks.location,
-            tags=dict(self._aks.tags),
-            opts=self._kept,
+            tags=_tags(self._aks),
+            opts=self._tagged,
         )
         made: pulumi.Output[str] = group.name
         return made
@@ -86,14 +89,20 @@ class AksCluster(pulumi.ComponentResource):
         self, group: pulumi.Input[str], group_name: str, name: str
     ) -> containerservice.ManagedCluster:
         aks = self._aks
+        live = aks_moves.live_cluster(group_name, name, self._asked)
+        properties, moved = aks_moves.as_moved(_properties(aks, name), live, aks)
         return containerservice.ManagedCluster(
             "cluster",
             resource_group_name=group,
             resource_name_=name,
-            **_properties(aks, name),
+            **_with_secrets(aks, properties),
             **_node_group(group_name, name, aks.location),
             opts=pulumi.ResourceOptions.merge(
-                self._kept, pulumi.ResourceOptions(ignore_changes=_moved_by_azure(aks))
+                self._kept,
+                pulumi.ResourceOptions(
+                    ignore_changes=moved,
+                    additional_secret_outputs=[_HOLDERS[key] for key in sorted(aks.secret)],
+                ),
             ),
         )
 
@@ -101,10 +110,10 @@ class AksCluster(pulumi.ComponentResource):
         # Here, so that a stack without a registry does not load what a registry takes.
         from infra import registry  # noqa: PLC0415
 
-        given, tags = self._aks.container_registry, dict(self._aks.tags)
+        given, tags = self._aks.container_registry, _tags(self._aks)
         id_: pulumi.Input[str] = given
         if not given.startswith("/"):
-            id_ = registry.registry(given, group, self._aks.location, tags, self._kept)
+            id_ = registry.registry(given, group, self._aks.location, tags, self._tagged)
         registry.let_pull(id_, self._kubelet(group), self._child)
 
     def _kubelet(self, group: pulumi.Input[str]) -> pulumi.Output[str]:
@@ -121,7 +130,7 @@ class AksCluster(pulumi.ComponentResource):
         return self._told("the identity of the cluster's nodes", group, ask)
 
     def _kubeconfig(self, group: pulumi.Input[str]) -> pulumi.Output[str]:
-        def of_administrator(name: str, in_group: str) -> str | pulumi.Output[str]:
+        def of_administrator(name: str, in_group: str) -> Any:
             try:
                 found = containerservice.list_managed_cluster_admin_credentials(
                     resource_group_name=in_group, resource_name=name, opts=self._asked
@@ -129,7 +138,7 @@ class AksCluster(pulumi.ComponentResource):
             except Exception as error:  # Pulumi has no class of its own for a refused question
                 # In a preview, the update that allows them is still to come.
                 if pulumi.runtime.is_dry_run() and _WITHOUT_LOCAL_ACCOUNTS in str(error):
-                    return _not_known_yet()
+                    return pulumi.UNKNOWN
                 raise
             return aks_credentials.decoded(found.kubeconfigs)
 
@@ -146,11 +155,11 @@ class AksCluster(pulumi.ComponentResource):
         self,
         what: str,
         group: pulumi.Input[str],
-        ask: Callable[[str, str], str | pulumi.Output[str]],
+        ask: Callable[[str, str], Any],
     ) -> pulumi.Output[str]:
         """What Azure tells of the cluster, by its name and group, once it is there."""
 
-        def asked(names: Sequence[str]) -> str | pulumi.Output[str]:
+        def asked(names: Sequence[str]) -> Any:
             try:
                 return ask(*names)
             except ClusterError as error:
@@ -168,15 +177,25 @@ _WITHOUT_LOCAL_ACCOUNTS = "disable local accounts"
 """In what Azure says to who asks such a cluster for its administrator's credentials."""
 
 
-def _not_known_yet() -> pulumi.Output[Any]:
-    """What a preview gives for a value that the update will know."""
+_HOLDERS = {
+    "authorizedIpRanges": "api_server_access_profile",
+    "adminGroupObjectIds": "aad_profile",
+    "tags": "tags",
+}
+"""The property of a cluster that holds what was set as a secret."""
 
-    def told(value: Any) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = asyncio.Future()
-        future.set_result(value)
-        return future
 
-    return pulumi.Output(told(set()), told(None), told(False))
+def _with_secrets(aks: "Aks", properties: dict[str, Any]) -> dict[str, Any]:
+    hidden = {_HOLDERS[key] for key in aks.secret}
+    return {
+        key: pulumi.Output.secret(value) if key in hidden else value
+        for key, value in properties.items()
+    }
+
+
+def _tags(aks: "Aks") -> pulumi.Input[dict[str, str]]:
+    tags = dict(aks.tags)
+    return pulumi.Output.secret(tags) if "tags" in aks.secret else tags
 
 
 def _node_group(group: str, name: str, location: str) -> dict[str, str]:
@@ -255,13 +274,3 @@ def _pool(aks: "Aks", name: str, mode: str, size: dict[str, Any]) -> dict[str, A
         **zones,
         **size,
     }
-
-
-def _moved_by_azure(aks: "Aks") -> list[str]:
-    """What is only a beginning: the autoscaler's count, and a version that Azure moves on."""
-    scaled = 1 if aks.system_node_count else 0
-    count = f"agentPoolProfiles[{scaled}].count"
-    if not aks.upgrades_minor_versions:
-        return [count]
-    pools = [f"agentPoolProfiles[{pool}].orchestratorVersion" for pool in range(scaled + 1)]
-    return [count, "kubernetesVersion", *pools]

@@ -11,7 +11,7 @@ def registry(
     name: str,
     group: pulumi.Input[str],
     location: str,
-    tags: dict[str, str],
+    tags: pulumi.Input[dict[str, str]],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     """A registry in a resource group; its resource id."""

@@ -16,7 +16,7 @@ def service(
     labels: Mapping[str, str],
     target: int,
     exposure: str,
-    source_ranges: Sequence[str],
+    source_ranges: pulumi.Input[Sequence[str]],
     opts: pulumi.ResourceOptions,
 ) -> k8s.core.v1.Service:
     """The service `l5d-external` in front of the pods of these labels, on port 80."""
@@ -26,7 +26,7 @@ def service(
         "ports": [{"name": "http", "port": 80, "targetPort": target}],
     }
     if source_ranges and exposure == "LoadBalancer":
-        spec["loadBalancerSourceRanges"] = list(source_ranges)
+        spec["loadBalancerSourceRanges"] = pulumi.Output.from_input(source_ranges).apply(list)
     metadata: Any = {"name": NAME, "namespace": namespace, "labels": dict(labels)}
     return k8s.core.v1.Service(NAME, metadata=metadata, spec=spec, opts=opts)
 
@@ -37,7 +37,7 @@ def url(
     exposed: k8s.core.v1.Service,
     exposure: str,
     kubeconfig: pulumi.Input[str],
-    node_address: str,
+    node_address: pulumi.Input[str],
 ) -> pulumi.Output[str]:
     """Where the service answers.
 
@@ -50,7 +50,9 @@ def url(
         return pulumi.Output.from_input(f"http://{NAME}.{namespace}.svc.cluster.local")
     port = exposed.spec.apply(_node_port)
     if node_address:
-        return port.apply(lambda number: f"http://{_host(node_address)}:{number}")
+        return pulumi.Output.all(port, node_address).apply(
+            lambda known: f"http://{_host(known[1])}:{known[0]}"
+        )
     asked = pulumi.Output.all(port, kubeconfig).apply(
         lambda known: _of_node(namespace, labels, *known)
     )

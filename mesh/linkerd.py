@@ -101,9 +101,9 @@ class Linkerd(pulumi.ComponentResource):
         image: str,
         kubectl_image: str,
         exposure: str,
-        source_ranges: Sequence[str],
+        source_ranges: pulumi.Input[Sequence[str]],
         kubeconfig: pulumi.Input[str],
-        node_address: str = "",
+        node_address: pulumi.Input[str] = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)

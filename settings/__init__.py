@@ -59,10 +59,10 @@ class Settings:
     """Pods of each service or version that does not say, 1–100."""
     services: tuple[Service, ...]
     """Sorted by name."""
-    services_are_secret: bool
-    """Whether `services` was set as a secret, or holds one."""
     entry_service: str
     """The name of the service that requests from outside reach."""
+    secret: frozenset[str]
+    """The keys that the stack keeps encrypted, and whose values must not be shown."""
 
     @property
     def entry(self) -> Service:
@@ -92,7 +92,8 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
             f"config key {unknown[0]!r} is not one of this project's: remove it with "
             f"`pulumi config rm {unknown[0]}`; the keys are {', '.join(every_key)}"
         )
-    values = {_field(key): _value(key, reader, config) for key, reader in _KEYS.items()}
+    _refuse_what_cannot_be_secret(secret)
+    values = {_field(key): _value(key, reader, config, secret) for key, reader in _KEYS.items()}
     if values["mesh_namespace"] == values["apps_namespace"]:
         raise SettingsError(
             f"config appsNamespace is {values['apps_namespace']!r}, the same as meshNamespace: "
@@ -100,16 +101,21 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
         )
     found = Settings(
         **values,
-        aks=_aks(values, config),
-        services=services.read(_given(SERVICES, config), _service_defaults(values)),
-        services_are_secret=SERVICES in secret,
+        aks=_aks(values, config, secret),
+        services=services.read(
+            _given(SERVICES, config), _service_defaults(values), SERVICES in secret
+        ),
+        secret=frozenset(secret),
     )
     _refuse_missing_entry(found)
+    _refuse_what_is_not_heeded(found)
     return found
 
 
-def _aks(values: Mapping[str, Any], config: Mapping[str, str]) -> Aks | None:
-    given = {key: _value(key, reader, config) for key, (_, reader) in aks.KEYS.items()}
+def _aks(
+    values: Mapping[str, Any], config: Mapping[str, str], secret: Collection[str]
+) -> Aks | None:
+    given = {key: _value(key, reader, config, secret) for key, (_, reader) in aks.KEYS.items()}
     if values["platform"] != "aks":
         aks.refuse_on_other_platforms(given, values["platform"])
         return None
@@ -119,7 +125,8 @@ def _aks(values: Mapping[str, Any], config: Mapping[str, str]) -> Aks | None:
                 f"config {key} is for a cluster that exists, and platform aks makes its own: "
                 f"remove it with `pulumi config rm {key}`, or set platform to kubeconfig"
             )
-    found = Aks(**{_field(key): value for key, value in given.items()})
+    fields = {_field(key): value for key, value in given.items()}
+    found = Aks(**fields, secret=frozenset(secret) & aks.KEYS.keys())
     aks.refuse_what_does_not_fit(found)
     return found
 
@@ -135,15 +142,47 @@ def _refuse_missing_entry(settings: Settings) -> None:
     if settings.entry_service not in names:
         raise SettingsError(
             f"config entryService is {settings.entry_service!r}, which is no service: it must be "
-            f"one of {', '.join(names)}"
+            f"one of {', '.join(names)}" + ("" if "hello" in names else f"; {services.REPLACED}")
         )
 
 
-def _value(key: str, reader: Callable[[str], T], config: Mapping[str, str]) -> T:
+def _refuse_what_is_not_heeded(settings: Settings) -> None:
+    """Only a load balancer has source ranges, and only a NodePort takes the address of a node."""
+    for key, value, exposure in (
+        ("sourceRanges", settings.source_ranges, "LoadBalancer"),
+        ("nodeAddress", settings.node_address, "NodePort"),
+    ):
+        if value and settings.exposure != exposure:
+            raise SettingsError(
+                f"config {key} is only heeded where exposure is {exposure}, and it is "
+                f"{settings.exposure}: remove it with `pulumi config rm {key}`, or set exposure to "
+                f"{exposure}"
+            )
+
+
+def _refuse_what_cannot_be_secret(secret: Collection[str]) -> None:
+    for key in sorted(secret):
+        if key not in MAY_BE_SECRET:
+            raise SettingsError(
+                f"config {key} is set with --secret, but its value stands in clear in the stack's "
+                f"state and previews: set it again with `pulumi config set --plaintext {key} …`; "
+                f"what can be kept secret is {', '.join(MAY_BE_SECRET)}"
+            )
+
+
+def _value(
+    key: str, reader: Callable[[str], T], config: Mapping[str, str], secret: Collection[str]
+) -> T:
     value = _given(key, config)
     try:
         return reader(value)
     except ValueError as error:
+        if key in secret:
+            # What is wrong with it may show a part of it.
+            raise SettingsError(
+                f"config {key} is a secret and cannot be used: see Pulumi.yaml for its form, and "
+                f"`pulumi config get {key}`"
+            ) from None
         raise SettingsError(f"config {key} is {value!r}: {error}") from None
 
 
@@ -159,6 +198,17 @@ def _field(key: str) -> str:
 
 SERVICES = "services"
 
+MAY_BE_SECRET = (
+    "kubeconfig",
+    SERVICES,
+    "sourceRanges",
+    "nodeAddress",
+    "authorizedIpRanges",
+    "adminGroupObjectIds",
+    "tags",
+)
+"""The keys whose values are kept out of the state and of previews where they are secret."""
+
 _KEYS: Mapping[str, Callable[[str], Any]] = {
     "canaryWeight": readers.percent(0),
     "maxWeightStep": readers.percent(0.01),
@@ -166,9 +216,9 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "platform": readers.one_of("kubeconfig", "aks"),
     "kubeconfig": readers.text,
     "kubeContext": readers.text,
-    "clusterIdentifier": readers.text,
-    "meshNamespace": readers.dns_label,
-    "appsNamespace": readers.dns_label,
+    "clusterIdentifier": readers.identifier,
+    "meshNamespace": readers.namespace,
+    "appsNamespace": readers.namespace,
     "linkerdImage": readers.image,
     "namerdImage": readers.image,
     "kubectlImage": readers.image,

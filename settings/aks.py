@@ -54,6 +54,8 @@ class Aks:
     """Name of a registry to make, the resource id of one that exists, or empty."""
     protect: bool
     """Whether what is made in Azure can be neither deleted nor replaced."""
+    secret: frozenset[str] = frozenset()
+    """The keys whose values must not be shown."""
 
     @property
     def upgrades_minor_versions(self) -> bool:
@@ -75,7 +77,7 @@ KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "systemNodeCount": ("0", readers.integer(0, 100)),
     "authorizedIpRanges": ("[]", azure.authorized_ranges),
     "adminGroupObjectIds": ("[]", azure.object_ids),
-    "localAccounts": ("true", readers.boolean),
+    "localAccounts": ("false", readers.boolean),
     "upgradeChannel": (
         "patch",
         readers.one_of("none", "patch", "stable", "rapid", "node-image"),
@@ -123,6 +125,12 @@ def refuse_what_does_not_fit(aks: Aks) -> None:
             f"config kubernetesVersion is {aks.kubernetes_version!r}, a patch, which "
             f"upgradeChannel {aks.upgrade_channel!r} moves on from: give it as {minor!r}, or set "
             "upgradeChannel to none"
+        )
+    if aks.upgrade_channel == "node-image" and aks.node_os_upgrade_channel != "NodeImage":
+        raise SettingsError(
+            f"config nodeOsUpgradeChannel is {aks.node_os_upgrade_channel!r}, which Azure does not "
+            "take with upgradeChannel 'node-image': set it to NodeImage, or upgradeChannel to "
+            "another one"
         )
     if aks.existing_resource_group and not aks.resource_group_name:
         raise SettingsError(

@@ -18,12 +18,12 @@ resource_group = readers.form(
 )
 
 cluster = readers.form(
-    r"[a-zA-Z0-9]([\w-]{0,61}[a-zA-Z0-9])?",
+    r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?",
     "up to 63 letters, digits, _ and -, with a letter or digit at either end",
 )
 
 kubernetes_version = readers.form(
-    r"1\.[0-9]{1,2}(\.[0-9]{1,3})?", "a version such as 1.36, in quotes"
+    r"1\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]{0,2}))?", "a version such as 1.36, in quotes"
 )
 
 vm_size = readers.form(r"Standard_[A-Za-z0-9_-]+", "a size such as Standard_D2s_v5")
@@ -40,6 +40,8 @@ MOST_RANGES = 200
 (https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges)."""
 
 MOST_TAGS = 50
+_RESERVED_TAGS = ("microsoft", "azure", "windows")
+"""Azure keeps names that begin so for itself."""
 
 
 def zones(value: str) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ def authorized_ranges(value: str) -> tuple[str, ...]:
     for each in found:
         if ipaddress.ip_network(each).version != 4:
             raise ValueError(f"{each!r} is of IPv6, which AKS has not in this place")
-    return tuple(str(ipaddress.ip_network(each)) for each in found)
+    return found
 
 
 def object_ids(value: str) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ def object_ids(value: str) -> tuple[str, ...]:
                 f"{each!r} is no object id such as 11111111-2222-3333-4444-555555555555 "
                 "(`az ad group show` tells a group's)"
             )
-    return found
+    return tuple(dict.fromkeys(found))
 
 
 def tags(value: str) -> Mapping[str, str]:
@@ -85,4 +87,8 @@ def tags(value: str) -> Mapping[str, str]:
             )
         if not isinstance(text, str) or len(text) > 256:
             raise ValueError(f"the tag {name!r} must be a text, in quotes, of up to 256 characters")
+        if name.lower().startswith(_RESERVED_TAGS):
+            raise ValueError(f"Azure keeps tags such as {name!r} for itself: name it otherwise")
+    if len({name.lower() for name in found}) < len(found):
+        raise ValueError("two tags' names differ in capitals alone, which are one to Azure")
     return found

@@ -28,7 +28,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     """A whole number of a range, both ends included."""
 
     def read(value: str) -> int:
-        if not re.fullmatch(r"-?[0-9]+", value) or not low <= int(value) <= high:
+        if not re.fullmatch(r"-?[0-9]{1,9}", value) or not low <= int(value) <= high:
             raise ValueError(f"it must be a whole number from {low} to {high}")
         return int(value)
 
@@ -87,34 +87,83 @@ dns_label = form(
     "a Kubernetes name: up to 63 of a–z, 0–9 and -, no - at either end",
 )
 
-image = form(
-    r"[^\s:@]+(:[0-9]+/[^\s:@]+)?(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
-    "an image such as registry.example/name:tag or name@sha256:…",
+service_name = form(
+    r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+    "the name of a Kubernetes service: up to 63 of a–z, 0–9 and -, a letter first, no - at the end",
 )
+"""The API server is stricter with services than with other objects (RFC 1035)."""
+
+
+def namespace(value: str) -> str:
+    """A namespace that a stack may make, and delete in the end."""
+    if value == "default" or value.startswith("kube-"):
+        raise ValueError("it is one of Kubernetes' own namespaces: name another one")
+    return dns_label(value)
+
+
+def identifier(value: str) -> str:
+    """A name of one's own choice, or nothing."""
+    if value and not re.fullmatch(r"[^\s\x00-\x1f\x7f]{1,100}", value):
+        raise ValueError("it must be up to 100 characters without blanks")
+    return value
+
+
+_HOST_LABEL = r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_HOST = rf"{_HOST_LABEL}(\.{_HOST_LABEL})*"
+
+# https://github.com/distribution/reference. What comes before the first slash is a registry only
+# where it holds a dot or a colon, or is localhost.
+_REGISTRY = rf"(localhost|{_HOST_LABEL}(\.{_HOST_LABEL})+|{_HOST}(?=:)|\[[0-9a-fA-F:]+\])"
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?P<name>({_REGISTRY}(:(?P<port>[0-9]{{1,5}}))?/)?{_PART}(/{_PART})*)"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?"
+)
+
+
+def image(value: str) -> str:
+    """The name of an image, as container runtimes take it."""
+    found = _IMAGE.fullmatch(value)
+    is_id = re.fullmatch("[0-9a-f]{64}", value)
+    if not found or is_id or len(found["name"]) > 255 or not 0 < int(found["port"] or 80) < 65536:
+        raise ValueError(
+            "it must be an image such as registry.example/name:tag or name@sha256:…, the name in "
+            "lower case"
+        )
+    return value
 
 
 def host_or_empty(value: str) -> str:
     """A host's name or address, or nothing."""
-    label = r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
-    if not value or re.fullmatch(rf"{label}(\.{label})*", value):
+    if not value:
         return value
     try:
-        return str(ipaddress.ip_address(value))
+        address = ipaddress.ip_address(value)
     except ValueError:
-        raise ValueError("it must be a host's name or address, without http:// and port") from None
+        is_number = re.fullmatch(r"(.*\.)?(0[xX][0-9a-fA-F]*|[0-9]+)", value)  # as URLs have it
+        if is_number or not re.fullmatch(rf"(?=.{{1,253}}\Z){_HOST}", value):
+            raise ValueError(
+                "it must be a host's name or address, without http:// and port"
+            ) from None
+        return value
+    if address.is_unspecified or "%" in value:
+        raise ValueError("it is the address of no host that others reach")
+    return str(address)
 
 
 def cidrs(value: str) -> tuple[str, ...]:
-    """A list of address ranges."""
-    ranges = texts(value)
-    for each in ranges:
-        try:
-            ipaddress.ip_network(each)
-        except ValueError as error:
-            raise ValueError(
-                f"{each!r} is no address range such as 203.0.113.0/24: {error}"
-            ) from None
-    return ranges
+    """A list of ranges as Kubernetes and Azure write them: an address is a range of one."""
+    return tuple(dict.fromkeys(map(_cidr, texts(value))))
+
+
+def _cidr(text: str) -> str:
+    try:
+        if "%" in text:
+            raise ValueError("it names an interface of this machine")
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address range such as 203.0.113.0/24: {error}") from None
 
 
 def texts(value: str) -> tuple[str, ...]:

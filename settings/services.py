@@ -15,6 +15,8 @@ SERVICE_KEYS = (*VERSION_KEYS, "versions", "weights", "prefix")
 OWN_VARIABLES = ("POD_IP", "NODE_NAME", "HOST_IP", "http_proxy")
 """What every service's environment has by itself."""
 
+REPLACED = "what is set under services takes the place of the default hello and world as a whole"
+
 T = TypeVar("T")
 
 
@@ -63,16 +65,17 @@ class Defaults:
     """Percent for the second of two versions without `weights`."""
 
 
-def read(text: str, defaults: Defaults) -> tuple[Service, ...]:
+def read(text: str, defaults: Defaults, are_secret: bool = False) -> tuple[Service, ...]:
     """The services, sorted by name; a SettingsError for the first thing wrong, which it places.
 
-    No message shows an environment's values or arguments: they may be secret.
+    No message shows an environment's values or arguments, and none any value where they are secret.
     """
     parsed = readers.parsed_json(text)
     if not isinstance(parsed, dict) or not parsed:
         raise SettingsError("config services must be an object with a service or more by name")
     found = tuple(
-        _Node(f"services.{name}", parsed[name]).service(name, defaults) for name in sorted(parsed)
+        _Node(f"services.{name}", parsed[name], are_secret).service(name, defaults)
+        for name in sorted(parsed)
     )
     _refuse_clashes(found)
     follow = any(_follows_canary_weight(parsed[service.name]) for service in found)
@@ -94,16 +97,17 @@ class _Node:
 
     place: str
     value: Any
+    is_secret: bool = False
 
     def fail(self, reason: str, value: object = None) -> SettingsError:
-        shown = "" if value is None else f" is {value!r}"
+        shown = "" if value is None or self.is_secret else f" is {value!r}"
         return SettingsError(f"config {self.place}{shown}: {reason}")
 
     def at(self, key: str) -> "_Node":
-        return _Node(f"{self.place}.{key}", self.value.get(key))
+        return _Node(f"{self.place}.{key}", self.value.get(key), self.is_secret)
 
     def service(self, name: str, defaults: Defaults) -> Service:
-        _checked(_Node("services", name), readers.dns_label)
+        _checked(_Node("services", name), readers.service_name)
         self._refuse_unknown(SERVICE_KEYS, "a service")
         inherited = {key: self.value[key] for key in VERSION_KEYS if key in self.value}
         if "versions" not in self.value:
@@ -131,11 +135,11 @@ class _Node:
         self, name: str, inherited: Mapping[str, Any], defaults: Defaults
     ) -> Deployment:
         """What this service or version declares; what it leaves out is inherited."""
-        _checked(_Node(self.place, name), readers.dns_label)
-        given = _Node(self.place, {**inherited, **self.value})
+        _checked(_Node(self.place, name), readers.service_name)
+        given = _Node(self.place, {**inherited, **self.value}, self.is_secret)
         if "port" not in given.value:
-            raise self.at("port").fail("it is missing: a whole number from 1 to 65535")
-        env = {**_Node(self.place, inherited).env(), **self.env()}
+            raise self.at("port").fail(f"it is missing: a whole number from 1 to 65535; {REPLACED}")
+        env = {**_Node(self.place, inherited, self.is_secret).env(), **self.env()}
         return Deployment(
             name=name,
             image=_checked(given.at("image"), readers.image, defaults.image),
@@ -151,6 +155,8 @@ class _Node:
             return ()
         if not isinstance(args.value, list) or not all(isinstance(one, str) for one in args.value):
             raise args.fail("it must be a list of texts")
+        if any("\0" in one for one in args.value):
+            raise args.fail("an argument cannot hold the character NUL")
         return tuple(args.value)
 
     def env(self) -> dict[str, str]:
@@ -162,10 +168,16 @@ class _Node:
         for name, value in env.value.items():
             if name in OWN_VARIABLES:
                 raise env.at(name).fail("the service has this variable by itself")
-            if not re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name):
-                raise env.fail("a variable's name is of letters, digits, _, . and -", name)
+            if not re.fullmatch(r"(?!\.\Z|\.\.)[-._a-zA-Z][-._a-zA-Z0-9]*", name):
+                raise env.fail(
+                    "a variable's name is of letters, digits, _, . and -, with no digit and no two "
+                    "dots at its beginning",
+                    name,
+                )
             if not isinstance(value, str):
                 raise env.at(name).fail("it must be a text: put it in quotes")
+            if "\0" in value:
+                raise env.at(name).fail("a variable cannot hold the character NUL")
         return dict(env.value)
 
     def _weights(self, name: str, canary_weight: float) -> dict[str, float]:
@@ -201,9 +213,10 @@ class _Node:
         return {baseline: splits.rest(canary_weight), canary: canary_weight}
 
     def _prefix(self, name: str) -> str:
-        label = r"[\w.:-]+"
+        # linkerd looks a request up by its Host header, in lower case: one label.
         allowed = readers.form(
-            rf"/(host|svc)(/{label})+", "a name in the routing table such as /host/world"
+            r"/(host|svc)/[a-z0-9_.:-]+",
+            "a name in the routing table such as /host/world, in lower case as linkerd asks for it",
         )
         return _checked(self.at("prefix"), allowed, f"/host/{name}")
 
@@ -252,8 +265,7 @@ def _refuse_clashes(services: tuple[Service, ...]) -> None:
                 raise SettingsError(
                     f"config services: {one.name} and {other.name} would both run {deployment.name}"
                 )
-        shorter, longer = sorted((f"{one.prefix}/", f"{other.prefix}/"), key=len)
-        if longer.startswith(shorter):
+        if one.prefix.rpartition("/")[2] == other.prefix.rpartition("/")[2]:
             raise SettingsError(
                 f"config services: the prefixes of {one.name} and {other.name}, {one.prefix} and "
                 f"{other.prefix}, overlap"

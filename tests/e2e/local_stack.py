@@ -52,9 +52,9 @@ def up() -> str:
     return command(str(PYTHON), "-c", "from local import whole; whole.up()")
 
 
-def set_weight(weight: int) -> None:
+def set_weight(weight: float) -> None:
     """Set the canary's weight and bring the stack to it."""
-    command("pulumi", "up", "--yes", "--skip-preview", "--config", f"canaryWeight={weight}")
+    command("pulumi", "up", "--yes", "--skip-preview", "--config", f"canaryWeight={weight:g}")
 
 
 def ask(url: str, **headers: str) -> str:

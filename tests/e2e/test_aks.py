@@ -3,6 +3,8 @@
 The node has room for one stack: linkerd takes a port of it. So the stack `local` goes meanwhile.
 """
 
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from local.paths import KUBECONFIG
 from local.whole import IMAGE_KEYS
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
-from tests.engine.azure import COMMAND, Azure
+from tests.engine.azure import COMMAND, KUBELOGIN, Azure
 from tests.harness import engine
 from tests.harness.engine import Engine, EngineFailedError
 from tests.standins.azure_native import cloud
@@ -64,6 +66,8 @@ def dev(free_node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "dev",
         **given,
     ) as found:
+        # Without local accounts, a program says who one is.
+        found.set_environment(PATH=os.pathsep.join([str(KUBELOGIN), found.path]))
         on_the_node = images.provide({key: str(stack.default(key)) for key in IMAGE_KEYS})
         for key, image in on_the_node.items():
             found.set(key, image.name)
@@ -82,7 +86,8 @@ def test_a_preview_before_there_is_anything(dev: Dev) -> None:
     assert planned.steps == {"create": 36}
     assert 'tier: "Free"' in planned.text
     assert 'environment: "dev"' in planned.text
-    assert dev.azure.requests() == []
+    assert "disableLocalAccounts: true" in re.sub(" +:", ":", planned.text)
+    assert dev.azure.requests("PUT", "DELETE", "POST") == []
 
 
 def test_up_leads_from_nothing_to_traffic(dev: Dev) -> None:

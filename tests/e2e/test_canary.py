@@ -24,7 +24,7 @@ def tour(cluster: Cluster) -> Iterator[str]:
         set_weight(0)
     yield local("up")
     assert local_stack.changed_files() == tree, "make up changes no tracked file"
-    set_weight(int(found or 0))
+    set_weight(float(found or 0))
 
 
 @pytest.fixture
@@ -176,8 +176,8 @@ def _with(wanted: str, text: str) -> str | None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("canaryWeight", "101", "config canaryWeight is '101': it must be a whole number"),
-        ("canaryWeight", "ten", "must be of type 'integer'"),
+        ("canaryWeight", "101", "config canaryWeight is '101': it must be a percent from 0"),
+        ("canaryWeight", "ten", "config canaryWeight is 'ten': it must be a percent from 0"),
         ("kubeconfig", "no/such/file", "cannot read the kubeconfig no/such/file"),
         ("kubeContext", "elsewhere", "has no context 'elsewhere': it has local"),
         ("nonsense", "1", "config key 'nonsense' is not one of this project's"),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.standins.azure_native import moves
+from tests.standins.azure_native.cloud import Cloud
+
 COMMAND = [sys.executable, "-u", "-m", "tests.standins.azure_native"]
 KUBELOGIN = Path(__file__).parents[1] / "standins" / "kubelogin"
 
@@ -35,6 +38,19 @@ class Azure:
         (id_,) = [each for each in found if each.split("/")[-2] == provider]
         found[id_].update(properties)
         (self.folder / "cloud.json").write_text(json.dumps(found))
+
+    def upgrade(self, version: str) -> None:
+        """Move the cluster and its nodes on to a version, as the channel does by itself."""
+        moves.upgrade(self.cloud, version)
+
+    def scale(self, count: int) -> None:
+        """Have the autoscaler make nodes, or leave them."""
+        moves.scale(self.cloud, count)
+
+    @property
+    def cloud(self) -> Cloud:
+        """What the stand-in itself reads and writes."""
+        return Cloud(self.folder)
 
     def fail(self, *faults: tuple[str, str, str]) -> None:
         """Have the next requests of some kinds fail: type, verb and fault of each."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from canary import changes, events, report
 from local.paths import ROOT
 from tests.engine.azure import COMMAND, KUBELOGIN, Azure
 from tests.harness import apiserver
@@ -34,6 +35,7 @@ class Trial:
             **defaults(),
             "platform": "aks",
             "authorizedIpRanges": '["203.0.113.0/24"]',
+            "localAccounts": "true",
         }
     )
 
@@ -68,7 +70,7 @@ def trial(tmp_path: Path, api_server: ApiServer) -> Iterator[Trial]:
         "kubernetes": kubernetes_plugin(),
         "azure-native": COMMAND,
     }
-    with stack(tmp_path, plugins, **given) as engine:
+    with stack(tmp_path, plugins, PULUMI_DEBUG_COMMANDS="true", **given) as engine:
         found = Trial(engine, azure, api_server, f"aks-{uuid.uuid4().hex[:8]}")
         engine.run(PROGRAM, NAME=found.name)
         found.configure()
@@ -81,7 +83,7 @@ def test_a_whole_life(trial: Trial, tmp_path: Path) -> None:
     planned = engine.preview()
     assert planned.steps == {"create": 8}
     assert "clusterIdentifier     : [unknown]" in planned.text
-    assert azure.requests() == []
+    assert azure.requests("PUT", "DELETE", "POST") == []
 
     shown = engine.up().text
     assert trial.is_on(trial.server)
@@ -124,6 +126,66 @@ def test_a_whole_life(trial: Trial, tmp_path: Path) -> None:
     assert azure.resources() == {}
     assert "resources" not in engine.state()
     assert trial.is_on(trial.server), "what is on a deleted cluster is not deleted one by one"
+
+
+@pytest.mark.parametrize(
+    ("channel", "version"), [("patch", "1.36.3"), ("stable", "1.37.1"), ("rapid", "1.37.1")]
+)
+def test_what_azure_moves_by_itself_is_never_sent_back(
+    trial: Trial, tmp_path: Path, channel: str, version: str
+) -> None:
+    engine, azure = trial.engine, trial.azure
+    trial.configure(upgradeChannel=channel)
+    engine.up()
+    sent = len(azure.requests("PUT"))
+    azure.upgrade(version)
+    azure.scale(5)
+
+    assert set(engine.up("--expect-no-changes").steps) == {"unchanged"}
+    log = tmp_path / "events.jsonl"
+    engine.preview("--refresh", "--expect-no-changes", "--event-log", str(log))
+    preview = events.read(log.read_text(), "the log")
+    assert changes.drift(preview) == []
+    assert "nothing has drifted" in report.document(preview)
+    engine.up("--refresh", "--expect-no-changes")
+    engine.preview_refresh("--expect-no-changes")
+    assert len(azure.requests("PUT")) == sent
+
+    # An update that changes something else, without a refresh, sends what is there now.
+    azure.scale(4)
+    trial.configure(tags='{"owner": "payments"}')
+    engine.up()
+    body = azure.requests("PUT")[-1]["body"]
+    (pool,) = body["agentPoolProfiles"]
+    assert body["kubernetesVersion"] == pool["orchestratorVersion"] == version
+    assert pool["count"] == 4
+    azure.scale(6)
+    assert set(engine.up("--expect-no-changes").steps) == {"unchanged"}
+
+
+def test_a_newer_minor_version_is_sent_and_moves_on_by_patches(trial: Trial) -> None:
+    engine, azure = trial.engine, trial.azure
+    engine.up()
+    azure.upgrade("1.36.3")
+    trial.configure(kubernetesVersion="1.37")
+    assert '"1.36" => "1.37"' in engine.preview().text
+    engine.up()
+    assert azure.requests("PUT")[-1]["body"]["kubernetesVersion"] == "1.37"
+    azure.upgrade("1.37.2")
+    assert set(engine.up("--expect-no-changes").steps) == {"unchanged"}
+    engine.up("--refresh", "--expect-no-changes")
+    trial.configure(kubernetesVersion="1.36")
+    assert "Upgrading Kubernetes version 1.37.2 to 1.36 is not allowed" in trial.refused("up")
+
+
+def test_what_is_set_as_a_secret_is_encrypted_in_the_state(trial: Trial) -> None:
+    trial.configure(tags='{"owner": "s3cret-owner"}')
+    trial.engine.set_environment(SECRET="authorizedIpRanges tags")
+    shown = trial.engine.preview().text + trial.engine.up().text
+    for text in (shown, json.dumps(trial.engine.state())):
+        assert "s3cret-owner" not in text
+        assert "203.0.113" not in text
+    assert trial.azure.only(CLUSTERS)["tags"] == {"owner": "s3cret-owner"}
 
 
 def test_a_failure_of_azures_is_one_line_and_the_next_up_goes_on(trial: Trial) -> None:

@@ -50,6 +50,8 @@ def test_a_malformed_dentry_with_its_position(stack: Stack) -> None:
         {"namerd": {"url": UNKNOWN}},
         {"adopt": UNKNOWN},
         {"max_weight_step": UNKNOWN},
+        {"baseline": UNKNOWN},
+        {"baseline": {WORLD: UNKNOWN}},
     ],
     ids=str,
 )

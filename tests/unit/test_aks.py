@@ -5,28 +5,50 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pytest
 from pulumi.runtime import mocks, rpc
 
+import settings
+from infra import aks_moves
+from infra.aks import _properties
 from tests.standins.azure_native import types
 from tests.standins.azure_native.kinds import KINDS
 from tests.unit.test_program import KUBECONFIG, Recorder, run_program
-from tests.unit.test_settings import ROOT
+from tests.unit.test_settings import ROOT, defaults
 
-ON_AKS = {"platform": "aks", "kubeconfig": "", "authorizedIpRanges": '["203.0.113.0/24"]'}
+ON_AKS = {
+    "platform": "aks",
+    "kubeconfig": "",
+    "localAccounts": "true",
+    "authorizedIpRanges": '["203.0.113.0/24"]',
+}
 CLUSTER_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/m/c"
 REGISTRY_ID = (
     "/subscriptions/other/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/shared"
 )
 
 
+class NotFoundError(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
+    """The plugin's answer on what is not there."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return 'invocation of … returned an error: Status=404 Code="ResourceNotFound" Message="…"'
+
+
 class Azure(Recorder):
     """Also answers what the program asks Azure for."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: dict[str, Any] | None = None) -> None:
         super().__init__()
+        self.live = live
+        """The cluster that is there before the program runs."""
         self.called: list[mocks.MockCallArgs] = []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -38,16 +60,21 @@ class Azure(Recorder):
         return ids.get(args.name, id_), outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        self.called.append(args)
         if args.token.endswith(":getManagedCluster"):
-            return {"identityProfile": {"kubeletidentity": {"objectId": "kubelet"}}}, []
+            if any(one.typ.endswith(":ManagedCluster") for one in self.made):
+                return {"identityProfile": {"kubeletidentity": {"objectId": "kubelet"}}}, []
+            if self.live:
+                return self.live, []
+            raise NotFoundError
+        self.called.append(args)
         value = base64.b64encode(KUBECONFIG.encode()).decode()
         return {"kubeconfigs": [{"name": "c", "value": value}]}, []
 
 
-def run(**config: str) -> Azure:
-    azure = Azure()
-    run_program({**ON_AKS, **config}, recorder=azure)
+def run(azure: Azure | None = None, /, *secret: str, **config: str) -> Azure:
+    """What the program asks of Azure; the config keys of `secret` are set as secrets."""
+    azure = azure or Azure()
+    run_program({**ON_AKS, **config}, secret, azure)
     return azure
 
 
@@ -234,6 +261,121 @@ def test_the_clusters_identity_is_its_own_and_not_its_credentials() -> None:
     assert names[""].startswith("test-")
     assert names["mine"].startswith("mine-")
     assert run().get("Dtab", "internal")["namerd"]["value"]["cluster"] == names[""]
+
+
+def test_what_is_set_as_a_secret_is_one_in_azures_resources() -> None:
+    config = {
+        "authorizedIpRanges": '["203.0.113.77"]',
+        "adminGroupObjectIds": '["11111111-2222-3333-4444-555555555555"]',
+        "tags": '{"owner": "s3cret"}',
+        "containerRegistry": "ownregistry",
+    }
+    azure = run(None, "authorizedIpRanges", "adminGroupObjectIds", "tags", **config)
+    cluster = cluster_of(azure)
+    for name in ("apiServerAccessProfile", "aadProfile", "tags"):
+        assert cluster[name][rpc._special_sig_key] == rpc._special_secret_sig
+    plain = {key: value for key, value in cluster.items() if not isinstance(value, dict)}
+    assert "203.0.113.77" not in str(plain)
+    for kind, name in (("ResourceGroup", "group"), ("Registry", "registry")):
+        assert azure.get(kind, name)["tags"][rpc._special_sig_key] == rpc._special_secret_sig
+
+
+class TestMoved:
+    """What Azure has moved is sent as it is, where anything is."""
+
+    def live(self, version: str = "1.36", count: int = 3, **changed: Any) -> dict[str, Any]:
+        """A cluster as the program made it, but for what Azure moved and what changed."""
+        made = cluster_of(run())
+        (pool,) = made["agentPoolProfiles"]
+        pool = {**pool, "orchestratorVersion": version, "count": count, "maxPods": 250}
+        return {
+            **made,
+            "kubernetesVersion": version,
+            "agentPoolProfiles": [pool],
+            "nodeResourceGroup": "MC_of_azure",
+            **changed,
+        }
+
+    def asked(self, live: dict[str, Any], **config: str) -> tuple[str, str, int]:
+        """The versions and the count that the program asks for."""
+        cluster = cluster_of(run(Azure(live), **config))
+        pool = cluster["agentPoolProfiles"][-1]
+        return cluster["kubernetesVersion"], pool["orchestratorVersion"], pool["count"]
+
+    @pytest.mark.parametrize(
+        ("channel", "wanted", "live", "sent"),
+        [
+            ("patch", "1.36", "1.36.3", "1.36.3"),
+            ("patch", "1.36", "1.36", "1.36"),
+            ("patch", "1.37", "1.36.3", "1.37"),
+            ("patch", "1.35", "1.36.3", "1.35"),
+            ("stable", "1.36", "1.37.1", "1.37.1"),
+            ("rapid", "1.36", "1.37.1", "1.37.1"),
+            ("none", "1.36", "1.36.3", "1.36"),
+            ("none", "1.36.2", "1.36.1", "1.36.2"),
+            ("node-image", "1.36", "1.36.3", "1.36"),
+        ],
+    )
+    def test_versions(self, channel: str, wanted: str, live: str, sent: str) -> None:
+        config = {"upgradeChannel": channel, "kubernetesVersion": wanted}
+        assert self.asked(self.live(live), **config) == (sent, sent, 3)
+
+    @pytest.mark.parametrize(
+        ("live", "most", "sent"), [(5, "6", 5), (3, "6", 3), (6, "4", 4), (1, "6", 3)]
+    )
+    def test_the_autoscalers_count_within_the_bounds(self, live: int, most: str, sent: int) -> None:
+        assert self.asked(self.live(count=live), nodeCountMax=most)[2] == sent
+
+    @pytest.mark.parametrize(
+        ("config", "ignored"),
+        [
+            ({}, ["count", "kubernetesVersion", "orchestratorVersion"]),
+            ({"clusterTier": "Free"}, []),
+            ({"tags": '{"a": "b"}'}, []),
+            ({"nodeCountMax": "9"}, []),
+            ({"kubernetesVersion": "1.37"}, []),
+            ({"authorizedIpRanges": '["203.0.113.0/24", "198.51.100.1"]'}, []),
+        ],
+    )
+    def test_changes_are_ignored_where_nothing_else_changes(
+        self, config: dict[str, str], ignored: list[str]
+    ) -> None:
+        """Else what the state saw last would be sent."""
+        made = _properties(parsed(), "c")
+        made["agent_pool_profiles"][0]["availability_zones"].reverse()
+        made["agent_pool_profiles"][0].update(count=5, orchestrator_version="1.36.3")
+        live = as_object({**made, "kubernetes_version": "1.36.3", "support_plan": "Official"})
+        aks = parsed(**config)
+        _, paths = aks_moves.as_moved(_properties(aks, "c"), live, aks)
+        assert sorted(path.rpartition(".")[2] for path in paths) == ignored
+
+    def test_a_new_cluster_leaves_azure_what_it_moves(self) -> None:
+        aks = parsed(systemNodeCount="2")
+        wanted = _properties(aks, "new")
+        assert aks_moves.as_moved(wanted, None, aks) == (
+            wanted,
+            [
+                "kubernetesVersion",
+                "agentPoolProfiles[0].orchestratorVersion",
+                "agentPoolProfiles[1].count",
+                "agentPoolProfiles[1].orchestratorVersion",
+            ],
+        )
+
+
+def parsed(**config: str) -> settings.Aks:
+    aks = settings.parse({**defaults(), **ON_AKS, **config}).aks
+    assert aks is not None
+    return aks
+
+
+def as_object(value: Any) -> Any:
+    """Inputs as the SDK hands over what Azure has."""
+    if isinstance(value, list):
+        return list(map(as_object, value))
+    if isinstance(value, dict):
+        return SimpleNamespace(**{key: as_object(each) for key, each in value.items()})
+    return value
 
 
 PROBE = """\

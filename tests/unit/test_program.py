@@ -37,8 +37,9 @@ class Recorder(mocks.Mocks):
         self.made.append(args)
         outputs = dict(args.inputs)
         if args.typ == "kubernetes:core/v1:Service" and args.name == "l5d-external":
-            (port,) = args.inputs["spec"]["ports"]
-            outputs["spec"] = {**args.inputs["spec"], "ports": [{**port, "nodePort": 30080}]}
+            spec = args.inputs["spec"].get("value", args.inputs["spec"])
+            (port,) = spec["ports"]
+            outputs["spec"] = {**spec, "ports": [{**port, "nodePort": 30080}]}
             outputs["status"] = {"loadBalancer": {"ingress": [self.ingress]}}
         return f"{args.name}-id", outputs
 
@@ -51,21 +52,18 @@ class Recorder(mocks.Mocks):
         return inputs
 
 
+PROGRAM = str(ROOT / "__main__.py")
+
+
 def run_program(
     config: dict[str, str], secret: Sequence[str] = (), recorder: Recorder | None = None
 ) -> Recorder:
     """What `__main__.py` declares with the defaults and `config`, some of whose keys are secret."""
     recorder = recorder or Recorder()
-    values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
-    pulumi.runtime.set_all_config(
-        {f"linkerd-canary:{key}": text for key, text in values.items()},
-        [f"linkerd-canary:{key}" for key in secret],
-    )
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(recorder, project="linkerd-canary", stack="test", preview=False)
+    _prepare(config, secret, recorder)
 
     def run() -> pulumi.Output[None]:
-        linkerd = runpy.run_path(str(ROOT / "__main__.py"))["linkerd"]
+        linkerd = runpy.run_path(PROGRAM)["linkerd"]
         url: pulumi.Output[None] = linkerd.url.apply(lambda url: setattr(recorder, "url", url))
         return url
 
@@ -75,9 +73,32 @@ def run_program(
     return recorder
 
 
+def _prepare(config: dict[str, str], secret: Sequence[str], recorder: Recorder) -> None:
+    values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
+    pulumi.runtime.set_all_config(
+        {f"linkerd-canary:{key}": text for key, text in values.items()},
+        [f"linkerd-canary:{key}" for key in secret],
+    )
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(recorder, project="linkerd-canary", stack="test", preview=False)
+
+
 @pytest.fixture(scope="module")
 def program() -> Recorder:
     return run_program({})
+
+
+def stopped_with(config: dict[str, str], caplog: pytest.LogCaptureFixture) -> str:
+    """What a person is told by a program that stops before it declares anything."""
+    recorder = Recorder()
+    _prepare(config, (), recorder)
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(PROGRAM)
+    assert stopped.value.code == 32
+    assert recorder.made == []
+    (said,) = caplog.messages
+    assert "\n" not in said
+    return said
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
@@ -311,7 +332,7 @@ def test_the_url_of_a_load_balancer(ingress: dict[str, str], url: str) -> None:
     ],
 )
 def test_the_url_without_a_load_balancer(config: dict[str, str], url: str) -> None:
-    program = run_program({**config, "sourceRanges": '["203.0.113.0/24"]'})
+    program = run_program(config)
     assert program.url == url
     spec = program.get("Service", "l5d-external")["spec"]
     assert "loadBalancerSourceRanges" not in spec
@@ -368,6 +389,38 @@ def test_the_canarys_weight_is_the_split(weight: int) -> None:
     assert split == {"/host/world": {"/srv/world-v1": 100 - weight, "/srv/world-v2": weight}}
 
 
+def test_the_canarys_weight_may_have_decimals() -> None:
+    program = run_program({"canaryWeight": "0.5", "maxWeightStep": "0.5"})
+    table = program.get("Dtab", "internal")
+    assert table["splits"] == {"/host/world": {"/srv/world-v1": 99.5, "/srv/world-v2": 0.5}}
+    assert table["max_weight_step"] == 0.5
+
+
+def test_the_first_version_is_the_baseline() -> None:
+    versions = {"versions": {"v2": {}, "v1": {}, "v3": {}}, "weights": {"v3": 100}}
+    services = json.dumps({"hello": {"port": 80, **versions}, "plain": {"port": 80}})
+    program = run_program({"services": services})
+    assert program.get("Dtab", "internal")["baseline"] == {"/host/hello": "/srv/hello-v1"}
+    assert program.get("Dtab", "external")["baseline"] == {
+        "/host": "/#/io.l5d.k8s/hello-world/http/hello-v1"
+    }
+
+
+def test_a_secret_address_makes_a_secret_url() -> None:
+    config = {"exposure": "NodePort", "nodeAddress": "node.example"}
+    program = run_program(config, secret=["nodeAddress"])
+    assert program.url == "http://node.example:30080"
+    assert "node.example" not in str([one.inputs for one in program.made])
+
+
+def test_secret_source_ranges_are_secret_in_the_service() -> None:
+    config = {"sourceRanges": '["203.0.113.0/24"]'}
+    program = run_program(config, secret=["sourceRanges"])
+    spec = program.get("Service", "l5d-external")["spec"]
+    assert spec[rpc._special_sig_key] == rpc._special_secret_sig
+    assert spec["value"]["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
+
+
 def test_the_tables_are_reached_through_the_api_server(program: Recorder) -> None:
     for table in ("external", "internal"):
         secret = program.get("Dtab", table)["namerd"]
@@ -377,11 +430,11 @@ def test_the_tables_are_reached_through_the_api_server(program: Recorder) -> Non
         assert namerd["cluster"] == "test"
 
 
-def test_a_wrong_setting_stops_the_program_with_one_line() -> None:
-    with pytest.raises(pulumi.RunError, match="config canaryWeight is '101': it must be"):
-        run_program({"canaryWeight": "101"})
+def test_a_wrong_setting_stops_the_program_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    said = stopped_with({"canaryWeight": "101"}, caplog)
+    assert said.startswith("config canaryWeight is '101': it must be")
 
 
-def test_a_wrong_context_stops_the_program_with_one_line() -> None:
-    with pytest.raises(pulumi.RunError, match="has no context 'elsewhere': it has here"):
-        run_program({"kubeContext": "elsewhere"})
+def test_a_wrong_context_stops_the_program_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    said = stopped_with({"kubeContext": "elsewhere"}, caplog)
+    assert "has no context 'elsewhere': it has here" in said

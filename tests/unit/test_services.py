@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-import pulumi
 import pytest
 from pulumi.runtime import rpc
 
 import settings
 from settings import Service
-from tests.unit.test_program import Recorder, container, env, run_program
+from tests.unit.test_program import Recorder, container, env, run_program, stopped_with
 from tests.unit.test_settings import defaults, project_config
 
 WEB = {"image": "registry.example/web:1", "port": 8080}
@@ -132,6 +131,26 @@ class TestSettings:
             ({"port": 80, "replicas": 101}, ".web.replicas is 101: it must be a whole number"),
             ({"port": 80, "image": "a b"}, ".web.image is 'a b': it must be an image such as"),
             ({"port": 80, "image": 7}, ".web.image is 7: it must be an image such as"),
+            ({"port": 80, "image": "a/B:1"}, ".web.image is 'a/B:1': it must be an image such as"),
+            ({"port": 65536}, ".web.port is 65536: it must be a whole number from 1 to 65535"),
+            ({"port": 80.5}, ".web.port is 80.5: it must be a whole number from 1 to 65535"),
+            ({"port": 80, "replicas": 0}, ".web.replicas is 0: it must be a whole number"),
+            ({"port": 80, "replicas": "3"}, ".web.replicas is '3': it must be a whole number"),
+            ({"port": 80, "args": [1]}, ".web.args: it must be a list of texts"),
+            ({"port": 80, "args": ["\0"]}, ".web.args: an argument cannot hold the character"),
+            ({"port": 80, "env": {"A": "\0"}}, ".env.A: a variable cannot hold the character NUL"),
+            ({"port": 80, "env": {"1A": ""}}, ".env is '1A': a variable's name is of letters"),
+            ({"port": 80, "env": {"..": ""}}, ".env is '..': a variable's name is of letters"),
+            ({"port": 80, "env": {".": ""}}, ".env is '.': a variable's name is of letters"),
+            ({"port": 80, "env": {"": ""}}, ".env is '': a variable's name is of letters"),
+            ({"port": 80, "env": {"A": None}}, ".env.A: it must be a text: put it in quotes"),
+            ({"port": 80, "prefix": "/host/Web"}, ".prefix is '/host/Web': it must be a name in"),
+            ({"port": 80, "prefix": "/host/a/b"}, ".prefix is '/host/a/b': it must be a name in"),
+            ({"port": 80, "prefix": "/host/ä"}, ".prefix is '/host/ä': it must be a name in"),
+            ({"port": 80, "prefix": "/srv/web"}, ".prefix is '/srv/web': it must be a name in"),
+            ({"port": 80, "versions": {"v" * 60: {}}}, "': it must be the name of a Kubernetes"),
+            ({"port": 80, "versions": {"": {}}}, "is 'web-': it must be the name of a Kubernetes"),
+            ({"port": 80, "versions": {"1.0": {}}}, "is 'web-1.0': it must be the name of a Kub"),
             ({"port": 80, "args": "-a"}, ".web.args: it must be a list of texts"),
             ({"port": 80, "env": []}, ".web.env: it must be an object"),
             ({"port": 80, "env": {"http_proxy": ""}}, ".env.http_proxy: the service has"),
@@ -145,7 +164,7 @@ class TestSettings:
                 {"port": 80, "versions": {"v1": {"weights": {}}}},
                 ".v1.weights: a version has no such key",
             ),
-            ({"port": 80, "versions": {"V1": {}}}, "is 'web-V1': it must be a Kubernetes name"),
+            ({"port": 80, "versions": {"V1": {}}}, "is 'web-V1': it must be the name of a Kub"),
         ],
     )
     def test_a_wrong_service_is_one_line(self, service: object, said: str) -> None:
@@ -184,7 +203,10 @@ class TestSettings:
         [
             ([], "services must be an object with a service or more by name"),
             ({}, "services must be an object with a service or more by name"),
-            ({"Web": WEB}, "services is 'Web': it must be a Kubernetes name"),
+            ({"Web": WEB}, "services is 'Web': it must be the name of a Kubernetes service"),
+            ({"1web": WEB}, "services is '1web': it must be the name of a Kubernetes service"),
+            ({"a_b": WEB}, "services is 'a_b': it must be the name of a Kubernetes service"),
+            ({"a" * 64: WEB}, "': it must be the name of a Kubernetes service"),
             (
                 {"a-b": {"port": 80}, "a": {"port": 80, "versions": {"b": {}}}},
                 "a and a-b would both run a-b",
@@ -194,8 +216,8 @@ class TestSettings:
                 "the prefixes of a and b, /host/a and /host/a, overlap",
             ),
             (
-                {"a": {"port": 80}, "b": {"port": 80, "prefix": "/host/a/c"}},
-                "the prefixes of a and b, /host/a and /host/a/c, overlap",
+                {"a": {"port": 80}, "b": {"port": 80, "prefix": "/svc/a"}},
+                "the prefixes of a and b, /host/a and /svc/a, overlap",
             ),
         ],
     )
@@ -203,6 +225,13 @@ class TestSettings:
         self, services: object, said: str
     ) -> None:
         assert said in refused(services, entryService="a")
+
+    def test_what_is_set_replaces_the_default_services(self) -> None:
+        """As `pulumi config set --path services.world.replicas 5` does."""
+        assert refused({"world": {"replicas": 5}}) == (
+            "config services.world.port: it is missing: a whole number from 1 to 65535; what is "
+            "set under services takes the place of the default hello and world as a whole"
+        )
 
     def test_a_weight_that_would_move_nothing_is_refused(self) -> None:
         assert "for it to move" in refused({"web": WEB}, canaryWeight="10")
@@ -259,14 +288,17 @@ class TestProgram:
             }
         }
 
-    def test_secret_services_keep_their_variables_secret(self) -> None:
-        config = {"services": json.dumps({"web": {**WEB, "env": {"TOKEN": "5ervice"}}})}
+    def test_secret_services_keep_what_their_pods_run_with_secret(self) -> None:
+        hidden = {"image": "5ervice/web:1", "args": ["-t=5ervice"], "env": {"TOKEN": "5ervice"}}
+        config = {"services": json.dumps({"web": {**WEB, **hidden}})}
         program = run_program({**config, "entryService": "web"}, secret=["services"])
         spec = program.get("Deployment", "web")["spec"]
         assert spec[rpc._special_sig_key] == rpc._special_secret_sig
-        assert "5ervice" in str(spec["value"])
+        assert str(spec["value"]).count("5ervice") == 3
         assert "5ervice" not in str([one.inputs for one in program.made if one.name != "web"])
 
-    def test_a_wrong_service_stops_the_program_with_one_line(self) -> None:
-        with pytest.raises(pulumi.RunError, match=r"config services\.web\.port: it is missing"):
-            run_program({"services": '{"web": {}}'})
+    def test_a_wrong_service_stops_the_program_with_one_line(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        said = stopped_with({"services": '{"web": {}}'}, caplog)
+        assert said.startswith("config services.web.port: it is missing")

@@ -9,6 +9,33 @@ import yaml
 import settings
 
 A_PERCENT = "a percent from 0 to 100 with at most two decimals, such as 10 or 0.5"
+BAD_IMAGES = [
+    "two words",
+    "Buoyantio/linkerd:1.7.5",
+    "buoyantio/Linkerd:1.7.5",
+    "registry.example/a//b:1",
+    "/linkerd:1",
+    "buoyantio/linkerd/",
+    "buoyantio/linkerd:",
+    "buoyantio/linkerd:1:2",
+    "buoyantio/linkerd:-1",
+    "buoyantio/linkerd:" + "1" * 129,
+    "-a/b",
+    "a..b/c",
+    "a/b_",
+    "a___b",
+    "https://registry.example/a:1",
+    "registry.example:port/a",
+    "registry.example:0/a",
+    "registry.example:65536/a",
+    "registry_1.example:5000/a",
+    "name@sha256:" + "0" * 63,
+    "name@sha256:" + "A" * 64,
+    "name@md5:" + "0" * 32,
+    "0" * 64,
+    "a" * 256,
+    "名:1",
+]
 ROOT = Path(__file__).parents[2]
 
 
@@ -84,17 +111,52 @@ def test_a_missing_key_is_named() -> None:
         ("platform", "gke", "kubeconfig"),
         ("exposure", "loadbalancer", "LoadBalancer or NodePort or ClusterIP"),
         ("meshNamespace", "Linkerd", "a Kubernetes name"),
+        ("meshNamespace", "kube-system", "one of Kubernetes' own namespaces"),
+        ("appsNamespace", "default", "one of Kubernetes' own namespaces"),
+        ("appsNamespace", "-a", "a Kubernetes name"),
+        ("appsNamespace", "a.b", "a Kubernetes name"),
+        ("clusterIdentifier", "two words", "without blanks"),
+        ("clusterIdentifier", "a\n", "without blanks"),
+        ("clusterIdentifier", "a" * 101, "up to 100 characters"),
         ("appsNamespace", "hello_world", "a Kubernetes name"),
         ("appsNamespace", "a" * 64, "a Kubernetes name"),
         ("linkerdImage", "", "an image such as"),
-        ("linkerdImage", "two words", "an image such as"),
+        *(
+            (key, image, "an image such as")
+            for key in ("linkerdImage", "namerdImage", "kubectlImage", "helloworldImage")
+            for image in BAD_IMAGES
+        ),
         ("entryService", "nothing", "it must be one of hello, world"),
         ("nodeAddress", "http://node", "a host's name or address, without http:// and port"),
         ("nodeAddress", "node:80", "a host's name or address, without http:// and port"),
         ("nodeAddress", "<any>", "a host's name or address"),
+        ("nodeAddress", "999.0.0.1", "a host's name or address"),
+        ("nodeAddress", "1.2.3", "a host's name or address"),
+        ("nodeAddress", "010.0.0.1", "a host's name or address"),
+        ("nodeAddress", "0x7f000001", "a host's name or address"),
+        ("nodeAddress", "[2001:db8::7]", "a host's name or address"),
+        ("nodeAddress", "2001:db8::7::1", "a host's name or address"),
+        ("nodeAddress", "node_1", "a host's name or address"),
+        ("nodeAddress", "node.", "a host's name or address"),
+        ("nodeAddress", "a" * 64, "a host's name or address"),
+        ("nodeAddress", ".".join(["a" * 63] * 4), "a host's name or address"),
+        ("nodeAddress", "0.0.0.0", "the address of no host"),
+        ("nodeAddress", "::", "the address of no host"),
+        ("nodeAddress", "fe80::1%eth0", "the address of no host"),
         ("sourceRanges", "10.0.0.0/8", "a list of texts"),
         ("sourceRanges", "[1]", "a list of texts"),
+        ("sourceRanges", '{"0": "10.0.0.0/8"}', "a list of texts"),
         ("sourceRanges", '["10.0.0.1/8"]', "has host bits set"),
+        ("sourceRanges", '["10.0.0.0/33"]', "no address range"),
+        ("sourceRanges", '["10.0.0.0-10.0.0.9"]', "no address range"),
+        ("sourceRanges", '["010.0.0.0/8"]', "no address range"),
+        ("sourceRanges", '["fe80::%1/64"]', "no address range"),
+        ("sourceRanges", '["all"]', "no address range"),
+        ("sourceRanges", '[""]', "no address range"),
+        ("sourceRanges", '[" 10.0.0.0/8"]', "no address range"),
+        ("replicas", "3.0", "a whole number from 1 to 100"),
+        ("replicas", "9" * 5000, "a whole number from 1 to 100"),
+        ("entryService", "Hello", "a Kubernetes name"),
     ],
 )
 def test_a_wrong_value_is_one_line(key: str, value: str, allowed: str) -> None:
@@ -122,6 +184,12 @@ def test_percents_have_up_to_two_decimals(text: str, percent: float) -> None:
         "buoyantio/linkerd:1.7.5",
         "registry.example:5000/a/b:tag",
         "registry.example/a/b@sha256:" + "0" * 64,
+        "registry.example/a/b:1@sha256:" + "0" * 64,
+        "Registry.example/a",
+        "localhost/a",
+        "registry:5000/a",
+        "[2001:db8::7]:5000/a",
+        "a.b-c__d--e/f_g:V1.0-rc_1",
         "name",
     ],
 )
@@ -131,7 +199,77 @@ def test_image_names_of_every_form_are_accepted(image: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "node", "node-1.example", "192.0.2.7", "2001:db8::7"])
 def test_hosts_of_every_form_are_accepted(host: str) -> None:
-    assert settings.parse({**defaults(), "nodeAddress": host}).node_address == host
+    config = {**defaults(), "exposure": "NodePort", "nodeAddress": host}
+    assert settings.parse(config).node_address == host
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("203.0.113.7", "203.0.113.7/32"),
+        ("2001:db8::7", "2001:db8::7/128"),
+        ("203.0.113.0/24", "203.0.113.0/24"),
+        ("203.0.113.0/255.255.255.0", "203.0.113.0/24"),
+        ("2001:0DB8::/32", "2001:db8::/32"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ],
+)
+def test_source_ranges_are_as_kubernetes_takes_them(given: str, meant: str) -> None:
+    """The API server refuses an address without the length of a prefix."""
+    config = {**defaults(), "sourceRanges": json.dumps([given, given])}
+    assert settings.parse(config).source_ranges == (meant,)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "heeded_by"),
+    [("sourceRanges", '["203.0.113.0/24"]', "LoadBalancer"), ("nodeAddress", "node", "NodePort")],
+)
+def test_what_an_exposure_does_not_heed_is_refused(key: str, value: str, heeded_by: str) -> None:
+    for exposure in ("LoadBalancer", "NodePort", "ClusterIP"):
+        config = {**defaults(), key: value, "exposure": exposure}
+        if exposure == heeded_by:
+            settings.parse(config)
+            continue
+        with pytest.raises(settings.SettingsError) as raised:
+            settings.parse(config)
+        assert str(raised.value) == (
+            f"config {key} is only heeded where exposure is {heeded_by}, and it is {exposure}: "
+            f"remove it with `pulumi config rm {key}`, or set exposure to {heeded_by}"
+        )
+
+
+def test_an_entry_that_own_services_replaced_says_so() -> None:
+    config = {**defaults(), "services": '{"web": {"port": 80}}'}
+    with pytest.raises(settings.SettingsError, match="takes the place of the default hello and"):
+        settings.parse(config)
+
+
+@pytest.mark.parametrize("key", sorted(project_config().keys() - set(settings.MAY_BE_SECRET)))
+def test_what_would_stand_in_clear_is_not_taken_as_a_secret(key: str) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse(defaults(), secret=[key])
+    assert str(raised.value).startswith(f"config {key} is set with --secret, but its value stands")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sourceRanges", '["s3cret"]'),
+        ("nodeAddress", "s3cret/"),
+        ("authorizedIpRanges", '["s3cret"]'),
+        ("adminGroupObjectIds", '["s3cret"]'),
+        ("tags", '{"s3cret": 1}'),
+        ("services", '{"hello": {"port": 80, "image": "s3cret "}}'),
+        ("services", '{"hello": {"port": 80, "prefix": "s3cret "}}'),
+        ("services", '{"hello": {"port": 80, "replicas": "s3cret"}}'),
+        ("services", '{"hello": {"port": 80, "env": {"s3cret ": ""}}}'),
+    ],
+)
+def test_no_line_shows_a_secret(key: str, value: str) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), key: value}, secret=[key])
+    assert str(raised.value).startswith(f"config {key}")
+    assert "s3cret" not in str(raised.value)
 
 
 def test_mesh_and_apps_need_a_namespace_each() -> None:

@@ -11,7 +11,8 @@ from infra.cluster import ClusterError
 from infra.platform import cluster_of
 
 try:
-    cluster = cluster_of(settings.parse(json.loads(os.environ["CONFIG"])))
+    secret = os.environ.get("SECRET", "").split()
+    cluster = cluster_of(settings.parse(json.loads(os.environ["CONFIG"]), secret))
 except (settings.SettingsError, ClusterError) as error:
     raise pulumi.RunError(str(error)) from None
 k8s.core.v1.ConfigMap(

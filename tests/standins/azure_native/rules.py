@@ -94,6 +94,10 @@ def _refuse_cluster(inputs: Object) -> None:
             is_right = False
         if not is_right:
             raise _bad("apiServerAccessProfile.authorizedIPRanges", text)
+    channels = inputs.get("autoUpgradeProfile", {})
+    node_os = channels.get("nodeOSUpgradeChannel", "NodeImage")
+    if channels.get("upgradeChannel") == "node-image" and node_os != "NodeImage":
+        raise _bad("autoUpgradeProfile.nodeOSUpgradeChannel", node_os)
     if inputs.get("supportPlan") == "AKSLongTermSupport" and inputs["sku"]["tier"] != "Premium":
         raise _bad("supportPlan", "AKSLongTermSupport")
     _refuse_pools(inputs.get("agentPoolProfiles", []), inputs)
