@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    With `secret_env`, the variables' values are encrypted in the state and hidden in previews.
+    They reach linkerd at `host_port` of their node. With `secret_env`, the variables' values are
+    encrypted in the state and hidden in previews.
     """
 
     def __init__(
         self,
         namespace: str,
         services: "Iterable[Service]",
+        host_port: int,
         secret_env: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -39,6 +41,7 @@ class Services(pulumi.ComponentResource):
                 deployment.image,
                 deployment.port,
                 deployment.replicas,
+                host_port,
                 deployment.args,
                 env,
                 opts=pulumi.ResourceOptions(parent=self),
