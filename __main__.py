@@ -16,7 +16,7 @@ from dynamic import Dtab
 from infra.cluster import ClusterError
 from infra.platform import cluster_of
 from kube.errors import OneLineError
-from mesh import routes
+from mesh import claim, routes
 from mesh.discovery import Discovery
 from mesh.linkerd import Linkerd
 from mesh.namerd import Namerd
@@ -41,8 +41,25 @@ def kept(key: str, value: Any) -> Any:
 # What is on a cluster that the program deletes goes with it: a destroy need not reach it.
 made = cluster.made
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider, deleted_with=made)
-mesh_ns = k8s.core.v1.Namespace("mesh", metadata={"name": config.mesh_namespace}, opts=on_cluster)
-apps_ns = k8s.core.v1.Namespace("apps", metadata={"name": config.apps_namespace}, opts=on_cluster)
+claimed = claim.Claim(
+    "claim",
+    stack=f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}",
+    namespaces={
+        "meshNamespace": config.mesh_namespace,
+        "appsNamespace": config.apps_namespace,
+    },
+    host_port=config.host_port,
+    cluster=cluster.identifier,
+    kubeconfig=cluster.kubeconfig,
+    opts=pulumi.ResourceOptions(deleted_with=made),
+)
+ours = {claim.STACK: claimed.stack}
+mesh_ns = k8s.core.v1.Namespace(
+    "mesh", metadata={"name": config.mesh_namespace, "annotations": ours}, opts=on_cluster
+)
+apps_ns = k8s.core.v1.Namespace(
+    "apps", metadata={"name": config.apps_namespace, "annotations": ours}, opts=on_cluster
+)
 providers = [cluster.provider]
 in_mesh = pulumi.ResourceOptions(providers=providers, depends_on=[mesh_ns], deleted_with=made)
 in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], deleted_with=made)
@@ -57,9 +74,16 @@ linkerd = Linkerd(
     kept("sourceRanges", config.source_ranges),
     cluster.kubeconfig,
     kept("nodeAddress", config.node_address),
+    config.host_port,
     opts=in_mesh,
 )
-apps = Services(config.apps_namespace, config.services, "services" in config.secret, opts=in_apps)
+apps = Services(
+    config.apps_namespace,
+    config.services,
+    config.host_port,
+    "services" in config.secret,
+    opts=in_apps,
+)
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import linkerd, workload
+from mesh import workload
 
 
 class HttpService(pulumi.ComponentResource):
@@ -14,7 +14,7 @@ class HttpService(pulumi.ComponentResource):
 
     The port's name is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
-    by their own node's linkerd.
+    by their own node's linkerd, at `host_port` of the node.
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class HttpService(pulumi.ComponentResource):
         image: pulumi.Input[str],
         port: int,
         replicas: int,
+        host_port: int,
         args: Sequence[pulumi.Input[str]] = (),
         env: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -47,7 +48,7 @@ class HttpService(pulumi.ComponentResource):
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [_container(image, port, args, env or {})]},
+                "spec": {"containers": [_container(image, port, host_port, args, env or {})]},
             },
         }
         k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
@@ -57,6 +58,7 @@ class HttpService(pulumi.ComponentResource):
 def _container(
     image: pulumi.Input[str],
     port: int,
+    host_port: int,
     args: Sequence[pulumi.Input[str]],
     env: Mapping[str, pulumi.Input[str]],
 ) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _container(
             workload.from_pod("NODE_NAME", "spec.nodeName"),
             # The node's address, not its name: that needs no DNS record for nodes.
             workload.from_pod("HOST_IP", "status.hostIP"),
-            {"name": "http_proxy", "value": f"$(HOST_IP):{linkerd.OUTGOING}"},
+            {"name": "http_proxy", "value": f"$(HOST_IP):{host_port}"},
             *({"name": name, "value": value} for name, value in env.items()),
         ],
         "ports": [{"name": "http", "containerPort": port}],

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    With `are_secret`, images, arguments and the variables' values are encrypted in the state and
-    hidden in previews.
+    They reach linkerd at `host_port` of their node. With `are_secret`, images, arguments and the
+    variables' values are encrypted in the state and hidden in previews.
     """
 
     def __init__(
         self,
         namespace: str,
         services: "Iterable[Service]",
+        host_port: int,
         are_secret: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -38,6 +39,7 @@ class Services(pulumi.ComponentResource):
                 hidden(deployment.image),
                 deployment.port,
                 deployment.replicas,
+                host_port,
                 [hidden(each) for each in deployment.args],
                 env,
                 opts=pulumi.ResourceOptions(parent=self),

@@ -22,10 +22,9 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from dynamic import inputs, splits
+from dynamic import inputs, one_line, splits
 from dynamic.inputs import Inputs
 from dynamic.tables import entries_of
-from kube.errors import OneLineError
 
 Props = dict[str, Any]
 
@@ -41,7 +40,7 @@ class DtabProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
         """Have the host that runs this provider show our errors without its own traceback."""
-        _show_errors_in_one_line(sys.modules["__main__"])
+        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Check every input, and bring it into its one form."""
@@ -119,30 +118,6 @@ def _has_unknowns(value: object) -> bool:
     if isinstance(value, list):
         return any(map(_has_unknowns, value))
     return isinstance(value, Unknown)
-
-
-def _show_errors_in_one_line(host: Any) -> None:
-    """Replace the traceback that the host sends for an error of ours by the error's own line.
-
-    The host answers with `traceback.format_exc()`, which is all that a person gets to see.
-    """
-    shown = getattr(host, "traceback", None)
-    if hasattr(shown, "format_exc") and not isinstance(shown, _OneLine):
-        host.traceback = _OneLine(shown)
-
-
-class _OneLine:
-    """Stands for the module `traceback` in the host."""
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-    def format_exc(self) -> str:
-        error = sys.exc_info()[1]
-        return str(error) if isinstance(error, OneLineError) else str(self._module.format_exc())
 
 
 class Dtab(Resource, module="namerd", name="Dtab"):

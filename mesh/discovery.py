@@ -6,6 +6,11 @@ import pulumi_kubernetes as k8s
 NAME = "linkerd-endpoints-reader"
 
 
+def cluster_wide_name(namespace: str) -> str:
+    """What the role and its binding are called in the cluster: each mesh has its own."""
+    return f"{NAME}-{namespace}"
+
+
 class Discovery(pulumi.ComponentResource):
     """Lets the service accounts `namerd` and `l5d` of `namespace` read endpoints everywhere.
 
@@ -15,9 +20,10 @@ class Discovery(pulumi.ComponentResource):
     def __init__(self, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("linkerd-canary:mesh:Discovery", "discovery", {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        name = cluster_wide_name(namespace)
         role = k8s.rbac.v1.ClusterRole(
             NAME,
-            metadata={"name": NAME},
+            metadata={"name": name},
             rules=[
                 {
                     "apiGroups": [""],
@@ -29,11 +35,11 @@ class Discovery(pulumi.ComponentResource):
         )
         k8s.rbac.v1.ClusterRoleBinding(
             NAME,
-            metadata={"name": NAME},
+            metadata={"name": name},
             role_ref={
                 "apiGroup": "rbac.authorization.k8s.io",
                 "kind": "ClusterRole",
-                "name": NAME,
+                "name": name,
             },
             subjects=[
                 {"kind": "ServiceAccount", "name": account, "namespace": namespace}

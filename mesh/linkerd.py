@@ -89,7 +89,8 @@ def _router(
 class Linkerd(pulumi.ComponentResource):
     """The DaemonSet `l5d`, its service inside the cluster, and `l5d-external` for the outside.
 
-    `kubeconfig` and `node_address` serve to tell the `url` of a NodePort.
+    Apps reach the linkerd of their own node at `host_port` of the node. `kubeconfig` and
+    `node_address` serve to tell the `url` of a NodePort.
     """
 
     url: pulumi.Output[str]
@@ -104,6 +105,7 @@ class Linkerd(pulumi.ComponentResource):
         source_ranges: pulumi.Input[Sequence[str]],
         kubeconfig: pulumi.Input[str],
         node_address: pulumi.Input[str] = "",
+        host_port: int = OUTGOING,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)
@@ -121,7 +123,7 @@ class Linkerd(pulumi.ComponentResource):
         )
         # The services first: linkerd finds its peers on other nodes through `l5d`.
         _internal_service(namespace, child)
-        containers = [_container(image), kubectl_proxy.container(kubectl_image)]
+        containers = [_container(image, host_port), kubectl_proxy.container(kubectl_image)]
         spec: Any = {
             "selector": {"matchLabels": dict(LABELS)},
             "template": workload.pod_template(LABELS, "l5d", "l5d-config", text, containers),
@@ -130,7 +132,7 @@ class Linkerd(pulumi.ComponentResource):
             "l5d",
             metadata={"name": "l5d", "namespace": namespace},
             spec=spec,
-            # Two of them cannot be on a node at once: both want its port 4140.
+            # Two of them cannot be on a node at once: both want the same port of it.
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[account, config_map], delete_before_replace=True
             ),
@@ -157,13 +159,13 @@ class Linkerd(pulumi.ComponentResource):
         }
 
 
-def _container(image: str) -> dict[str, Any]:
+def _container(image: str, host_port: int) -> dict[str, Any]:
     container = workload.container("l5d", image, PORTS, ADMIN)
     container["args"] = [WINDOW_FLAG, *container["args"]]
     for port in container["ports"]:
         if port["containerPort"] == OUTGOING:
             # On every node's own address, so that an app reaches the linkerd beside it.
-            port["hostPort"] = OUTGOING
+            port["hostPort"] = host_port
     return container
 
 

@@ -14,6 +14,30 @@ HTTP_PORT = 4180
 """Of the API that writes tables, which nobody but namerd's own pod can reach (decision 12)."""
 LABELS: Mapping[str, str] = {"app": "namerd"}
 
+_TEXT = {"type": "string"}
+_DENTRY = {"type": "object", "properties": {"prefix": _TEXT, "dst": _TEXT}}
+
+DEFINITION: Any = {
+    "group": "l5d.io",
+    "scope": "Namespaced",
+    "names": {"kind": "DTab", "plural": "dtabs", "singular": "dtab"},
+    "versions": [
+        {
+            "name": "v1alpha1",
+            "served": True,
+            "storage": True,
+            # `dentries` lies at the top of the object; what is not declared is pruned.
+            "schema": {
+                "openAPIV3Schema": {
+                    "type": "object",
+                    "properties": {"dentries": {"type": "array", "items": _DENTRY}},
+                }
+            },
+        }
+    ],
+}
+"""The spec of the CustomResourceDefinition that namerd keeps its tables by."""
+
 
 def config(namespace: str) -> dict[str, Any]:
     """namerd's config file: names from Kubernetes, tables in `dtabs` objects of `namespace`."""
@@ -47,7 +71,7 @@ class Namerd(pulumi.ComponentResource):
     ) -> None:
         super().__init__("linkerd-canary:mesh:Namerd", "namerd", {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        crd = _dtab_definition(child)
+        crd = dtab_definition(child)
         account = k8s.core.v1.ServiceAccount(
             "namerd", metadata={"name": "namerd", "namespace": namespace}, opts=child
         )
@@ -90,32 +114,22 @@ class Namerd(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _dtab_definition(opts: pulumi.ResourceOptions) -> k8s.apiextensions.v1.CustomResourceDefinition:
-    text = {"type": "string"}
-    dentry = {"type": "object", "properties": {"prefix": text, "dst": text}}
-    return k8s.apiextensions.v1.CustomResourceDefinition(
+def dtab_definition(
+    opts: pulumi.ResourceOptions,
+) -> k8s.apiextensions.v1.CustomResourceDefinitionPatch:
+    """The CustomResourceDefinition of the tables, which all stacks of a cluster share.
+
+    Deleting it would delete every table in the cluster, so a destroy leaves it (decision 14).
+    """
+    # As a Patch it may exist already, and is made where it does not. Former releases declared the
+    # definition itself: the alias turns that into this one without a delete.
+    former = pulumi.Alias(type_="kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition")
+    shared = pulumi.ResourceOptions(retain_on_delete=True, aliases=[former])
+    return k8s.apiextensions.v1.CustomResourceDefinitionPatch(
         "dtabs",
         metadata={"name": "dtabs.l5d.io"},
-        spec={
-            "group": "l5d.io",
-            "scope": "Namespaced",
-            "names": {"kind": "DTab", "plural": "dtabs", "singular": "dtab"},
-            "versions": [
-                {
-                    "name": "v1alpha1",
-                    "served": True,
-                    "storage": True,
-                    # `dentries` lies at the top of the object; what is not declared is pruned.
-                    "schema": {
-                        "openAPIV3Schema": {
-                            "type": "object",
-                            "properties": {"dentries": {"type": "array", "items": dentry}},
-                        }
-                    },
-                }
-            ],
-        },
-        opts=opts,
+        spec=DEFINITION,
+        opts=pulumi.ResourceOptions.merge(opts, shared),
     )
 
 

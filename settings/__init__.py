@@ -44,6 +44,8 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's name."""
     mesh_namespace: str
     apps_namespace: str
+    host_port: int
+    """The port of every node that services reach their linkerd at, 1–65535."""
     linkerd_image: str
     namerd_image: str
     kubectl_image: str
@@ -219,6 +221,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
+    "hostPort": readers.integer(1, 65535),
     "linkerdImage": readers.image,
     "namerdImage": readers.image,
     "kubectlImage": readers.image,

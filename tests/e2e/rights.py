@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from local.node.identity import FIRST
+from mesh.discovery import cluster_wide_name
 from tests.e2e.cluster import Cluster
 from tests.e2e.pipeline import NAMESPACE, RIGHTS
 
@@ -49,7 +50,7 @@ def granted(identity: str) -> set[Right]:
 def given_away(cluster: Cluster) -> set[Right]:
     """What the mesh's own roles give: only who has it may create them."""
     storage = cluster.get("role", "namerd-dtab-storage", "-n", "linkerd")
-    reader = cluster.get("clusterrole", "linkerd-endpoints-reader")
+    reader = cluster.get("clusterrole", cluster_wide_name("linkerd"))
     return _of_rules([*storage["rules"], *reader["rules"]])
 
 

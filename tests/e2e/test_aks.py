@@ -1,6 +1,6 @@
 """The stack `dev` whole, on the node: the AKS program as it is, and only Azure stands in.
 
-The node has room for one stack: linkerd takes a port of it. So the stack `local` goes meanwhile.
+It takes the default namespaces and port of the nodes, so the stack `local` goes meanwhile.
 """
 
 import os
@@ -14,6 +14,7 @@ import pytest
 from local import images, stack
 from local.paths import KUBECONFIG
 from local.whole import IMAGE_KEYS
+from mesh.discovery import cluster_wide_name
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.engine.azure import COMMAND, KUBELOGIN, Azure
@@ -21,9 +22,10 @@ from tests.harness import engine
 from tests.harness.engine import Engine, EngineFailedError
 from tests.standins.azure_native import cloud
 
+READER = cluster_wide_name("linkerd")
 ON_THE_NODE = (
     *("namespace/linkerd", "namespace/hello-world", "customresourcedefinition/dtabs.l5d.io"),
-    *("clusterrole/linkerd-endpoints-reader", "clusterrolebinding/linkerd-endpoints-reader"),
+    *(f"clusterrole/{READER}", f"clusterrolebinding/{READER}"),
 )
 
 
@@ -83,7 +85,7 @@ def test_it_starts_by_saying_who_may_call_the_api_server(dev: Dev) -> None:
 
 def test_a_preview_before_there_is_anything(dev: Dev) -> None:
     planned = dev.engine.preview()
-    assert planned.steps == {"create": 36}
+    assert planned.steps == {"create": 37}
     assert 'tier: "Free"' in planned.text
     assert 'environment: "dev"' in planned.text
     assert "disableLocalAccounts: true" in re.sub(" +:", ":", planned.text)
@@ -91,7 +93,7 @@ def test_a_preview_before_there_is_anything(dev: Dev) -> None:
 
 
 def test_up_leads_from_nothing_to_traffic(dev: Dev) -> None:
-    assert dev.engine.up().steps == {"create": 36}
+    assert dev.engine.up().steps == {"create": 37}
     made = [request["id"].rpartition("/")[2] for request in dev.azure.requests("PUT")]
     assert made == ["linkerd-canary-dev-westeurope"] * 2, "the group, then the cluster"
     assert local_stack.world_of(local_stack.first_answer(dev.url)) == "world"
@@ -101,13 +103,13 @@ def test_up_leads_from_nothing_to_traffic(dev: Dev) -> None:
 def test_more_nodes_are_an_update_of_the_cluster_alone(dev: Dev) -> None:
     dev.engine.set("nodeCountMax", "5")
     planned = dev.engine.preview()
-    assert planned.steps == {"update": 1, "unchanged": 35}
+    assert planned.steps == {"update": 1, "unchanged": 36}
     assert "~ maxCount: 3 => 5" in planned.text
 
 
 def test_new_nodes_and_a_new_weight_in_one_update(dev: Dev) -> None:
     dev.engine.set("canaryWeight", "100")
-    assert dev.engine.up().steps == {"update": 2, "unchanged": 34}
+    assert dev.engine.up().steps == {"update": 2, "unchanged": 35}
     (pool,) = dev.azure.only("managedClusters")["agentPoolProfiles"]
     assert (pool["minCount"], pool["maxCount"]) == (2, 5)
     answer = eventually(lambda: _with("worldv2", local_stack.ask(dev.url)))

@@ -24,6 +24,10 @@ KUBECONFIG = yaml.safe_dump(
 )
 
 
+DEFINITION = "CustomResourceDefinitionPatch"
+CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", DEFINITION}
+
+
 @dataclass
 class Recorder(mocks.Mocks):
     """Takes every resource for made, and remembers what was asked for."""
@@ -31,6 +35,8 @@ class Recorder(mocks.Mocks):
     ingress: dict[str, str] = field(default_factory=lambda: {"ip": "192.0.2.7"})
     """What a load balancer says its address is."""
     made: list[mocks.MockResourceArgs] = field(default_factory=list)
+    registered: list[Any] = field(default_factory=list)
+    """The requests themselves, with the resources' options."""
     url: str = ""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -53,6 +59,16 @@ class Recorder(mocks.Mocks):
 
 
 PROGRAM = str(ROOT / "__main__.py")
+
+
+class Monitor(mocks.MockMonitor):
+    """Has the recorder remember the options too."""
+
+    mocks: Recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        self.mocks.registered.append(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def run_program(
@@ -80,7 +96,14 @@ def _prepare(config: dict[str, str], secret: Sequence[str], recorder: Recorder) 
         [f"linkerd-canary:{key}" for key in secret],
     )
     asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(recorder, project="linkerd-canary", stack="test", preview=False)
+    mocks.set_mocks(
+        recorder,
+        project="linkerd-canary",
+        stack="test",
+        preview=False,
+        monitor=Monitor(recorder),
+        organization="organization",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +122,10 @@ def stopped_with(config: dict[str, str], caplog: pytest.LogCaptureFixture) -> st
     (said,) = caplog.messages
     assert "\n" not in said
     return said
+
+
+def kubernetes_objects(recorder: Recorder) -> list[mocks.MockResourceArgs]:
+    return [one for one in recorder.made if one.typ.startswith("kubernetes:")]
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
@@ -131,11 +158,61 @@ def test_both_namespaces_are_the_projects_own(program: Recorder) -> None:
 
 
 def test_every_namespaced_object_says_where_it_lies(program: Recorder) -> None:
-    cluster_wide = {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
-    objects = [one for one in program.made if one.typ.startswith("kubernetes:")]
-    for one in objects:
-        if one.typ.rsplit(":", 1)[1] not in cluster_wide:
+    for one in kubernetes_objects(program):
+        if one.typ.rsplit(":", 1)[1] not in CLUSTER_WIDE:
             assert one.inputs["metadata"]["namespace"] in {"linkerd", "hello-world"}, one.name
+
+
+def test_two_stacks_with_their_own_namespaces_share_the_definition_of_tables_alone(
+    program: Recorder,
+) -> None:
+    def cluster_wide(recorder: Recorder) -> set[tuple[str, str]]:
+        return {
+            (one.typ.rsplit(":", 1)[1], one.inputs["metadata"]["name"])
+            for one in kubernetes_objects(recorder)
+            if one.typ.rsplit(":", 1)[1] in CLUSTER_WIDE
+        }
+
+    other = run_program({"meshNamespace": "linkerd-b", "appsNamespace": "hello-world-b"})
+    assert cluster_wide(program) & cluster_wide(other) == {(DEFINITION, "dtabs.l5d.io")}
+    assert {kind for kind, _ in cluster_wide(other)} == CLUSTER_WIDE
+
+
+def test_the_binding_is_of_the_meshs_own_role() -> None:
+    program = run_program({"meshNamespace": "mesh"})
+    binding = program.get("ClusterRoleBinding", "linkerd-endpoints-reader")
+    role = program.get("ClusterRole", "linkerd-endpoints-reader")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"] == "linkerd-endpoints-reader-mesh"
+    assert {one["namespace"] for one in binding["subjects"]} == {"mesh"}
+
+
+def test_a_destroy_leaves_the_definition_of_tables(program: Recorder) -> None:
+    (retained,) = [one for one in program.registered if one.retainOnDelete]
+    assert (retained.type.rpartition(":")[2], retained.name) == (DEFINITION, "dtabs")
+    former = {alias.spec.type for alias in retained.aliases}
+    assert "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition" in former
+
+
+def test_the_stack_claims_its_namespaces_and_its_port() -> None:
+    program = run_program({"meshNamespace": "mesh", "hostPort": "4240"})
+    claim = program.get("Claim", "claim")
+    assert claim["namespaces"] == {"meshNamespace": "mesh", "appsNamespace": "hello-world"}
+    assert claim["host_port"] == 4240
+    assert claim["stack"] == "organization/linkerd-canary/test"
+    assert claim["kubeconfig"][rpc._special_sig_key] == rpc._special_secret_sig
+    for name in ("mesh", "apps"):
+        annotations = program.get("Namespace", name)["metadata"]["annotations"]
+        assert annotations == {"linkerd-canary/stack": "organization/linkerd-canary/test"}
+
+
+def test_another_port_of_the_nodes_is_linkerds_and_the_services() -> None:
+    program = run_program({"hostPort": "4240"})
+    ports = container(program.get("DaemonSet", "l5d"), "l5d")["ports"]
+    (outgoing,) = [one for one in ports if one["name"] == "outgoing"]
+    assert outgoing == {"name": "outgoing", "containerPort": 4140, "hostPort": 4240}
+    for name in ("hello", "world-v1", "world-v2"):
+        service = container(program.get("Deployment", name), "service")
+        assert env(service)["http_proxy"] == "$(HOST_IP):4240"
 
 
 def test_discovery_may_only_read(program: Recorder) -> None:
@@ -155,7 +232,7 @@ def test_dtab_storage_is_confined_to_the_mesh_and_may_delete(program: Recorder) 
 
 
 def test_the_definition_declares_dentries_at_the_top(program: Recorder) -> None:
-    spec = program.get("CustomResourceDefinition", "dtabs")["spec"]
+    spec = program.get(DEFINITION, "dtabs")["spec"]
     assert (spec["group"], spec["scope"]) == ("l5d.io", "Namespaced")
     assert spec["names"] == {"kind": "DTab", "plural": "dtabs", "singular": "dtab"}
     (version,) = spec["versions"]

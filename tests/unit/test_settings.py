@@ -60,6 +60,7 @@ def test_the_declared_defaults_are_accepted() -> None:
     assert parsed.mesh_namespace == "linkerd"
     assert parsed.apps_namespace == "hello-world"
     assert parsed.replicas == 3
+    assert parsed.host_port == 4140
     assert parsed.exposure == "LoadBalancer"
     assert parsed.source_ranges == ()
     assert not parsed.adopt_existing
@@ -107,6 +108,8 @@ def test_a_missing_key_is_named() -> None:
         ("maxWeightStep", "0", "a percent from 0.01 to 100 with at most two decimals"),
         ("maxWeightStep", "0.001", "a percent from 0.01 to 100 with at most two decimals"),
         ("replicas", "0", "a whole number from 1 to 100"),
+        ("hostPort", "0", "a whole number from 1 to 65535"),
+        ("hostPort", "65536", "a whole number from 1 to 65535"),
         ("adoptExisting", "yes", "true or false"),
         ("platform", "gke", "kubeconfig"),
         ("exposure", "loadbalancer", "LoadBalancer or NodePort or ClusterIP"),

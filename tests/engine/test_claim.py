@@ -1,0 +1,160 @@
+"""A stack's claim on namespaces and a port of the nodes, by its provider on a real API server."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from mesh.claim import STACK, ClaimProvider
+from tests.harness.apiserver import ApiServer
+from tests.harness.processes import free_port
+from tests.provider_host import CallError, ProviderHost, Stack
+from tests.provider_host.host import UNKNOWN
+
+DEV, STAGING = "organization/linkerd-canary/dev", "organization/linkerd-canary/staging"
+
+
+@dataclass
+class Place:
+    """A cluster, and two namespaces of it that no other test knows."""
+
+    api_server: ApiServer
+    mesh: str
+    apps: str
+    port: int
+
+    def claim(self, stack: str = STAGING, **more: Any) -> dict[str, Any]:
+        return {
+            "stack": stack,
+            "namespaces": {"meshNamespace": self.mesh, "appsNamespace": self.apps},
+            "host_port": self.port,
+            "cluster": "here",
+            "kubeconfig": self.api_server.kubeconfig.read_text(),
+            **more,
+        }
+
+    def make(self, namespace: str, stack: str | None = None) -> None:
+        self.api_server.kubectl("create", "namespace", namespace)
+        if stack:
+            self.api_server.kubectl("annotate", "namespace", namespace, f"{STACK}={stack}")
+
+    def run_daemon_set(self, namespace: str) -> None:
+        """One that has the port on every node."""
+        labels = {"app": "l5d"}
+        ports = [{"containerPort": 4141}, {"containerPort": 4140, "hostPort": self.port}]
+        container = {"name": "l5d", "image": "none", "ports": ports}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        self.api_server.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "DaemonSet",
+                "metadata": {"name": "l5d", "namespace": namespace},
+                "spec": {"selector": {"matchLabels": labels}, "template": template},
+            }
+        )
+
+
+@pytest.fixture
+def place(api_server: ApiServer) -> Place:
+    number = uuid.uuid4().hex[:8]
+    return Place(api_server, f"mesh-{number}", f"apps-{number}", 20000 + int(number, 16) % 9000)
+
+
+@pytest.fixture
+def stack(host: ProviderHost) -> Stack:
+    return Stack(host, ClaimProvider())
+
+
+def refused(stack: Stack, claim: dict[str, Any]) -> str:
+    with pytest.raises(CallError) as raised:
+        stack.preview(claim)
+    return str(raised.value)
+
+
+def test_what_is_free_is_claimed_and_nothing_is_written(stack: Stack, place: Place) -> None:
+    place.make(place.apps)
+    before = len(place.api_server.requests())
+    assert stack.up(place.claim()) == "create"
+    assert stack.state
+    assert stack.state.outputs["stack"] == STAGING
+    assert "kubeconfig" not in stack.state.outputs
+    asked = place.api_server.requests()[before:]
+    assert {request.verb for request in asked} == {"get", "list"}
+
+    before = len(place.api_server.requests())
+    renewed = place.api_server.kubeconfig_for("renewed", ["system:masters"]).read_text()
+    assert stack.up(place.claim(kubeconfig=renewed)) == "same"
+    assert stack.refresh() == "read"
+    assert stack.up(place.claim()) == "same"
+    stack.destroy()
+    assert place.api_server.requests()[before:] == [], "what has not changed is not asked for"
+
+
+@pytest.mark.parametrize("key", ["meshNamespace", "appsNamespace"])
+def test_a_namespace_of_another_stack_is_refused(stack: Stack, place: Place, key: str) -> None:
+    namespace = place.mesh if key == "meshNamespace" else place.apps
+    place.make(namespace, DEV)
+    assert refused(stack, place.claim()) == (
+        f"config {key} is {namespace!r}, which the stack {DEV} has on the cluster at "
+        f"{place.api_server.url}: give each stack namespaces of its own, with `pulumi config set`; "
+        f"once that stack is gone for good, `kubectl annotate namespace {namespace} {STACK}-` "
+        "frees what it had"
+    )
+    place.api_server.kubectl("annotate", "namespace", namespace, f"{STACK}-")
+    assert stack.up(place.claim()) == "create"
+
+
+def test_both_namespaces_of_another_stack_are_named_at_once(stack: Stack, place: Place) -> None:
+    place.make(place.mesh, DEV)
+    place.make(place.apps, DEV)
+    said = refused(stack, place.claim())
+    keys = f"appsNamespace is {place.apps!r} and meshNamespace is {place.mesh!r}"
+    assert said.startswith(f"config {keys}, which the stack {DEV} has on the cluster at ")
+    way_out = said.partition("`kubectl ")[2].partition("`")[0]
+    place.api_server.kubectl(*way_out.split())
+    assert stack.up(place.claim()) == "create"
+
+
+def test_a_stack_whose_state_is_lost_has_its_namespaces_still(stack: Stack, place: Place) -> None:
+    place.make(place.mesh, STAGING)
+    assert stack.up(place.claim()) == "create"
+
+
+def test_a_renamed_stack_keeps_its_name_of_old(stack: Stack, place: Place) -> None:
+    stack.up(place.claim(DEV))
+    place.make(place.mesh, DEV)
+    assert stack.up(place.claim("organization/linkerd-canary/production")) == "same"
+    assert stack.up(place.claim("organization/linkerd-canary/production", cluster="c")) == "update"
+    assert stack.state
+    assert stack.state.inputs["stack"] == stack.state.outputs["stack"] == DEV
+
+
+def test_a_port_that_another_daemon_set_has_is_refused(stack: Stack, place: Place) -> None:
+    other = f"other-{place.mesh}"
+    place.make(other)
+    place.run_daemon_set(other)
+    assert refused(stack, place.claim()) == (
+        f"config hostPort is {place.port}, a port of the nodes that the DaemonSet l5d in namespace "
+        f"{other} has on the cluster at {place.api_server.url}: linkerd's pods would never start "
+        "beside it; choose another with `pulumi config set hostPort …`"
+    )
+    assert stack.up(place.claim(host_port=place.port + 1)) == "create"
+    assert "config hostPort is" in refused(stack, place.claim())
+
+
+def test_a_port_that_ones_own_linkerd_has_is_free(stack: Stack, place: Place) -> None:
+    """As it is for a stack of a release that made no claims."""
+    place.make(place.mesh)
+    place.run_daemon_set(place.mesh)
+    assert stack.up(place.claim()) == "create"
+
+
+def test_whatever_the_cluster_does_not_tell_stops_nobody(stack: Stack, place: Place) -> None:
+    place.make(place.mesh, DEV)
+    nobody = place.api_server.kubeconfig_for("nobody").read_text()
+    nowhere = place.claim()["kubeconfig"].replace(
+        place.api_server.url, f"https://127.0.0.1:{free_port()}"
+    )
+    for kubeconfig in (nobody, nowhere, UNKNOWN):
+        stack.preview(place.claim(kubeconfig=kubeconfig))
