@@ -133,6 +133,24 @@ def _is_left_alone(found: Step, planned: Step | None) -> bool:
     return is_same and found.new is not None and found.type != DTAB
 
 
+def keepers(preview: Preview) -> list[tuple[str, str]]:
+    """Tables that another resource keeps by now, and which one."""
+    return [
+        (step.name, str(step.new["kept_by"]))
+        for step in _in_order(preview.refreshed)
+        if step.type == DTAB and step.new and step.new.get("kept_by")
+    ]
+
+
+def lags(preview: Preview) -> list[tuple[str, list[str]]]:
+    """Tables that linkerds do not follow, and a line for each of those linkerds."""
+    return [
+        (step.name, list(map(str, step.new["lagging"])))
+        for step in _in_order(preview.refreshed)
+        if step.type == DTAB and step.new and step.new.get("lagging")
+    ]
+
+
 def tables_drifted(preview: Preview) -> bool:
     """Whether the live tables are others than those deployed."""
     return any(step.type == DTAB for step, _ in drift(preview))

@@ -27,6 +27,7 @@ def document(preview: Preview, what: str = "Preview") -> str:
         *_verdict(preview),
         *map(_split, (split for split in changes.splits(preview) if split.changes)),
         *map(_entries, changes.entries(preview)),
+        *_traffic(preview),
         *_drift(preview),
         *_policies(preview),
         *_resources(preview),
@@ -84,6 +85,14 @@ def _entries(found: Entries) -> str:
     by = bold("changed by somebody else") if found.by_drift else "changed"
     lines = [f"- {entry}" for entry in found.removed] + [f"+ {entry}" for entry in found.added]
     return f"Entries of table {_name(found.table)}, {by}:\n\n{block(lines, 'diff')}"
+
+
+def _traffic(preview: Preview) -> Iterator[str]:
+    """What a table that reads as declared does not tell."""
+    for name, lines in changes.lags(preview):
+        yield f"{bold('Not followed everywhere')}: table {_name(name)}\n\n{bullets([code(line) for line in lines])}"
+    for name, keeper in changes.keepers(preview):
+        yield f"Table {_name(name)} is {bold('kept by another')}: the {code(keeper)}"
 
 
 def _drift(preview: Preview) -> Iterator[str]:

@@ -111,14 +111,11 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
             "dentries": list(map(grammar.show_dentry, base)),
             "splits": weights,
         }
-        other = Keeping(props, str(props.get("resource")), store.has_marks).belongs_to_another(
-            table
-        )
-        kept_by = described(table.mark.resource) if other and table.mark else ""
-        state = _state(found, table, props.get("claim"), uid, kept_by)
-        if isinstance(store, Objects):
-            state["lagging"] = _lagging(store, props, table)
-        return found, state
+        state = _state(found, table, claim=props.get("claim"), cluster_uid=uid)
+        # No program gives these two as inputs: among them they show as lines of a preview, which
+        # an update undoes.
+        told = _told(store, props, table)
+        return found | told, state | told
 
     return _read_with_state_credentials(target, props.get("cluster_uid"), ask)
 
@@ -252,6 +249,17 @@ def _fleet(store: Objects, linkerds: Linkerds | None, namespace: str) -> Fleet |
     return Fleet(store.api, linkerds, namespace) if linkerds else None
 
 
+def _told(store: Store, props: Properties, table: Table) -> dict[str, Any]:
+    """Who else keeps the table by now, and which linkerds do not follow it, where there are any."""
+    told: dict[str, Any] = {}
+    keeping = Keeping(props, str(props.get("resource")), store.has_marks)
+    if table.mark and keeping.belongs_to_another(table):
+        told["kept_by"] = described(table.mark.resource)
+    if isinstance(store, Objects) and (lines := _lagging(store, props, table)):
+        told["lagging"] = lines
+    return told
+
+
 def _lagging(store: Objects, props: Properties, table: Table) -> list[str]:
     """A line for each linkerd that does not follow the table which is in force."""
     fleet = _fleet(store, inputs.linkerds_of(props), props["namespace"])
@@ -303,22 +311,10 @@ def _inputs(props: Properties) -> dict[str, Any]:
 
 
 def _state(
-    props: Properties,
-    table: Table,
-    claim: str | None,
-    cluster_uid: str | None,
-    kept_by: str = "",
+    props: Properties, table: Table, claim: str | None, cluster_uid: str | None
 ) -> dict[str, Any]:
     state = _inputs(props) | {"dtab": table.text, "version": table.version}
-    if cluster_uid is None:
-        return state
-    kept: dict[str, Any] = {
-        "claim": claim,
-        "cluster_uid": cluster_uid,
-        "kept_by": kept_by,
-        "lagging": [],
-    }
-    return state | kept
+    return state if cluster_uid is None else state | {"claim": claim, "cluster_uid": cluster_uid}
 
 
 def _read_with_state_credentials(

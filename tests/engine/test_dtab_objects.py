@@ -148,6 +148,9 @@ def test_adopt_is_spent_once_used(
         "organization/shop/staging now; nothing was written"
     )
     stack.refresh()
+    assert stack.state is not None
+    kept_by = stack.state.inputs["kept_by"]
+    assert kept_by == "resource 'internal' of the stack organization/shop/staging"
     assert said == refusal(lambda: up(stack, 20, adopt=True))
     assert cluster.table() == text(20)
     assert "is kept by" in refusal(lambda: up(stack, 20))  # nor without, though it says the same

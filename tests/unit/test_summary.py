@@ -97,6 +97,16 @@ def test_drift_alone_of_a_refresh() -> None:
     ]
 
 
+def test_a_table_that_is_not_followed_or_kept_by_another_is_told() -> None:
+    was = OLD
+    line = "linkerd l5d-x on node n2 sends /svc/world to 100 % world-v1, not to 90 % world-v1"
+    keeper = "resource 'internal' of the stack organization/shop/staging"
+    told = summary(refreshed(was, {**was, "lagging": [line], "kept_by": keeper}))
+    assert f"**Not followed everywhere**: table `internal`\n\n- `{line}`" in told
+    assert f"Table `internal` is **kept by another**: the `{keeper}`" in told
+    assert "**Drift**" in told
+
+
 def test_a_refreshs_own_names_of_what_it_means_for_the_state() -> None:
     before, after = refreshed(OLD, NEW)
     after["resOutputsEvent"]["metadata"]["op"] = "update"
