@@ -90,7 +90,8 @@ def _entries(found: Entries) -> str:
 def _traffic(preview: Preview) -> Iterator[str]:
     """What a table that reads as declared does not tell."""
     for name, lines in changes.lags(preview):
-        yield f"{bold('Not followed everywhere')}: table {_name(name)}\n\n{bullets([code(line) for line in lines])}"
+        listed = bullets([code(line) for line in lines])
+        yield f"{bold('Not followed everywhere')}: table {_name(name)}\n\n{listed}"
     for name, keeper in changes.keepers(preview):
         yield f"Table {_name(name)} is {bold('kept by another')}: the {code(keeper)}"
 
