@@ -27,6 +27,8 @@ class StandInLinkerds:
         self._port = port
         self.pages: dict[str, Any] = {}
         """What each shows, by pod; `{}` where it has not been asked for a name."""
+        self.pods: list[str] = []
+        """Those started so far."""
         self.asked: list[str] = []
         """The pods asked so far."""
 
@@ -42,7 +44,7 @@ class StandInLinkerds:
 
     def start(self, number: int) -> None:
         """Make so many pods."""
-        names = [f"l5d-{i}" for i in range(number)]
+        self.pods = names = [f"l5d-{i}" for i in range(number)]
         self._api.apply(*(self._pod(name) for name in names))
         self._set_status(*(self._status(name, ready=True) for name in names))
 
