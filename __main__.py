@@ -31,6 +31,8 @@ except (settings.SettingsError, ClusterError, OneLineError) as error:
     # After a RunError the engine has a line of its own: "an unhandled error occurred".
     pulumi.log.error(str(error))
     sys.exit(MESSAGE_SHOWN)
+if ignored := settings.not_heeded(config):
+    pulumi.log.warn(ignored)
 
 
 def kept(key: str, value: Any) -> Any:
@@ -120,6 +122,7 @@ internal = Dtab(
     opts=in_use,
 )
 
+pulumi.export("cluster", {"server": cluster.identity.server, "uid": cluster.identity.uid})
 pulumi.export("url", linkerd.url)
 pulumi.export(
     "portForward", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d-external 8080:80"

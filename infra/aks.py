@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi_azure_native import containerservice, resources
 
+from dynamic.first_name import first_name
 from infra import aks_credentials, aks_moves
-from infra.cluster import Cluster, ClusterError, provider
+from infra.cluster import Cluster, ClusterError, identified
 
 if TYPE_CHECKING:
     from settings import Aks
@@ -28,11 +29,11 @@ def aks_cluster(identifier: str, aks: "Aks") -> Cluster:
     """
     if not aks.local_accounts:
         aks_credentials.require_kubelogin()
-    made = AksCluster(f"{pulumi.get_project()}-{pulumi.get_stack()}-{aks.location}", aks)
-    name = made.cluster.id.apply(lambda id_: _identity(identifier, id_))
-    on_it = provider(name, made.kubeconfig)
+    first = first_name()
+    made = AksCluster(f"{pulumi.get_project()}-{first}-{aks.location}", aks)
+    name = made.cluster.id.apply(lambda id_: _identity(identifier or first, id_))
     # A protected cluster stays when a destroy is tried, and so must what is on it.
-    return Cluster(name, made.kubeconfig, on_it, None if aks.protect else made.cluster)
+    return identified(name, made.kubeconfig, made=None if aks.protect else made.cluster)
 
 
 def _identity(identifier: str, resource_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from infra.cluster import Cluster, provider
+from infra.cluster import Cluster, identified
 from kube import minified
 
 
@@ -12,4 +12,4 @@ def existing_cluster(identifier: str, config: str, context: str) -> Cluster:
     Raises KubeconfigError where there is no such file or context.
     """
     content = pulumi.Output.secret(minified.load(config, context))
-    return Cluster(identifier, content, provider(identifier, content))
+    return identified(identifier or pulumi.get_stack(), content, is_default=not identifier)

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import pulumi
-
 from infra.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -15,11 +13,10 @@ def cluster_of(config: "Settings") -> Cluster:
 
     Raises ClusterError.
     """
-    identifier = config.cluster_identifier or pulumi.get_stack()
     if config.aks:
         from infra.aks import aks_cluster  # noqa: PLC0415 - Azure's types take a while to load
 
-        return aks_cluster(identifier, config.aks)
+        return aks_cluster(config.cluster_identifier, config.aks)
     from infra.existing import existing_cluster  # noqa: PLC0415
 
-    return existing_cluster(identifier, config.kubeconfig, config.kube_context)
+    return existing_cluster(config.cluster_identifier, config.kubeconfig, config.kube_context)

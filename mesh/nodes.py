@@ -1,10 +1,10 @@
 """The nodes that linkerd runs on, as the cluster tells them."""
 
 import ipaddress
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kube.api import Api
 from kube.connection import to_cluster
 from kube.errors import OneLineError
 
@@ -25,22 +25,20 @@ def address(kubeconfig: str, namespace: str, labels: Mapping[str, str]) -> str:
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
-        with to_cluster(kubeconfig) as api_server:
-            answer = api_server.send("GET", path, params={"labelSelector": selector})
+        with to_cluster(kubeconfig) as connection:
+            api = Api(connection)
+            right = f"list on pods in the namespace {namespace}"
+            pods = api.parsed(api.get(path, {"labelSelector": selector}, right=right))
     except OneLineError as error:
         raise NodeAddressError(str(error)) from None
-    if answer.status != 200:
-        raise NodeAddressError(
-            f"{api_server.where} answers {answer.status} to a list of the pods in {namespace}"
-        )
-    found = sorted(_ready_hosts(json.loads(answer.text)), key=ipaddress.ip_address)
+    found = sorted(_ready_hosts(pods), key=ipaddress.ip_address)
     if not found:
         raise NodeAddressError(f"no pod {selector} in {namespace} is ready on any node")
     return found[0]
 
 
 def _ready_hosts(pods: Mapping[str, Any]) -> Iterator[str]:
-    for pod in pods["items"]:
+    for pod in pods.get("items", []):
         status = pod.get("status", {})
         conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
         if conditions.get("Ready") == "True" and "hostIP" in status:

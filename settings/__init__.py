@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from settings import aks, readers, services
+from settings import aks, foreign, readers, services
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
 
-__all__ = ["Aks", "Service", "Settings", "SettingsError", "load", "parse"]
+__all__ = ["Aks", "Service", "Settings", "SettingsError", "load", "not_heeded", "parse"]
 
 T = TypeVar("T")
 
@@ -75,11 +75,19 @@ class Settings:
 def load() -> Settings:
     """The running stack's settings; a SettingsError for the first wrong value."""
     prefix = f"{pulumi.get_project()}:"
-    # pulumi.Config looks single keys up; unknown ones show only in the whole.
-    everything = {**get_config_env(), **CONFIG.get()}
-    ours = {key: value for key, value in everything.items() if key.startswith(prefix)}
+    ours = {key: value for key, value in _everything().items() if key.startswith(prefix)}
     config = {key.removeprefix(prefix): str(value) for key, value in ours.items()}
     return parse(config, secret={key for key in config if is_config_secret(f"{prefix}{key}")})
+
+
+def not_heeded(settings: Settings) -> str | None:
+    """A line that names the running stack's config keys that nothing heeds; None for none."""
+    return foreign.warning(_everything(), pulumi.get_project(), settings.platform)
+
+
+def _everything() -> dict[str, Any]:
+    """All config of the stack; pulumi.Config looks single keys up."""
+    return {**get_config_env(), **CONFIG.get()}
 
 
 def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:

@@ -81,7 +81,7 @@ def test_a_whole_life(trial: Trial, tmp_path: Path) -> None:
     engine, azure = trial.engine, trial.azure
     trial.configure(containerRegistry="ownregistry")
     planned = engine.preview()
-    assert planned.steps == {"create": 8}
+    assert planned.steps == {"create": 10}
     assert "clusterIdentifier     : [unknown]" in planned.text
     assert azure.requests("PUT", "DELETE", "POST") == []
 
@@ -105,7 +105,7 @@ def test_a_whole_life(trial: Trial, tmp_path: Path) -> None:
     engine.refresh()
     trial.configure(containerRegistry="ownregistry", nodeCountMax="9")
     planned = engine.preview()
-    assert planned.steps == {"update": 1, "unchanged": 7}
+    assert planned.steps == {"update": 1, "unchanged": 9}
     assert "~ maxCount: 6 => 9" in planned.text
     assert "count: 5" not in planned.text
     engine.up()
@@ -186,6 +186,16 @@ def test_what_is_set_as_a_secret_is_encrypted_in_the_state(trial: Trial) -> None
         assert "s3cret-owner" not in text
         assert "203.0.113" not in text
     assert trial.azure.only(CLUSTERS)["tags"] == {"owner": "s3cret-owner"}
+
+
+def test_a_renamed_stack_keeps_its_cluster(trial: Trial) -> None:
+    planned = trial.engine.preview()
+    assert planned.text.count('"harness-test-westeurope"') == 3, "known before it is there"
+    trial.engine.up()
+    trial.engine.rename("other")
+    assert trial.engine.preview("--refresh").steps == {"unchanged": 8}
+    trial.configure(clusterIdentifier="test")
+    assert trial.engine.preview().steps == {"unchanged": 8}, "what it is by default"
 
 
 def test_a_failure_of_azures_is_one_line_and_the_next_up_goes_on(trial: Trial) -> None:

@@ -109,6 +109,10 @@ class Engine:
         (self._project / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
         self._command("stack", "init", name)
 
+    def rename(self, name: str) -> None:
+        """Call the selected stack something else."""
+        self._command("stack", "rename", name)
+
     def up(self, *arguments: str) -> Ran:
         return self._command("up", "--yes", "--skip-preview", "--diff", *arguments)
 

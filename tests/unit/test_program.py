@@ -3,7 +3,7 @@
 import asyncio
 import json
 import runpy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,11 +72,17 @@ class Monitor(mocks.MockMonitor):
 
 
 def run_program(
-    config: dict[str, str], secret: Sequence[str] = (), recorder: Recorder | None = None
+    config: dict[str, str],
+    secret: Sequence[str] = (),
+    recorder: Recorder | None = None,
+    foreign: Mapping[str, str] | None = None,
 ) -> Recorder:
-    """What `__main__.py` declares with the defaults and `config`, some of whose keys are secret."""
+    """What `__main__.py` declares with the defaults and `config`, some of whose keys are secret.
+
+    `foreign` is config of other packages, by whole keys.
+    """
     recorder = recorder or Recorder()
-    _prepare(config, secret, recorder)
+    _prepare(config, secret, recorder, foreign or {})
 
     def run() -> pulumi.Output[None]:
         linkerd = runpy.run_path(PROGRAM)["linkerd"]
@@ -89,10 +95,12 @@ def run_program(
     return recorder
 
 
-def _prepare(config: dict[str, str], secret: Sequence[str], recorder: Recorder) -> None:
+def _prepare(
+    config: dict[str, str], secret: Sequence[str], recorder: Recorder, foreign: Mapping[str, str]
+) -> None:
     values = {**defaults(), "kubeconfig": KUBECONFIG, **config}
     pulumi.runtime.set_all_config(
-        {f"linkerd-canary:{key}": text for key, text in values.items()},
+        {f"linkerd-canary:{key}": text for key, text in values.items()} | dict(foreign),
         [f"linkerd-canary:{key}" for key in secret],
     )
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -114,7 +122,7 @@ def program() -> Recorder:
 def stopped_with(config: dict[str, str], caplog: pytest.LogCaptureFixture) -> str:
     """What a person is told by a program that stops before it declares anything."""
     recorder = Recorder()
-    _prepare(config, (), recorder)
+    _prepare(config, (), recorder, {})
     with pytest.raises(SystemExit) as stopped:
         runpy.run_path(PROGRAM)
     assert stopped.value.code == 32
@@ -150,6 +158,26 @@ def env(container: dict[str, Any]) -> dict[str, Any]:
 def config_file(program: Recorder, name: str) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(program.get("ConfigMap", name)["data"]["config.json"])
     return parsed
+
+
+def test_config_that_nothing_heeds_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    run_program({}, foreign={"kubernetes:context": "production", "aws:region": "x"})
+    said = [record.message for record in caplog.records if "not heeded" in record.message]
+    (line,) = said
+    assert line == (
+        "not heeded: config aws:region, kubernetes:context (this project's is kubeContext); "
+        "remove with `pulumi config rm`"
+    )
+
+
+def test_all_on_the_cluster_waits_for_the_clusters_identity(program: Recorder) -> None:
+    identity = program.get("ClusterIdentity", "cluster")
+    assert identity["identifier"] == "test"
+    assert identity["kubeconfig"] == program.get("kubernetes", "cluster")["kubeconfig"]
+    made = [f"{one.typ}::{one.name}" for one in program.made]
+    on_it = [name for name in made if name.startswith(("kubernetes:", "pulumi:providers:"))]
+    first = min(map(made.index, on_it))
+    assert made.index("pulumi-python:dynamic/kube:ClusterIdentity::cluster") < first
 
 
 def test_both_namespaces_are_the_projects_own(program: Recorder) -> None:

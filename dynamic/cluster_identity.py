@@ -1,0 +1,143 @@
+"""Which cluster a stack is on: the UID of its namespace `kube-system`, kept in the state.
+
+The resource makes nothing. All that is on the cluster waits for it, so that a kubeconfig that leads
+to another cluster by now is refused before anything is written.
+
+What old state refers to, and what therefore never changes: this module's path, the name of the
+provider's class, and the resource's type `pulumi-python:dynamic/kube:ClusterIdentity`.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import (
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+
+from dynamic import one_line
+from kube.errors import OneLineError
+
+Props = dict[str, Any]
+
+_INPUTS = ("identifier", "kubeconfig", "server", "uid")
+"""The last two are found out when the others are checked, and not given."""
+
+_GONE = "PULUMI_K8S_DELETE_UNREACHABLE"
+"""What Pulumi's kubernetes plugin heeds: at "true", what cannot be reached is taken for gone."""
+
+
+class ClusterIdentityProvider(ResourceProvider):
+    """Asks a kubeconfig's cluster who it is. It holds nothing between two calls."""
+
+    serialize_as_secret_always = False  # a module's and a class's name: nothing to encrypt
+
+    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
+        """Have the host that runs this provider show our errors without its own traceback."""
+        one_line.show_errors(sys.modules["__main__"])
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        """Find out where the kubeconfig leads, so that a preview shows it."""
+        given: Props = {key: news[key] for key in ("identifier", "kubeconfig") if key in news}
+        if any(isinstance(value, Unknown) for value in given.values()):
+            return CheckResult(given, [])
+        try:
+            return CheckResult(given | _operations().identity(given["kubeconfig"]), [])
+        except OneLineError:
+            if _olds.get("uid"):
+                raise
+            # A preview of a new stack does without its cluster; an update asks once more.
+            return CheckResult(given, [])
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Refuse another cluster under the same identifier, and the same under another one."""
+        if any(isinstance(value, Unknown) for value in _news.values()):
+            return DiffResult(changes=True)
+        if _news["identifier"] != _olds["identifier"]:
+            _operations().refuse_the_same(_olds, _news)
+            return DiffResult(changes=True, replaces=["identifier"])
+        _operations().refuse_another(_olds, _news)
+        return DiffResult(changes=any(_news.get(key) != _olds.get(key) for key in _INPUTS))
+
+    def create(self, props: Props) -> CreateResult:
+        """Take note of the cluster."""
+        found = _operations().identity(props["kubeconfig"])
+        return CreateResult(found["uid"], _kept(props) | found)
+
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        """Take note of another address or other credentials of the cluster."""
+        found = _operations().identity(_news["kubeconfig"])
+        _operations().refuse_another(_olds, found)
+        return UpdateResult(_kept(_news) | found)
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Make sure that the state's kubeconfig leads to the state's cluster."""
+        try:
+            found = _operations().identity_by_state(props["kubeconfig"])
+        except OneLineError:
+            if os.environ.get(_GONE) == "true":
+                return ReadResult("", {})
+            raise
+        _operations().refuse_another(props, found)
+        return ReadResult(id_, _kept(props), _kept(props))
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Refuse where the state's kubeconfig leads to another cluster by now."""
+        try:
+            found = _operations().identity_by_state(_props["kubeconfig"])
+        except OneLineError:
+            return  # there is nothing to delete
+        _operations().refuse_another(_props, found)
+
+
+def _kept(props: Mapping[str, Any]) -> Props:
+    return {key: props[key] for key in _INPUTS if key in props}
+
+
+def _operations() -> Any:
+    """The part that asks the cluster: only what needs it pays for its imports."""
+    from dynamic import identifying  # noqa: PLC0415
+
+    return identifying
+
+
+class ClusterIdentity(Resource, module="kube", name="ClusterIdentity"):
+    """The cluster that a stack is on.
+
+    Outputs are `uid`, of the namespace kube-system, `server`, the API server's URL, and the inputs.
+    """
+
+    identifier: pulumi.Output[str]
+    server: pulumi.Output[str]
+    uid: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        identifier: pulumi.Input[str],
+        kubeconfig: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare it.
+
+        :param identifier: a name for the cluster; another one says that another cluster is meant.
+        :param kubeconfig: the content of a kubeconfig; kept secret.
+        """
+        properties = {
+            "identifier": identifier,
+            "kubeconfig": pulumi.Output.secret(kubeconfig),
+            "server": None,
+            "uid": None,
+        }
+        super().__init__(ClusterIdentityProvider(), name, properties, opts)
