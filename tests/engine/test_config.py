@@ -1,7 +1,6 @@
 """The stack's config through the real engine: forms of a weight, and what a wrong value says."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -107,7 +106,8 @@ def is_taken(
     made = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
     try:
         api_server.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(made))
-    except subprocess.CalledProcessError:
+    except RuntimeError as error:
+        assert " is invalid: " in str(error)
         return False
     return True
 
