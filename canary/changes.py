@@ -17,9 +17,9 @@ DTAB = "pulumi-python:dynamic/namerd:Dtab"
 _INTERNAL = "__"
 """What an input's name begins with that the SDK keeps for itself."""
 
-_NOT_LIVE = ("adopt", "max_weight_step", "baseline")
-"""Inputs of a table that say how to change it: with a new one, a refresh finds the former in what
-the last write left in the state."""
+_LIVE = ("dentries", "splits")
+"""The inputs of a table that a refresh reads. The others say how to change it, and where a new one
+changed nothing the refresh still finds the former in the state."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -122,9 +122,9 @@ def drift(preview: Preview) -> list[Changed]:
 
 
 def _live_paths(step: Step) -> list[str]:
-    """The inputs that are not as deployed; of a table those that namerd knows of."""
+    """The inputs that are not as deployed."""
     found = _paths(step)
-    return [path for path in found if path not in _NOT_LIVE] if step.type == DTAB else found
+    return [path for path in found if path in _LIVE] if step.type == DTAB else found
 
 
 def _is_left_alone(found: Step, planned: Step | None) -> bool:

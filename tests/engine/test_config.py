@@ -2,11 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from settings import readers
+from tests.harness.apiserver import ApiServer
 from tests.harness.engine import Engine, EngineFailedError, own_project, stack
 from tests.unit.test_program import KUBECONFIG
 
@@ -69,6 +71,46 @@ def test_a_wrong_value_is_one_line_and_nothing_else(
         assert "Traceback" not in said
         assert len([line for line in failed.value.lines if line != "preview failed"]) == 1
         assert "+ kubernetes" not in said
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 63, "a-1", "1a", "a" * 64, "A", "a-", "a.b", "a_b"])
+def test_services_are_named_as_the_api_server_has_it(api_server: ApiServer, name: str) -> None:
+    spec = {"clusterIP": "None", "ports": [{"name": "http", "port": 80}]}
+    assert is_taken(api_server, "v1", "Service", name, spec) is is_read(readers.service_name, name)
+
+
+@pytest.mark.parametrize(
+    "text", ["203.0.113.7", "2001:DB8::/32", "10.0.0.0/255.0.0.0", "0.0.0.0/0"]
+)
+def test_the_api_server_takes_ranges_as_they_are_read(api_server: ApiServer, text: str) -> None:
+    ranges = list(readers.cidrs(json.dumps([text])))
+    spec = {
+        "type": "LoadBalancer",
+        "ports": [{"port": 80}],
+        "loadBalancerSourceRanges": ranges,
+    }
+    assert is_taken(api_server, "v1", "Service", "ranges", spec)
+
+
+def is_read(reader: Callable[[str], object], text: str) -> bool:
+    try:
+        reader(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_taken(
+    api_server: ApiServer, version: str, kind: str, name: str, spec: dict[str, Any]
+) -> bool:
+    made = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+    try:
+        api_server.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(made))
+    except RuntimeError as error:
+        if " is invalid: " not in str(error):
+            raise
+        return False
+    return True
 
 
 def test_secrets_are_encrypted_wherever_their_values_go(engine: Engine) -> None:

@@ -239,6 +239,11 @@ def test_a_table_that_goes_round_in_circles_ends() -> None:
     assert "no entry of the table takes it any further" in line
 
 
+@pytest.mark.parametrize(("weight", "lines"), [(0.5, 1), (0.01, 1), (0.0, 0)])
+def test_a_branch_of_less_than_a_percent_is_judged(weight: float, lines: int) -> None:
+    assert len(undeclared(BASE, web_v1=100 - weight, web_v3=weight)) == lines
+
+
 @pytest.mark.parametrize("weight", [Unknown(), Secret(10.0), None, "ten"])
 def test_a_table_that_is_not_known_yet_is_not_judged(weight: Any) -> None:
     assert undeclared(BASE, web_v3=weight) == []

@@ -38,6 +38,31 @@ def test_a_weight_change() -> None:
     )
 
 
+def test_weights_finer_than_a_percent() -> None:
+    new = {"splits": {"/host/world": {"v1": 99.99, "v2": 0.01}}}
+    old = {"splits": {"/host/world": {"v1": 99.5, "v2": 0.5}}}
+    shown = lines(step("update", old, new))
+    assert "| `v1` | 99.5 % | **99.99 %** |" in shown
+    assert "| `v2` | 0.5 % | **0.01 %** |" in shown
+
+
+def test_what_a_program_leaves_as_it_is_has_not_drifted() -> None:
+    """The count of an autoscaler, say; but of a table it is told who else changed it."""
+    old, live = {"count": 3}, {"count": 5}
+    parts = refreshed(old, live, "nodes", DEPLOYMENT)
+    assert "**Drift**" in summary(parts, step("update", live, old, "nodes", DEPLOYMENT))
+    assert lines(parts, step("same", live, live, "nodes", DEPLOYMENT))[1] == (
+        "Nothing changes, and nothing has drifted."
+    )
+
+
+def test_what_says_how_to_change_a_table_does_not_drift() -> None:
+    old = {**OLD, "baseline": {"/host/world": "v1"}, "max_weight_step": 5, "adopt": True}
+    assert lines(refreshed(old, OLD), step("same", old, old))[1] == (
+        "Nothing changes, and nothing has drifted."
+    )
+
+
 def test_nothing() -> None:
     assert lines(refreshed(OLD), step("same", OLD, OLD)) == [
         "### Preview of `dev`",

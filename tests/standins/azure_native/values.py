@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import struct_pb2
+from pulumi.runtime import rpc
 
 from tests.standins.azure_native.paths import Path
 
@@ -16,7 +17,7 @@ Object = dict[str, Any]
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+UNKNOWN = rpc.UNKNOWN
 UNKNOWNS = frozenset(
     {
         UNKNOWN,  # a string, or of no known type
