@@ -213,7 +213,7 @@ def test_an_unreachable_cluster_is_one_clear_line(url: str, tmp_path: Path) -> N
         output = command("pulumi", "up", "--yes", "--skip-preview", status=1, **soon)
     finally:
         stack.SETTINGS.write_text(found)
-    said = "namerd (service linkerd/namerd of the cluster at https://127.0.0.1:1) cannot be reached"
+    said = "the cluster at https://127.0.0.1:1 cannot be reached"
     assert len([line for line in _diagnostics(output) if said in line]) == 1, output
     assert "Traceback" not in output
     command("pulumi", "up", "--yes", "--skip-preview")
