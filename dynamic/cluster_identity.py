@@ -9,6 +9,7 @@ provider's class, and the resource's type `pulumi-python:dynamic/kube:ClusterIde
 
 import os
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,8 @@ Props = dict[str, Any]
 
 _INPUTS = ("identifier", "kubeconfig", "server", "uid")
 """The last two are found out when the others are checked, and not given."""
+
+_STACK_ID = "stack_id"
 
 _GONE = "PULUMI_K8S_DELETE_UNREACHABLE"
 """What Pulumi's kubernetes plugin heeds: at "true", what cannot be reached is taken for gone."""
@@ -72,13 +75,13 @@ class ClusterIdentityProvider(ResourceProvider):
     def create(self, props: Props) -> CreateResult:
         """Take note of the cluster."""
         found = _operations().identity(props["kubeconfig"])
-        return CreateResult(found["uid"], _kept(props) | found)
+        return CreateResult(found["uid"], _kept(props) | found | {_STACK_ID: uuid.uuid4().hex})
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Take note of another address or other credentials of the cluster."""
         found = _operations().identity(_news["kubeconfig"])
         _operations().refuse_another(_olds, found)
-        return UpdateResult(_kept(_news) | found)
+        return UpdateResult(_kept(_news) | found | {_STACK_ID: _olds[_STACK_ID]})
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Make sure that the state's kubeconfig leads to the state's cluster."""
@@ -89,7 +92,7 @@ class ClusterIdentityProvider(ResourceProvider):
                 return ReadResult("", {})
             raise
         _operations().refuse_another(props, found)
-        return ReadResult(id_, _kept(props), _kept(props))
+        return ReadResult(id_, _kept(props) | {_STACK_ID: props[_STACK_ID]}, _kept(props))
 
     def delete(self, _id: str, _props: Props) -> None:
         """Refuse where the state's kubeconfig leads to another cluster by now."""
@@ -114,12 +117,15 @@ def _operations() -> Any:
 class ClusterIdentity(Resource, module="kube", name="ClusterIdentity"):
     """The cluster that a stack is on.
 
-    Outputs are `uid`, of the namespace kube-system, `server`, the API server's URL, and the inputs.
+    Outputs are `uid`, of the namespace kube-system, `server`, the API server's URL, the inputs, and
+    `stack_id`, chosen at random when the stack is first on the cluster: two stacks of the same name
+    in two backends have different ones.
     """
 
     identifier: pulumi.Output[str]
     server: pulumi.Output[str]
     uid: pulumi.Output[str]
+    stack_id: pulumi.Output[str]
 
     def __init__(
         self,
@@ -139,5 +145,6 @@ class ClusterIdentity(Resource, module="kube", name="ClusterIdentity"):
             "kubeconfig": pulumi.Output.secret(kubeconfig),
             "server": None,
             "uid": None,
+            _STACK_ID: None,
         }
         super().__init__(ClusterIdentityProvider(), name, properties, opts)

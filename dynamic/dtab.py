@@ -22,7 +22,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from dynamic import inputs, one_line, splits
+from dynamic import inputs, marks, one_line, splits
 from dynamic.inputs import Inputs
 from dynamic.tables import entries_of
 
@@ -145,6 +145,7 @@ class Dtab(Resource, module="namerd", name="Dtab"):
         linkerds: Mapping[str, pulumi.Input[str]] | None = None,
         adopt: pulumi.Input[bool] = False,
         max_weight_step: pulumi.Input[float] | None = None,
+        owner: pulumi.Input[str] = "",
         baseline: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -160,6 +161,7 @@ class Dtab(Resource, module="namerd", name="Dtab"):
             `selector` ("app=l5d") of their pods, `router` (its label), `port` (of admin, "9990").
         :param adopt: take over a table that exists already, whoever keeps it. Once it has, it is
             spent, until it is set anew.
+        :param owner: what tells this stack from another of the same name in another backend.
         :param max_weight_step: how many percent a weight may rise at once.
         :param baseline: the branch of a split whose weight may rise at any step, as the way back,
             by prefix: `{"/host/world": "/srv/world-v1"}`. For a split that is not named, it is the
@@ -173,7 +175,7 @@ class Dtab(Resource, module="namerd", name="Dtab"):
             "dentries": dentries,
             "splits": splits,
             "namerd": reached,
-            "resource": _resource(name, opts),
+            "resource": _resource(name, owner, opts),
             "linkerds": dict(linkerds) if linkerds else None,
             "adopt": adopt,
             "max_weight_step": max_weight_step,
@@ -184,7 +186,11 @@ class Dtab(Resource, module="namerd", name="Dtab"):
         super().__init__(DtabProvider(), name, properties, opts)
 
 
-def _resource(name: str, opts: pulumi.ResourceOptions | None) -> pulumi.Output[str]:
-    """Organization and URN of the resource to be, by which its table says who keeps it."""
+def _resource(
+    name: str, owner: pulumi.Input[str], opts: pulumi.ResourceOptions | None
+) -> pulumi.Output[str]:
+    """Organization, URN and owner of the resource to be: its table says who keeps it."""
     urn = pulumi.resource.create_urn(name, _TYPE, opts.parent if opts else None)
-    return urn.apply(lambda found: f"{pulumi.get_organization()}/{found}")
+    return pulumi.Output.all(urn, owner).apply(
+        lambda known: marks.resource_of(pulumi.get_organization(), *known)
+    )

@@ -76,7 +76,7 @@ class Inputs:
     target: Target
     adopt: bool
     resource: str
-    """Organization and URN of the resource."""
+    """Who the resource is, as `marks.resource_of` writes it."""
     linkerds: Linkerds | None
     """Who follows the table, if that is to be made sure of."""
 

@@ -30,7 +30,7 @@ class Mark:
     Two resources never have the same one, whatever they are called, and a renamed stack keeps it.
     """
     resource: str
-    """Organization and URN of the resource that is declared to keep the table."""
+    """The resource that is declared to keep the table, as `resource_of` writes it."""
     written: str
     """Digest of the table that was written. Another one's edit leaves it as it was."""
 
@@ -59,9 +59,14 @@ def digest(entries: Dtab) -> str:
     return hashlib.sha256(grammar.show(entries).encode()).hexdigest()[:32]
 
 
+def resource_of(organization: str, urn: str, owner: str = "") -> str:
+    """A resource for good and all: `organization/urn:pulumi:dev::shop::type::internal#owner`."""
+    return f"{organization}/{urn}#{owner}" if owner else f"{organization}/{urn}"
+
+
 def described(resource: str) -> str:
     """`organization/urn:pulumi:dev::shop::type::internal` as a person says it."""
-    organization, _, urn = resource.partition("/")
+    organization, _, urn = resource.partition("#")[0].partition("/")
     parts = urn.split("::")
     if len(parts) < 4:
         return f"resource {resource!r}"

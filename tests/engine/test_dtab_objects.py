@@ -27,6 +27,7 @@ from tests.provider_host import CallError, ProviderHost, Stack, State
 NewHost = Callable[..., ProviderHost]
 OTHER = RESOURCE.replace(":dev::", ":staging::")
 RENAMED = f"{RESOURCE}-by-another-name"
+ANOTHER_BACKENDS = f"{RESOURCE}#another"
 BELOW = RESOURCE.replace("::pulumi-python", "::shop:Component$pulumi-python")
 THEIRS = [("/theirs", "/x")]
 
@@ -91,7 +92,7 @@ def test_what_others_put_on_the_object_stays(stack: Stack, cluster: Cluster, up:
 
 
 @pytest.mark.parametrize("adopts", [False, True])
-@pytest.mark.parametrize("resource", [RENAMED, OTHER, BELOW])
+@pytest.mark.parametrize("resource", [RENAMED, OTHER, BELOW, ANOTHER_BACKENDS])
 def test_a_table_that_another_resource_keeps_is_refused_or_adopted_and_never_deleted_by_it(
     host: ProviderHost, stack: Stack, cluster: Cluster, up: Up, resource: str, adopts: bool
 ) -> None:
