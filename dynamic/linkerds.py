@@ -15,6 +15,8 @@ from dynamic.inputs import Linkerds
 from kube.api import Api, status_message
 from kube.errors import DeniedError, OneLineError
 
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
 AT_ONCE = 32
 """Linkerds asked at a time."""
 
@@ -38,6 +40,25 @@ class Fleet:
         self._api = api
         self._linkerds = linkerds
         self._page = f"/{linkerds.router}/interpreter_state/io.l5d.namerd/{table}.json"
+
+    def must_be_allowed(self) -> None:
+        """Raise DeniedError for who may not ask them. None of them is asked for that."""
+        next(self._ready_pods(), None)
+        where = self._linkerds.namespace
+        about = {"verb": "get", "resource": "pods", "subresource": "proxy", "namespace": where}
+        answer = self._api.post(
+            _ACCESS_REVIEWS,
+            {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": about},
+            },
+        )
+        if not self._api.parsed(answer).get("status", {}).get("allowed"):
+            raise DeniedError(
+                f"{self._api.where} does not let you ask its linkerds what they follow; grant get "
+                f"on pods/proxy in {where}"
+            )
 
     def views(self) -> list[View]:
         """What each follows, asked all at once."""

@@ -8,15 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from dynamic import deleting, following, grammar, guard, inputs, splits, writing
-from dynamic.client import Client
+from dynamic import deleting, grammar, inputs, proof, splits, writing
 from dynamic.connection import to_namerd, to_objects
 from dynamic.difference import difference
-from dynamic.errors import ConflictError, NotFollowedError, ServiceMissingError, WrongClusterError
-from dynamic.following import FOLLOW_SECONDS
-from dynamic.grammar import Dtab
-from dynamic.inputs import Inputs, Linkerds, Target
-from dynamic.linkerds import Fleet
+from dynamic.errors import ConflictError, ServiceMissingError, WrongClusterError
+from dynamic.inputs import Inputs, Target
 from dynamic.marks import Mark, described, digest
 from dynamic.objects import Objects
 from dynamic.ownership import Creating, Keeping
@@ -37,9 +33,6 @@ keeps the table by now, and a line for each linkerd that did not follow it."""
 ABSENT_SECONDS = 5.0
 """How long refresh and destroy wait for a namerd, or a cluster, that does not answer."""
 
-LAGGING_SECONDS = 5.0
-"""How long a refresh gives a linkerd that may be about to follow."""
-
 _LOOKS = 3
 """How often a table is looked at that changes from one look to the next."""
 
@@ -56,7 +49,7 @@ def create(props: Properties) -> tuple[str, dict[str, Any]]:
     wanted = Wanted(new.namespace, new.table, new.splits, before={}, recorded=None, mark=mark)
     with _store(new.target, None) as (store, uid):
         rules = Creating(new, mark, store.has_marks)
-        table, _ = writing.write(store, wanted, rules, _proof(store, new, wanted))
+        table, _ = writing.write(store, wanted, rules, proof.proof(store, new, wanted))
     _tell_of_adopted(rules.replaced, wanted)
     state = _state(props, table, claim=mark.claim, cluster_uid=uid)
     return f"{new.target.identity}/{new.namespace}", state
@@ -86,7 +79,7 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
         # A table without marks is nobody's to be taken over from: what changed it is a conflict.
         adopts = store.has_marks and new.adopt and not olds.get("adopt")
         rules = Keeping(olds, new.resource, store.has_marks, adopts)
-        prove = _proof(store, new, wanted)
+        prove = proof.proof(store, new, wanted)
         table, written = writing.write(store, wanted, rules, prove)
         if not written and (olds.get("lagging") or table.version != olds["version"]):
             prove(None if olds.get("lagging") else seen, {})
@@ -217,60 +210,15 @@ def _store(
         yield objects, uid
 
 
-def _proof(store: Store, new: Inputs, wanted: Wanted) -> writing.Prove:
-    """What makes sure that the table is in force, and so are its branches."""
-    if isinstance(store, Objects):
-        fleet = _fleet(store, new.linkerds, new.namespace)
-        if fleet is not None:
-            fleet.views()  # who may not ask them shall learn so before anything is written
-        return lambda former, _: _prove_followed(store, fleet, wanted, former)
-    client = store
-    assert isinstance(client, Client)  # noqa: S101  # there is no third kind
-    return lambda _, names: guard.bound(client, wanted.namespace, names)
-
-
-def _prove_followed(
-    store: Objects, fleet: Fleet | None, wanted: Wanted, former: Dtab | None
-) -> None:
-    if fleet is not None:
-        found = following.lags(fleet, store.delegate, former, wanted.table, FOLLOW_SECONDS)
-        if found:
-            pods = " ".join(sorted({lag.view.pod for lag in found}))
-            raise NotFollowedError(
-                f"the table {wanted.namespace!r} is not followed everywhere, after "
-                f"{FOLLOW_SECONDS:g} s: {'; '.join(map(str, found))}; look at namerd and at these "
-                f"linkerds' log, or begin them anew (`kubectl delete pod {pods}`)"
-            )
-    if not wanted.is_way_back:
-        guard.still(store, wanted.rising, wanted.table)
-
-
-def _fleet(store: Objects, linkerds: Linkerds | None, namespace: str) -> Fleet | None:
-    return Fleet(store.api, linkerds, namespace) if linkerds else None
-
-
 def _told(store: Store, props: Properties, table: Table) -> dict[str, Any]:
     """Who else keeps the table by now, and which linkerds do not follow it, where there are any."""
     told: dict[str, Any] = {}
     keeping = Keeping(props, str(props.get("resource")), store.has_marks)
     if table.mark and keeping.belongs_to_another(table):
         told["kept_by"] = described(table.mark.resource)
-    if isinstance(store, Objects) and (lines := _lagging(store, props, table)):
+    if isinstance(store, Objects) and (lines := proof.lagging(store, props, table)):
         told["lagging"] = lines
     return told
-
-
-def _lagging(store: Objects, props: Properties, table: Table) -> list[str]:
-    """A line for each linkerd that does not follow the table which is in force."""
-    fleet = _fleet(store, inputs.linkerds_of(props), props["namespace"])
-    if fleet is None:
-        return []
-    try:
-        found = following.lags(fleet, store.delegate, None, table.entries, LAGGING_SECONDS)
-    except OneLineError as error:
-        print(f"whether the linkerds follow the table {props['namespace']!r} is not known: {error}")
-        return []
-    return list(map(str, found))
 
 
 def _tell_of_adopted(replaced: list[Table], wanted: Wanted) -> None:

@@ -63,8 +63,9 @@ class Wanted:
     @property
     def is_way_back(self) -> bool:
         """Whether nothing rises but baselines, from weights that were not theirs."""
-        return bool(self.before) and all(
-            branch == self.baselines.get(prefix) for prefix, branch in self.rising
+        rising = self.rising
+        return bool(self.before and rising) and all(
+            branch == self.baselines.get(prefix) for prefix, branch in rising
         )
 
     @property

@@ -232,23 +232,27 @@ def test_whoever_may_not_ask_the_linkerds_writes_nothing(
     stack: Stack, cluster: Cluster, three: StandInLinkerds
 ) -> None:
     user = "asks-nobody"
-    for name, verbs, resource, where in (
-        ("tables", "get,create,update", "dtabs.l5d.io", MESH),
-        ("delegator", "get", "services/proxy", MESH),
-        ("cluster", "get", "namespaces", "kube-system"),
-    ):
-        given = [f"--verb={verb}" for verb in verbs.split(",")]
-        role = f"{user}-{name}"
-        cluster.api.kubectl("create", "role", role, "-n", where, f"--resource={resource}", *given)
-        cluster.api.kubectl(
-            "create", "rolebinding", role, "-n", where, f"--role={role}", f"--user={user}"
-        )
-        cluster.api.wait_until_allowed(user, verbs.partition(",")[0], resource, where)
+    allow(cluster, user, "get,create,update", "dtabs.l5d.io", MESH)
+    allow(cluster, user, "get", "services/proxy", MESH)
+    allow(cluster, user, "get", "namespaces", "kube-system")
     kubeconfig = cluster.api.kubeconfig_for(user).read_text()
-    given_ = {"linkerds": three.inputs}
-    said = refusal(lambda: stack.up(cluster.inputs(kubeconfig, 10, given_)))
-    assert said.endswith("grant list on pods in dtab-mesh")
+    given = cluster.inputs(kubeconfig, 10, {"linkerds": three.inputs})
+    assert refusal(lambda: stack.up(given)).endswith("grant list on pods in dtab-mesh")
+    allow(cluster, user, "list", "pods", MESH)
+    assert refusal(lambda: stack.up(given)).endswith("; grant get on pods/proxy in dtab-mesh")
     assert cluster.table() is None
+    allow(cluster, user, "get", "pods/proxy", MESH)
+    assert stack.up(given) == "create"
+
+
+def allow(cluster: Cluster, user: str, verbs: str, resource: str, where: str) -> None:
+    role = f"{user}-{verbs}-{resource}".replace(",", "-").replace("/", "-")
+    given = [f"--verb={verb}" for verb in verbs.split(",")]
+    cluster.api.kubectl("create", "role", role, "-n", where, f"--resource={resource}", *given)
+    cluster.api.kubectl(
+        "create", "rolebinding", role, "-n", where, f"--role={role}", f"--user={user}"
+    )
+    cluster.api.wait_until_allowed(user, verbs.partition(",")[0], resource, where)
 
 
 @pytest.mark.parametrize(
