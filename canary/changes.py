@@ -17,7 +17,7 @@ DTAB = "pulumi-python:dynamic/namerd:Dtab"
 _INTERNAL = "__"
 """What an input's name begins with that the SDK keeps for itself."""
 
-_LIVE = ("dentries", "splits")
+_LIVE = ("dentries", "splits", "lagging", "kept_by")
 """The inputs of a table that a refresh reads. The others say how to change it, and where a new one
 changed nothing the refresh still finds the former in the state."""
 
