@@ -7,7 +7,6 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, and the resource's type `pulumi-python:dynamic/kube:ClusterIdentity`.
 """
 
-import os
 import sys
 import uuid
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from dynamic import one_line
+from dynamic.waiting import is_taken_for_gone
 from kube.errors import OneLineError
 
 Props = dict[str, Any]
@@ -35,9 +35,6 @@ _INPUTS = ("identifier", "kubeconfig", "server", "uid")
 """The last two are found out when the others are checked, and not given."""
 
 _STACK_ID = "stack_id"
-
-_GONE = "PULUMI_K8S_DELETE_UNREACHABLE"
-"""What Pulumi's kubernetes plugin heeds: at "true", what cannot be reached is taken for gone."""
 
 
 class ClusterIdentityProvider(ResourceProvider):
@@ -88,7 +85,7 @@ class ClusterIdentityProvider(ResourceProvider):
         try:
             found = _operations().identity_by_state(props["kubeconfig"])
         except OneLineError:
-            if os.environ.get(_GONE) == "true":
+            if is_taken_for_gone():
                 return ReadResult("", {})
             raise
         _operations().refuse_another(props, found)

@@ -96,7 +96,8 @@ def _has_changes(new: Inputs, olds: Props, news: Props) -> bool:
         return True
     if new.target.url is not None:
         return False
-    if new.linkerds != inputs.linkerds_of(olds) or (new.adopt and not olds.get("adopt")):
+    # With `adopt` away it can be set anew.
+    if new.linkerds != inputs.linkerds_of(olds) or new.adopt != bool(olds.get("adopt")):
         return True
     # Without a claim the state is of an older release, whose tables said nothing of their keeper.
     if not olds.get("claim") or olds.get("kept_by") or olds.get("lagging"):

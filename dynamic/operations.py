@@ -17,10 +17,16 @@ from dynamic.marks import Mark, described, digest
 from dynamic.objects import Objects
 from dynamic.ownership import Creating, Keeping
 from dynamic.tables import Store, Table, entries_of
-from dynamic.waiting import UP_SECONDS
+from dynamic.waiting import GONE, UNANSWERED, UP_SECONDS, is_taken_for_gone
 from dynamic.writing import Wanted
 from kube import credentials
-from kube.errors import DeniedError, KubeconfigError, OneLineError, UnauthorizedError
+from kube.errors import (
+    DeniedError,
+    KubeconfigError,
+    OneLineError,
+    UnauthorizedError,
+    UntrustedError,
+)
 
 T = TypeVar("T")
 Properties = Mapping[str, Any]
@@ -35,6 +41,9 @@ ABSENT_SECONDS = 5.0
 
 _LOOKS = 3
 """How often a table is looked at that changes from one look to the next."""
+
+UNREACHED = (*UNANSWERED, UntrustedError, KubeconfigError)
+"""What a cluster's end looks like; so does a VPN that is down."""
 
 _RENEW = "run `pulumi up` with a valid one, which renews it in the state"
 
@@ -110,7 +119,11 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
         told = _told(store, props, table)
         return found | told, state | told
 
-    return _read_with_state_credentials(target, props.get("cluster_uid"), ask)
+    try:
+        return _read_with_state_credentials(target, props.get("cluster_uid"), ask)
+    except UNREACHED as error:
+        _must_be_gone(target, error)
+        return None
 
 
 def was_left_behind(olds: Properties, news: Properties) -> bool:
@@ -184,6 +197,18 @@ def delete(props: Properties) -> None:
         print(left)
     except UnauthorizedError as error:
         raise UnauthorizedError(f"with the state's kubeconfig, {error}; {_RENEW}") from None
+    except UNREACHED as error:
+        _must_be_gone(target, error)
+
+
+def _must_be_gone(target: Target, error: OneLineError) -> None:
+    """Raise the error again, unless its cluster is said to be gone for good."""
+    if target.url is not None:
+        raise error
+    if not is_taken_for_gone():
+        raise type(error)(
+            f"{error}; if it is gone for good, say so with {GONE}=true in the environment"
+        ) from None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dynamic.inputs import Inputs, Linkerds
 from dynamic.linkerds import Fleet
 from dynamic.objects import Objects
 from dynamic.tables import Store, Table
+from dynamic.waiting import patience
 from dynamic.writing import Prove, Wanted
 from kube.errors import OneLineError
 
@@ -50,10 +51,10 @@ def _followed(store: Objects, fleet: Fleet | None, wanted: Wanted, former: Dtab 
         found = following.lags(fleet, store.delegate, former, wanted.table, FOLLOW_SECONDS)
         if found:
             pods = " ".join(sorted({lag.view.pod for lag in found}))
+            waited = f"{FOLLOW_SECONDS * patience():g} s"
             raise NotFollowedError(
-                f"the table {wanted.namespace!r} is not followed everywhere, after "
-                f"{FOLLOW_SECONDS:g} s: {'; '.join(map(str, found))}; look at namerd and at these "
-                f"linkerds' log, or begin them anew (`kubectl delete pod {pods}`)"
+                f"the table {wanted.namespace!r} is not followed everywhere, after {waited}: "
+                f"{'; '.join(map(str, found))}; look at namerd and at these linkerds' log, or begin them anew (`kubectl delete pod {pods}`)"
             )
     if not wanted.is_way_back:
         guard.still(store, wanted.rising, wanted.table)

@@ -22,6 +22,15 @@ UNANSWERED = (UnreachableError, TimedOutError, CutShortError, UnavailableError)
 """After these nobody knows whether a write was applied; reading tells."""
 
 
+GONE = "PULUMI_K8S_DELETE_UNREACHABLE"
+"""What Pulumi's kubernetes plugin heeds: at "true", what cannot be reached is taken for gone."""
+
+
+def is_taken_for_gone() -> bool:
+    """Whether whoever runs the command says that a cluster which cannot be reached is gone."""
+    return os.environ.get(GONE) == "true"
+
+
 def patience() -> float:
     """What every wait is multiplied by: `LINKERD_CANARY_PATIENCE`, 1 where it is not set."""
     try:

@@ -140,11 +140,9 @@ def _static_user(found: Minified) -> Entry:
     if user.get("username") or user.get("password"):
         user = {"username": "", "password": "", **user}
     has_own = any(user.get(key) for key in ("token", "username", *_CERTIFICATES))
-    return (
-        {**user, **exec_plugin.credential(run, found.cluster, found.where)}
-        if (run and not has_own)
-        else user
-    )
+    if run and not has_own:
+        user |= exec_plugin.credential(run, found.cluster, found.where)
+    return user
 
 
 def _token(file: Path, otherwise: str | None, where: str) -> str:

@@ -15,8 +15,9 @@ from tests.harness.tunnel import tunnel
 PROGRAM = Path(__file__).parent / "programs" / "dtab_on_cluster.py"
 
 
+@pytest.mark.parametrize("refreshed", [False, True])
 def test_destroy_ends_without_the_cluster_once_one_says_that_it_is_gone(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: Cluster, refreshed: bool
 ) -> None:
     """Not before: out of a VPN's reach, a cluster that lives would be forgotten."""
     plugins = {"kubernetes": kubernetes_plugin()}
@@ -32,17 +33,14 @@ def test_destroy_ends_without_the_cluster_once_one_says_that_it_is_gone(
             )
             engine.up()
             assert cluster.table() == BASE_TEXT
-        with pytest.raises(EngineFailedError, match="PULUMI_K8S_DELETE_UNREACHABLE"):
-            engine.destroy()
-        kept = {each["type"] for each in engine.state()["resources"]}
-        # The table is no longer among them; the next `up` would know it by its mark.
-        assert kept == {
-            "pulumi:pulumi:Stack",
-            "pulumi:providers:kubernetes",
-            "pulumi:providers:pulumi-python",
-            "kubernetes:core/v1:ConfigMap",
-        }
+        before = engine.state()["resources"]
+        for command in (engine.destroy, engine.refresh):
+            with pytest.raises(EngineFailedError, match="cannot be reached.*PULUMI_K8S_DELETE_UNR"):
+                command()
+            assert engine.state()["resources"] == before
         engine.set_environment(PULUMI_K8S_DELETE_UNREACHABLE="true")
+        if refreshed:
+            engine.refresh()
         engine.destroy()
         assert engine.state().get("resources", []) == []
     assert cluster.table() == BASE_TEXT  # nobody was asked

@@ -26,5 +26,5 @@ Dtab(
         "service": f"{namespace}/namerd",
         "kubeconfig": cluster.kubeconfig,
     },
-    opts=pulumi.ResourceOptions(deleted_with=beside),
+    opts=pulumi.ResourceOptions(depends_on=[beside]),
 )
