@@ -27,6 +27,7 @@ from pulumi.output import Unknown
 
 from dynamic import one_line
 from dynamic.waiting import is_taken_for_gone
+from kube import lazily
 from kube.errors import OneLineError
 
 Props = dict[str, Any]
@@ -106,9 +107,7 @@ def _kept(props: Mapping[str, Any]) -> Props:
 
 def _operations() -> Any:
     """The part that asks the cluster: only what needs it pays for its imports."""
-    from dynamic import identifying  # noqa: PLC0415
-
-    return identifying
+    return lazily.module("dynamic.identifying")
 
 
 class ClusterIdentity(Resource, module="kube", name="ClusterIdentity"):

@@ -25,6 +25,7 @@ from pulumi.output import Unknown
 from dynamic import inputs, marks, one_line, splits
 from dynamic.inputs import Inputs
 from dynamic.tables import entries_of
+from kube import lazily
 
 Props = dict[str, Any]
 
@@ -85,9 +86,7 @@ class DtabProvider(ResourceProvider):
 
 def _operations() -> Any:
     """The part that talks to namerd: only what needs it pays for its imports."""
-    from dynamic import operations  # noqa: PLC0415
-
-    return operations
+    return lazily.module("dynamic.operations")
 
 
 def _has_changes(new: Inputs, olds: Props, news: Props) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from kube import exec_plugin, merged
+from kube import exec_plugin, lazily, merged
 from kube.errors import KubeconfigError
 from kube.merged import Entry
 from kube.minified import Minified, minified
@@ -173,9 +173,7 @@ def _loaded(found: Minified) -> _Settings:
 
 def _official() -> Any:
     """The official client's module; only an operation on a cluster pays for its import."""
-    from kubernetes.config import kube_config  # noqa: PLC0415
-
-    return kube_config
+    return lazily.module("kubernetes.config.kube_config")
 
 
 def ambient_context(server: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kube import forms
+from kube import forms, lazily
 from kube.errors import KubeconfigError
 from kube.merged import Entry
 
@@ -49,9 +49,7 @@ def credential(run: Entry, cluster: Entry, where: str) -> Entry:
 
 def _official() -> Any:
     """The official client's module, whose import takes a while."""
-    from kubernetes.config import kube_config  # noqa: PLC0415
-
-    return kube_config
+    return lazily.module("kubernetes.config.kube_config")
 
 
 def _told(cluster: Entry) -> dict[str, Any]:

@@ -5,9 +5,8 @@ pods of two linkerds that want the same port of a node never run side by side. S
 both before it makes anything else.
 """
 
-import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -23,8 +22,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from dynamic import one_line
-from kube.connection import Connection, to_cluster
-from kube.errors import OneLineError
+from kube import lazily
 
 STACK = "linkerd-canary/stack"
 """The annotation of a namespace that names the stack that made it."""
@@ -32,10 +30,6 @@ STACK = "linkerd-canary/stack"
 _CLAIMED = ("namespaces", "host_port", "cluster")
 
 Props = dict[str, Any]
-
-
-class ClaimedError(OneLineError):
-    """Another stack, or another program, has what this stack wants."""
 
 
 class ClaimProvider(ResourceProvider):
@@ -57,7 +51,8 @@ class ClaimProvider(ResourceProvider):
         news["stack"] = _olds.get("stack", news["stack"])
         known = not any(isinstance(value, Unknown) for value in news.values())
         if known and _differ(_olds, news):
-            _refuse_what_is_taken(news)
+            # By its name: who only loads a state pays for no import.
+            lazily.module("mesh.claiming").refuse_what_is_taken(news)
         return CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
@@ -79,64 +74,6 @@ def _differ(olds: Props, news: Props) -> bool:
 
 def _state(props: Props) -> Props:
     return {key: props[key] for key in ("stack", *_CLAIMED)}
-
-
-def _refuse_what_is_taken(claim: Props) -> None:
-    """Raise ClaimedError. What the cluster does not tell, or not to this user, is taken for free:
-    whoever cannot read it there will hear so from what is made next."""
-    try:
-        with to_cluster(claim["kubeconfig"]) as api_server:
-            _refuse_anothers(api_server, claim["namespaces"], claim["stack"])
-            own = claim["namespaces"].values()
-            _refuse_taken_port(api_server, int(claim["host_port"]), set(own))
-    except ClaimedError:
-        raise
-    except OneLineError:
-        return
-
-
-def _refuse_anothers(api_server: Connection, wanted: Mapping[str, str], stack: str) -> None:
-    owners = {key: _owner(api_server, namespace) for key, namespace in wanted.items()}
-    others = sorted({owner for owner in owners.values() if owner not in (None, stack)})
-    if not others:
-        return
-    taken = {key: wanted[key] for key in sorted(wanted) if owners[key] == others[0]}
-    keys = " and ".join(f"{key} is {namespace!r}" for key, namespace in taken.items())
-    raise ClaimedError(
-        f"config {keys}, which the stack {others[0]} has on {api_server.where}: give each stack "
-        "namespaces of its own, with `pulumi config set`; once that stack is gone for good, "
-        f"`kubectl annotate namespace {' '.join(taken.values())} {STACK}-` frees what it had"
-    )
-
-
-def _owner(api_server: Connection, namespace: str) -> str | None:
-    """The stack that made a namespace, where that is known."""
-    metadata = _get(api_server, f"/api/v1/namespaces/{namespace}").get("metadata", {})
-    owner: str | None = metadata.get("annotations", {}).get(STACK)
-    return owner
-
-
-def _refuse_taken_port(api_server: Connection, port: int, own: set[str]) -> None:
-    for found in _get(api_server, "/apis/apps/v1/daemonsets").get("items", []):
-        name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
-        if namespace not in own and port in _host_ports(found):
-            raise ClaimedError(
-                f"config hostPort is {port}, a port of the nodes that the DaemonSet {name} in "
-                f"namespace {namespace} has on {api_server.where}: linkerd's pods would never "
-                "start beside it; choose another with `pulumi config set hostPort …`"
-            )
-
-
-def _host_ports(workload: Mapping[str, Any]) -> Iterator[int]:
-    for container in workload["spec"]["template"]["spec"]["containers"]:
-        yield from (port["hostPort"] for port in container.get("ports", []) if "hostPort" in port)
-
-
-def _get(api_server: Connection, path: str) -> dict[str, Any]:
-    """What is there; nothing where it is not, or not for this user."""
-    answer = api_server.send("GET", path)
-    found: dict[str, Any] = json.loads(answer.text) if answer.status == 200 else {}
-    return found
 
 
 class Claim(Resource, module="mesh", name="Claim"):

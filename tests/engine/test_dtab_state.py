@@ -67,11 +67,17 @@ def test_the_pickled_bytes_are_the_same_in_every_run(seed: str) -> None:
     assert _python(code, PYTHONHASHSEED=seed) == PICKLED
 
 
-def test_the_provider_can_be_imported_alone() -> None:
-    """Nothing else of the project, and what talks to namerd only once it is needed."""
+@pytest.mark.parametrize(
+    "provider", ["dynamic.dtab", "dynamic.cluster_identity", "dynamic.first_name", "mesh.claim"]
+)
+def test_a_provider_can_be_loaded_alone(provider: str) -> None:
+    """Nothing else of the project, and what talks to a cluster only once it is needed.
+
+    The host loads providers in several threads, which may not import requests at once.
+    """
     code = (
-        "import sys, dynamic.dtab; print(*sorted({name.split('.')[0] for name in sys.modules} & "
-        "{'settings', 'infra', 'mesh', 'apps', 'local', 'tests', 'requests', 'kubernetes'}))"
+        f"import sys, {provider}; print(*sorted({{name.split('.')[0] for name in sys.modules}} & "
+        "{'settings', 'infra', 'apps', 'local', 'tests', 'requests', 'kubernetes'}))"
     )
     assert _python(code) == ""
 
