@@ -273,7 +273,7 @@ BAD: dict[str, tuple[Form, str]] = {
     "a server that cannot be": (
         lambda cluster, folder: cluster.kubeconfig(server=f"https://{'a' * 70}.example"),
         (
-            "the cluster at https://{long}.example) cannot be asked: "
+            "the cluster at https://{long}.example cannot be asked: "
             "its address, its proxy's or a token is malformed"
         ),
     ),
@@ -603,7 +603,10 @@ def test_a_credential_that_ran_out_is_stood_in_for_by_the_ambient_one(
     (tmp_path / "ambient").write_text(yaml.safe_dump(ambient))
     stack = revoked(new_host(KUBECONFIG=f"{tmp_path}/ambient"))
     assert stack.refresh() == "read"
-    said = "read with context 'admin' of the ambient kubeconfig: the state's is refused (401)"
+    said = (
+        "read with context 'admin@kubernetes' of the ambient kubeconfig: "
+        "the state's is refused (401)"
+    )
     wait_until(lambda: said in stack.host.said, "the host says by which identity it has read")
     assert "answers 401" in str(refused(stack.destroy))
     assert cluster.table() == text(10)
