@@ -14,6 +14,7 @@ from dynamic.errors import NoEndpointsError, NotServedError
 from dynamic.grammar import Dtab, Tree
 from dynamic.tables import Store
 from dynamic.waiting import UNANSWERED, Deadline
+from kube.errors import DeniedError
 
 ENDPOINTS_SECONDS = 30.0
 """How long a branch may take to get its first endpoint."""
@@ -48,7 +49,7 @@ def endpoints(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> B
 
 
 def way_back(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> None:
-    """The same where only baselines rise: a way back does not wait for a namerd that is not up.
+    """The same where only baselines rise: a way back waits for no namerd that cannot be asked.
 
     Raises NoEndpointsError where namerd says that a baseline leads nowhere.
     """
@@ -56,7 +57,7 @@ def way_back(store: Store, rising: Iterable[tuple[str, str]], table: Dtab) -> No
     for prefix, branch in rising:
         try:
             reached = store.delegate(branch, for_url(table, branch), WAY_BACK_SECONDS)
-        except UNANSWERED:
+        except (*UNANSWERED, DeniedError):
             return
         if not _with_endpoints(reached):
             lacking.append((prefix, branch))
