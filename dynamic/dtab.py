@@ -190,7 +190,9 @@ def _resource(
     name: str, owner: pulumi.Input[str], opts: pulumi.ResourceOptions | None
 ) -> pulumi.Output[str]:
     """Organization, URN and owner of the resource to be: its table says who keeps it."""
-    urn = pulumi.resource.create_urn(name, _TYPE, opts.parent if opts else None)
+    found = pulumi.resource.create_urn(name, _TYPE, opts.parent if opts else None)
+    # Its value alone: who depends on his parent waits for all that is below it, and so for himself.
+    urn = pulumi.Output(set(), found.future(with_unknowns=True), found.is_known())
     return pulumi.Output.all(urn, owner).apply(
         lambda known: marks.resource_of(pulumi.get_organization(), *known)
     )

@@ -1,7 +1,7 @@
 """Twenty services of one's own through the real engine, and how far an update may move them.
 
-The kubernetes plugin takes every object for made; the tables are in a namerd behind a real API
-server, where each version has an endpoint.
+The kubernetes plugin takes every object for made; the tables are objects of a real API server,
+where each version has an endpoint, and a namerd is asked where they lead.
 """
 
 import re
@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.contract.stand_ins import DTAB_DEFINITION
 from tests.harness.apiserver import ApiServer
 from tests.harness.engine import Engine, EngineFailedError, own_project, stack
-from tests.harness.namerd import Namerd, namerd
+from tests.harness.namerd import namerd
 
 AGREEABLE = [sys.executable, "-u", "-m", "tests.harness.agreeable"]
 SPLIT = ["shop-05", "shop-10", "shop-15", "shop-20"]
@@ -48,15 +49,17 @@ class Shop:
     """The project's own program on such a cluster."""
 
     engine: Engine
-    namerd: Namerd
+    api: ApiServer
+    mesh: str
     _settings: dict[str, Any]
 
     def configure(self, declared: Mapping[str, Any], **config: Any) -> None:
         self.engine.configure(**{**self._settings, "services": declared, **config})
 
     def table(self, namespace: str) -> list[str]:
-        """The entries of a table, as namerd shows them."""
-        return str(self.namerd.get(namespace)).split(";")
+        """The entries of a table, as they are kept."""
+        kept = self.api.get("dtabs.l5d.io", namespace, self.mesh)["dentries"]
+        return [f"{entry['prefix']}=>{entry['dst']}" for entry in kept]
 
     def refused(self) -> list[str]:
         """The lines of a preview that fails."""
@@ -72,10 +75,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory, api_server: ApiServer) -> Ite
     mesh, apps = f"mesh-{number}", f"apps-{number}"
     for namespace in (mesh, apps):
         api_server.kubectl("create", "namespace", namespace)
+    api_server.define(dict(DTAB_DEFINITION))
     api_server.apply(*(_endpoints(apps, name) for name in deployments(21)))
     with api_server.proxy() as url, namerd(folder, namers=[_namer(url)]) as found:
-        port = int(found.url.rpartition(":")[2])
-        api_server.expose(mesh, "namerd", {"http": port})
+        port = int(found.admin.rpartition(":")[2])
+        api_server.expose(mesh, "namerd", {"admin": port})
         variables = {"LINKERD_CANARY_PATIENCE": "0.3"}
         plugins = {"kubernetes": AGREEABLE}
         with stack(folder, plugins, own_project, **variables) as engine:
@@ -86,7 +90,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, api_server: ApiServer) -> Ite
                 "exposure": "ClusterIP",
                 "entryService": "shop-01",
             }
-            yield Shop(engine, found, settings)
+            yield Shop(engine, api_server, mesh, settings)
 
 
 def _namer(proxy: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A table of a namerd on a cluster, which the program reaches as the project's own does."""
+"""A table on a cluster, which the program reaches as the project's own does.
+
+Its NAME is `internal` by default; ALIAS is a former one; BELOW a component it lies, if that is set.
+"""
 
 import json
 import os
@@ -16,8 +19,10 @@ beside = k8s.core.v1.ConfigMap(
     metadata={"name": "beside", "namespace": namespace},
     opts=pulumi.ResourceOptions(provider=cluster.provider),
 )
+parent = pulumi.ComponentResource("shop:Below", "below") if os.environ.get("BELOW") else None
+aliases = [pulumi.Alias(name=former)] if (former := os.environ.get("ALIAS")) else None
 Dtab(
-    "internal",
+    os.environ.get("NAME") or "internal",
     namespace="internal",
     dentries=json.loads(os.environ["DENTRIES"]),
     splits={},
@@ -26,5 +31,5 @@ Dtab(
         "service": f"{namespace}/namerd",
         "kubeconfig": cluster.kubeconfig,
     },
-    opts=pulumi.ResourceOptions(depends_on=[beside]),
+    opts=pulumi.ResourceOptions(depends_on=[beside], parent=parent, aliases=aliases),
 )
