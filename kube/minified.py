@@ -36,11 +36,13 @@ class Minified:
         """As a kubeconfig."""
         user = self.context.get("user")
         users = [{"name": user, "user": self.user}] if self.user is not None else []
+        # In kubectl's order, which former releases kept: another order would be an update of each
+        # stack's provider for nothing.
         return {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": self.context["cluster"], "cluster": self.cluster}],
-            "contexts": [{"name": self.name, "context": self.context}],
+            "clusters": [{"cluster": self.cluster, "name": self.context["cluster"]}],
+            "contexts": [{"context": self.context, "name": self.name}],
             "current-context": self.name,
             "users": users,
         }

@@ -48,6 +48,29 @@ def test_only_the_current_context_is_kept(path: Path) -> None:
     assert "two" not in load(str(path), "")
 
 
+def test_a_kubeconfig_of_one_context_stays_as_kubectl_wrote_it() -> None:
+    """Each state has this text: another order would show as an update of every provider."""
+    written = """\
+apiVersion: v1
+kind: Config
+clusters:
+- cluster:
+    server: https://one.example
+  name: c1
+contexts:
+- context:
+    cluster: c1
+    user: u1
+  name: one
+current-context: one
+users:
+- name: u1
+  user:
+    token: token-one
+"""
+    assert load(written, "") == written
+
+
 def test_another_context_can_be_chosen(path: Path) -> None:
     kept = yaml.safe_load(load(str(path), "two"))
     assert kept["current-context"] == "two"
