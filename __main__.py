@@ -31,7 +31,7 @@ except (settings.SettingsError, ClusterError, OneLineError) as error:
     # After a RunError the engine has a line of its own: "an unhandled error occurred".
     pulumi.log.error(str(error))
     sys.exit(MESSAGE_SHOWN)
-if ignored := settings.not_heeded(config):
+if ignored := settings.ignored_keys(config):
     pulumi.log.warn(ignored)
 
 

@@ -17,7 +17,7 @@ from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
 
-__all__ = ["Aks", "Service", "Settings", "SettingsError", "load", "not_heeded", "parse"]
+__all__ = ["Aks", "Service", "Settings", "SettingsError", "ignored_keys", "load", "parse"]
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Settings:
     max_weight_step: float
     """The most percents that one update may add to a branch, 0.01–100."""
     adopt_existing: bool
-    """Whether tables that exist in namerd with other content are taken over."""
+    """Whether tables that exist already are taken over, whoever keeps them; it acts once."""
     platform: str
     """Where the cluster comes from: kubeconfig or aks."""
     aks: Aks | None
@@ -41,7 +41,7 @@ class Settings:
     kube_context: str
     """Name of a context in it; empty for its current one."""
     cluster_identifier: str
-    """A name for the cluster that outlives address and credentials; empty for the stack's name."""
+    """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
     host_port: int
@@ -80,8 +80,8 @@ def load() -> Settings:
     return parse(config, secret={key for key in config if is_config_secret(f"{prefix}{key}")})
 
 
-def not_heeded(settings: Settings) -> str | None:
-    """A line that names the running stack's config keys that nothing heeds; None for none."""
+def ignored_keys(settings: Settings) -> str | None:
+    """A line that names the running stack's config keys without effect; None for none."""
     return foreign.warning(_everything(), pulumi.get_project(), settings.platform)
 
 
@@ -118,7 +118,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
         secret=frozenset(secret),
     )
     _refuse_missing_entry(found)
-    _refuse_what_is_not_heeded(found)
+    _refuse_what_the_exposure_ignores(found)
     return found
 
 
@@ -156,7 +156,7 @@ def _refuse_missing_entry(settings: Settings) -> None:
         )
 
 
-def _refuse_what_is_not_heeded(settings: Settings) -> None:
+def _refuse_what_the_exposure_ignores(settings: Settings) -> None:
     """Only a load balancer has source ranges, and only a NodePort takes the address of a node."""
     for key, value, exposure in (
         ("sourceRanges", settings.source_ranges, "LoadBalancer"),
@@ -164,7 +164,7 @@ def _refuse_what_is_not_heeded(settings: Settings) -> None:
     ):
         if value and settings.exposure != exposure:
             raise SettingsError(
-                f"config {key} is only heeded where exposure is {exposure}, and it is "
+                f"config {key} has an effect with exposure {exposure} only, and exposure is "
                 f"{settings.exposure}: remove it with `pulumi config rm {key}`, or set exposure to "
                 f"{exposure}"
             )
@@ -174,9 +174,9 @@ def _refuse_what_cannot_be_secret(secret: Collection[str]) -> None:
     for key in sorted(secret):
         if key not in MAY_BE_SECRET:
             raise SettingsError(
-                f"config {key} is set with --secret, but its value stands in clear in the stack's "
-                f"state and previews: set it again with `pulumi config set --plaintext {key} …`; "
-                f"what can be kept secret is {', '.join(MAY_BE_SECRET)}"
+                f"config {key} is set with --secret, but its value is shown in clear in the "
+                f"stack's state and previews: set it again with `pulumi config set --plaintext "
+                f"{key} …`; what can be kept secret is {', '.join(MAY_BE_SECRET)}"
             )
 
 

@@ -41,7 +41,7 @@ MOST_RANGES = 200
 
 MOST_TAGS = 50
 _RESERVED_TAGS = ("microsoft", "azure", "windows")
-"""Azure keeps names that begin so for itself."""
+"""Azure reserves names that start with these."""
 
 
 def zones(value: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def authorized_ranges(value: str) -> tuple[str, ...]:
         raise ValueError(f"Azure takes at most {MOST_RANGES} ranges")
     for each in found:
         if ipaddress.ip_network(each).version != 4:
-            raise ValueError(f"{each!r} is of IPv6, which AKS has not in this place")
+            raise ValueError(f"{each!r} is IPv6; AKS accepts IPv4 only")
     return found
 
 
@@ -79,16 +79,20 @@ def tags(value: str) -> Mapping[str, str]:
     """Texts by name."""
     found = readers.parsed_json(value)
     if not isinstance(found, dict) or len(found) > MOST_TAGS:
-        raise ValueError(f"it must be an object of at most {MOST_TAGS} texts by the tags' names")
+        raise ValueError(f"it must be an object of at most {MOST_TAGS} strings by tag name")
     for name, text in found.items():
         if not re.fullmatch(r"[^<>%&\\?/]{1,512}", name):
             raise ValueError(
                 f"a tag's name is up to 512 characters without < > % & \\ ? /: {name!r}"
             )
         if not isinstance(text, str) or len(text) > 256:
-            raise ValueError(f"the tag {name!r} must be a text, in quotes, of up to 256 characters")
+            raise ValueError(
+                f"the tag {name!r} must be a string, in quotes, of up to 256 characters"
+            )
         if name.lower().startswith(_RESERVED_TAGS):
-            raise ValueError(f"Azure keeps tags such as {name!r} for itself: name it otherwise")
+            raise ValueError(
+                f"{name!r}: Azure reserves tag names that start with {', '.join(_RESERVED_TAGS)}"
+            )
     if len({name.lower() for name in found}) < len(found):
-        raise ValueError("two tags' names differ in capitals alone, which are one to Azure")
+        raise ValueError("two tag names differ only in case, and Azure takes them for one")
     return found

@@ -1,4 +1,4 @@
-"""Config keys of other packages, which Pulumi's default providers heed and this program does not.
+"""Config keys of other packages, which Pulumi's default providers read and this program does not.
 
 Its Kubernetes provider is made from its own keys, and what it makes in Azure says its own location.
 """
@@ -14,20 +14,21 @@ OWN = {
 """This project's key for the same thing."""
 
 _ENGINES = "pulumi:"
-"""What the engine itself heeds: tags, autonaming."""
+"""What the engine itself reads: tags, autonaming."""
 
 
 def warning(keys: Collection[str], project: str, platform: str) -> str | None:
-    """One line that names the keys that nothing heeds; None where there are none."""
-    ignored = sorted(key for key in keys if not _is_heeded(key, project, platform))
+    """One line that names the keys without effect; None where there are none."""
+    ignored = sorted(key for key in keys if not _has_effect(key, project, platform))
     if not ignored:
         return None
     return (
-        f"not heeded: config {', '.join(map(_described, ignored))}; remove with `pulumi config rm`"
+        f"without effect: config {', '.join(map(_described, ignored))}; remove with "
+        "`pulumi config rm`"
     )
 
 
-def _is_heeded(key: str, project: str, platform: str) -> bool:
+def _has_effect(key: str, project: str, platform: str) -> bool:
     if key.startswith((f"{project}:", _ENGINES)):
         return True
     # Which subscription, and who asks.
@@ -35,4 +36,4 @@ def _is_heeded(key: str, project: str, platform: str) -> bool:
 
 
 def _described(key: str) -> str:
-    return f"{key} (this project's is {OWN[key]})" if key in OWN else key
+    return f"{key} (this project's key is {OWN[key]})" if key in OWN else key

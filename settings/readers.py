@@ -170,7 +170,7 @@ def texts(value: str) -> tuple[str, ...]:
     """A list of texts."""
     parsed = parsed_json(value)
     if not isinstance(parsed, list) or not all(isinstance(item, str) for item in parsed):
-        raise ValueError("it must be a list of texts")
+        raise ValueError("it must be a list of strings")
     return tuple(parsed)
 
 

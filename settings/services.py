@@ -154,7 +154,7 @@ class _Node:
         if args.value is None:
             return ()
         if not isinstance(args.value, list) or not all(isinstance(one, str) for one in args.value):
-            raise args.fail("it must be a list of texts")
+            raise args.fail("it must be a list of strings")
         if any("\0" in one for one in args.value):
             raise args.fail("an argument cannot hold the character NUL")
         return tuple(args.value)
@@ -164,7 +164,7 @@ class _Node:
         if env.value is None:
             return {}
         if not isinstance(env.value, dict):
-            raise env.fail("it must be an object with a text by each variable's name")
+            raise env.fail("it must be an object with a string by each variable's name")
         for name, value in env.value.items():
             if name in OWN_VARIABLES:
                 raise env.at(name).fail("the service has this variable by itself")
@@ -175,7 +175,7 @@ class _Node:
                     name,
                 )
             if not isinstance(value, str):
-                raise env.at(name).fail("it must be a text: put it in quotes")
+                raise env.at(name).fail("it must be a string: put it in quotes")
             if "\0" in value:
                 raise env.at(name).fail("a variable cannot hold the character NUL")
         return dict(env.value)

@@ -160,13 +160,13 @@ def config_file(program: Recorder, name: str) -> dict[str, Any]:
     return parsed
 
 
-def test_config_that_nothing_heeds_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_config_without_effect_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     run_program({}, foreign={"kubernetes:context": "production", "aws:region": "x"})
-    said = [record.message for record in caplog.records if "not heeded" in record.message]
+    said = [record.message for record in caplog.records if "without effect" in record.message]
     (line,) = said
     assert line == (
-        "not heeded: config aws:region, kubernetes:context (this project's is kubeContext); "
-        "remove with `pulumi config rm`"
+        "without effect: config aws:region, kubernetes:context (this project's key is "
+        "kubeContext); remove with `pulumi config rm`"
     )
 
 

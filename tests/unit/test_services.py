@@ -136,14 +136,14 @@ class TestSettings:
             ({"port": 80.5}, ".web.port is 80.5: it must be a whole number from 1 to 65535"),
             ({"port": 80, "replicas": 0}, ".web.replicas is 0: it must be a whole number"),
             ({"port": 80, "replicas": "3"}, ".web.replicas is '3': it must be a whole number"),
-            ({"port": 80, "args": [1]}, ".web.args: it must be a list of texts"),
+            ({"port": 80, "args": [1]}, ".web.args: it must be a list of strings"),
             ({"port": 80, "args": ["\0"]}, ".web.args: an argument cannot hold the character"),
             ({"port": 80, "env": {"A": "\0"}}, ".env.A: a variable cannot hold the character NUL"),
             ({"port": 80, "env": {"1A": ""}}, ".env is '1A': a variable's name is of letters"),
             ({"port": 80, "env": {"..": ""}}, ".env is '..': a variable's name is of letters"),
             ({"port": 80, "env": {".": ""}}, ".env is '.': a variable's name is of letters"),
             ({"port": 80, "env": {"": ""}}, ".env is '': a variable's name is of letters"),
-            ({"port": 80, "env": {"A": None}}, ".env.A: it must be a text: put it in quotes"),
+            ({"port": 80, "env": {"A": None}}, ".env.A: it must be a string: put it in quotes"),
             ({"port": 80, "prefix": "/host/Web"}, ".prefix is '/host/Web': it must be a name in"),
             ({"port": 80, "prefix": "/host/a/b"}, ".prefix is '/host/a/b': it must be a name in"),
             ({"port": 80, "prefix": "/host/ä"}, ".prefix is '/host/ä': it must be a name in"),
@@ -151,7 +151,7 @@ class TestSettings:
             ({"port": 80, "versions": {"v" * 60: {}}}, "': it must be the name of a Kubernetes"),
             ({"port": 80, "versions": {"": {}}}, "is 'web-': it must be the name of a Kubernetes"),
             ({"port": 80, "versions": {"1.0": {}}}, "is 'web-1.0': it must be the name of a Kub"),
-            ({"port": 80, "args": "-a"}, ".web.args: it must be a list of texts"),
+            ({"port": 80, "args": "-a"}, ".web.args: it must be a list of strings"),
             ({"port": 80, "env": []}, ".web.env: it must be an object"),
             ({"port": 80, "env": {"http_proxy": ""}}, ".env.http_proxy: the service has"),
             ({"port": 80, "env": {"A B": ""}}, ".env is 'A B': a variable's name is of letters"),
@@ -174,7 +174,7 @@ class TestSettings:
 
     def test_a_variables_value_is_not_shown(self) -> None:
         line = refused({"web": {"port": 80, "env": {"TOKEN": 5566778899}}})
-        assert line == "config services.web.env.TOKEN: it must be a text: put it in quotes"
+        assert line == "config services.web.env.TOKEN: it must be a string: put it in quotes"
 
     @pytest.mark.parametrize(
         ("versions", "weights", "said"),

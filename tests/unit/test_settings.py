@@ -146,9 +146,9 @@ def test_a_missing_key_is_named() -> None:
         ("nodeAddress", "0.0.0.0", "the address of no host"),
         ("nodeAddress", "::", "the address of no host"),
         ("nodeAddress", "fe80::1%eth0", "the address of no host"),
-        ("sourceRanges", "10.0.0.0/8", "a list of texts"),
-        ("sourceRanges", "[1]", "a list of texts"),
-        ("sourceRanges", '{"0": "10.0.0.0/8"}', "a list of texts"),
+        ("sourceRanges", "10.0.0.0/8", "a list of strings"),
+        ("sourceRanges", "[1]", "a list of strings"),
+        ("sourceRanges", '{"0": "10.0.0.0/8"}', "a list of strings"),
         ("sourceRanges", '["10.0.0.1/8"]', "has host bits set"),
         ("sourceRanges", '["10.0.0.0/33"]', "no address range"),
         ("sourceRanges", '["10.0.0.0-10.0.0.9"]', "no address range"),
@@ -224,20 +224,20 @@ def test_source_ranges_are_as_kubernetes_takes_them(given: str, meant: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "heeded_by"),
+    ("key", "value", "needs"),
     [("sourceRanges", '["203.0.113.0/24"]', "LoadBalancer"), ("nodeAddress", "node", "NodePort")],
 )
-def test_what_an_exposure_does_not_heed_is_refused(key: str, value: str, heeded_by: str) -> None:
+def test_what_an_exposure_ignores_is_refused(key: str, value: str, needs: str) -> None:
     for exposure in ("LoadBalancer", "NodePort", "ClusterIP"):
         config = {**defaults(), key: value, "exposure": exposure}
-        if exposure == heeded_by:
+        if exposure == needs:
             settings.parse(config)
             continue
         with pytest.raises(settings.SettingsError) as raised:
             settings.parse(config)
         assert str(raised.value) == (
-            f"config {key} is only heeded where exposure is {heeded_by}, and it is {exposure}: "
-            f"remove it with `pulumi config rm {key}`, or set exposure to {heeded_by}"
+            f"config {key} has an effect with exposure {needs} only, and exposure is {exposure}: "
+            f"remove it with `pulumi config rm {key}`, or set exposure to {needs}"
         )
 
 
@@ -251,7 +251,9 @@ def test_an_entry_that_own_services_replaced_says_so() -> None:
 def test_what_would_stand_in_clear_is_not_taken_as_a_secret(key: str) -> None:
     with pytest.raises(settings.SettingsError) as raised:
         settings.parse(defaults(), secret=[key])
-    assert str(raised.value).startswith(f"config {key} is set with --secret, but its value stands")
+    assert str(raised.value).startswith(
+        f"config {key} is set with --secret, but its value is shown"
+    )
 
 
 @pytest.mark.parametrize(
