@@ -20,8 +20,7 @@ def refuse_what_is_taken(claim: Mapping[str, Any]) -> None:
         with to_cluster(claim["kubeconfig"]) as connection:
             api_server = Api(connection)
             _refuse_anothers(api_server, claim["namespaces"], claim["stack"])
-            own = claim["namespaces"].values()
-            _refuse_taken_port(api_server, int(claim["host_port"]), set(own))
+            _refuse_taken_port(api_server, claim)
     except ClaimedError:
         raise
     except OneLineError:
@@ -49,10 +48,14 @@ def _owner(api_server: Api, namespace: str) -> str | None:
     return owner
 
 
-def _refuse_taken_port(api_server: Api, port: int, own: set[str]) -> None:
+def _refuse_taken_port(api_server: Api, claim: Mapping[str, Any]) -> None:
+    port, own = int(claim["host_port"]), set(claim["namespaces"].values())
     for found in _get(api_server, "/apis/apps/v1/daemonsets").get("items", []):
         name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
-        if namespace not in own and port in _host_ports(found):
+        if namespace in own or port not in _host_ports(found):
+            continue
+        # A stack that moves to another namespace has its linkerd in the former one until then.
+        if _owner(api_server, namespace) != claim["stack"]:
             raise ClaimedError(
                 f"config hostPort is {port}, a port of the nodes that the DaemonSet {name} in "
                 f"namespace {namespace} has on {api_server.where}: linkerd's pods would never "

@@ -150,6 +150,14 @@ def test_a_port_that_ones_own_linkerd_has_is_free(stack: Stack, place: Place) ->
     assert stack.up(place.claim()) == "create"
 
 
+def test_a_stack_can_move_its_linkerd_to_another_namespace(stack: Stack, place: Place) -> None:
+    place.make(place.mesh, STAGING)
+    place.run_daemon_set(place.mesh)
+    assert stack.up(place.claim()) == "create"
+    moved = {"meshNamespace": f"moved-{place.mesh}", "appsNamespace": place.apps}
+    assert stack.up(place.claim(namespaces=moved)) == "update"
+
+
 def test_whatever_the_cluster_does_not_tell_stops_nobody(stack: Stack, place: Place) -> None:
     place.make(place.mesh, DEV)
     nobody = place.api_server.kubeconfig_for("nobody").read_text()
