@@ -76,7 +76,7 @@ def object_ids(value: str) -> tuple[str, ...]:
 
 
 def tags(value: str) -> Mapping[str, str]:
-    """Texts by name."""
+    """Strings by name."""
     found = readers.parsed_json(value)
     if not isinstance(found, dict) or len(found) > MOST_TAGS:
         raise ValueError(f"it must be an object of at most {MOST_TAGS} strings by tag name")

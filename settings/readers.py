@@ -167,7 +167,7 @@ def _cidr(text: str) -> str:
 
 
 def texts(value: str) -> tuple[str, ...]:
-    """A list of texts."""
+    """A list of strings."""
     parsed = parsed_json(value)
     if not isinstance(parsed, list) or not all(isinstance(item, str) for item in parsed):
         raise ValueError("it must be a list of strings")
