@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     issue = next((i for i in _open(repository) if github.is_own(i, mark)), None)
     if drifted:
         told = report.document(found, "Drift")
-        body = f"{mark}{told}\n{_ADVICE}\n\n<sub>{github.run_link()}</sub>\n"
+        advice = _ADVICE + (_ON_LAGS if changes.lags(found) else "")
+        body = f"{mark}{told}\n{advice}\n\n<sub>{github.run_link()}</sub>\n"
         print(_kept(repository, issue, arguments.stack, body))
     elif issue:
         print(_closed(repository, issue))
@@ -48,6 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
 _ADVICE = (
     "Either keep what somebody did, by writing it into the stack's config, or deploy: an update "
     "with `--refresh` puts the tables back. This issue closes by itself."
+)
+
+_ON_LAGS = (
+    " A linkerd that does not follow a table is not put right by an update: look at namerd and at "
+    "its log, and delete its pod."
 )
 
 

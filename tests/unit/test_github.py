@@ -179,6 +179,16 @@ def test_an_issue_is_open_for_as_long_as_there_is_drift(github: FakeGitHub, job:
     assert job.drift(DRIFTED) == "opened https://github.example/i/2\n"
 
 
+def test_the_issue_says_what_to_do_about_a_linkerd_that_lags(github: FakeGitHub, job: Job) -> None:
+    table = logs.table({"v1": 100, "v2": 0})
+    job.drift(logs.text(logs.refreshed(table, {**table, "lagging": ["linkerd l5d-x …"]})))
+    (issue,) = github.issues
+    assert "`linkerd l5d-x …`" in issue["body"]
+    assert "delete its pod" in issue["body"]
+    job.drift(DRIFTED)
+    assert "delete its pod" not in issue["body"]
+
+
 def test_other_issues_are_let_be(github: FakeGitHub, job: Job) -> None:
     github.issue("copied", f"{DRIFT_MARK}copied", PERSON)
     github.issue("a pull request", f"{DRIFT_MARK}text", pull_request={"url": "…"})
