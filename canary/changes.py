@@ -17,7 +17,10 @@ DTAB = "pulumi-python:dynamic/namerd:Dtab"
 _INTERNAL = "__"
 """What an input's name begins with that the SDK keeps for itself."""
 
-_LIVE = ("dentries", "splits", "lagging", "kept_by")
+_TOLD = ("kept_by", "lagging")
+"""What a refresh says of a table beside its entries, and no program gives."""
+
+_LIVE = ("dentries", "splits")
 """The inputs of a table that a refresh reads. The others say how to change it, and where a new one
 changed nothing the refresh still finds the former in the state."""
 
@@ -124,7 +127,11 @@ def drift(preview: Preview) -> list[Changed]:
 def _live_paths(step: Step) -> list[str]:
     """The inputs that are not as deployed."""
     found = _paths(step)
-    return [path for path in found if path in _LIVE] if step.type == DTAB else found
+    if step.type != DTAB:
+        return found
+    # What an earlier refresh has told and is over is no drift.
+    told = [path for path in _TOLD if (step.new or {}).get(path)]
+    return [path for path in found if path in (*_LIVE, *told)]
 
 
 def _is_left_alone(found: Step, planned: Step | None) -> bool:

@@ -130,6 +130,8 @@ def test_a_table_that_is_not_followed_or_kept_by_another_is_told() -> None:
     assert f"**Not followed everywhere**: table `internal`\n\n- `{line}`" in told
     assert f"Table `internal` is **kept by another**: the `{keeper}`" in told
     assert "**Drift**" in told
+    over = summary(refreshed({**was, "lagging": [line], "kept_by": keeper}, was))
+    assert "nothing has drifted" in over
 
 
 def test_a_refreshs_own_names_of_what_it_means_for_the_state() -> None:
