@@ -14,7 +14,7 @@ try $bin/ruff format --check --quiet .
 try $bin/ruff check --quiet .
 try $bin/mypy .
 # shellcheck disable=SC2046 # the names of this project's files hold no spaces
-try $bin/shellcheck $(git ls-files '*.sh' .ci/run local/build/pulumi-language-python)
+try $bin/shellcheck $(git ls-files '*.sh' .ci/run local/build/pulumi-language-python local/build/host-venv/python)
 try $bin/python -m local.actionlint
 unformatted=$(git ls-files '*.go' | xargs gofmt -l)
 if [ -n "$unformatted" ]; then

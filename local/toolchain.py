@@ -35,6 +35,7 @@ def _built_pulumi() -> Path:
     engine = binaries.pulumi()
     host = binaries.language_host()
     wrapper = binaries.BUILD / "pulumi-language-python"
+    venv = binaries.BUILD / "host-venv"
 
     def assemble(folder: Path) -> None:
         # Hard links or copies: the engine warns about a `pulumi` that is a symbolic link.
@@ -43,10 +44,12 @@ def _built_pulumi() -> Path:
         shutil.copy2(wrapper, folder / "pulumi-language-python")
         for script in _python_scripts():
             shutil.copyfile(script, folder / script.name)
-        for program in folder.iterdir():
+        # The language host wants a folder like that of a virtual environment.
+        shutil.copytree(venv, folder / venv.name / "bin", ignore=shutil.ignore_patterns("__*"))
+        for program in (*folder.glob("pulumi*"), folder / venv.name / "bin" / "python"):
             program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
-    return cache.built("pulumi-cli", [engine.name, host.name, wrapper], assemble)
+    return cache.built("pulumi-cli", [engine.name, host.name, wrapper, venv], assemble)
 
 
 def _python_scripts() -> list[Path]:

@@ -17,6 +17,7 @@ from local.errors import LocalError
 from local.node import cgroups, configuration, mounts, preflight, waiting
 from local.node.identity import FIRST, NODES
 from local.node.network import API_PORT, Network
+from tests.harness.networks import free_network
 
 NET = Network.of("198.18.0.0/16")
 IMAGES = {"PAUSE_IMAGE": "own/pause:1", "COREDNS_IMAGE": "own/coredns:1"}
@@ -190,13 +191,13 @@ def test_a_tool_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_api_servers_address_in_use_is_named() -> None:
     """Whatever it is that listens there."""
-    wanted = Network.of("10.213.0.0/16")
+    wanted = free_network()
     with socket.create_server((str(wanted.api), API_PORT)):
         with pytest.raises(LocalError) as refused:
             preflight.check_api_address(wanted)
-        said = "the API server cannot listen on 127.10.213.2:26443 on this machine (Address alre"
+        said = f"the API server cannot listen on {wanted.api}:26443 on this machine (Address alre"
         assert str(refused.value).startswith(said)
-        preflight.check_api_address(Network.of("10.214.0.0/16"))
+        preflight.check_api_address(free_network())
     preflight.check_api_address(wanted)
 
 

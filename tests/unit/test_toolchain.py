@@ -1,12 +1,15 @@
 """Which Pulumi is taken, by which way it reaches the node, and its plugin."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kube.connection import environment_proxies
-from local import node, toolchain
+from local import binaries, node, toolchain
 from local.node.network import Network
+from local.paths import VENV
 
 
 def a_pulumi(folder: Path) -> Path:
@@ -54,3 +57,36 @@ def test_a_proxy_is_passed_by_on_the_way_to_the_node(monkeypatch: pytest.MonkeyP
     assert environment_proxies("https://198.19.0.2:6443") == {}
     assert environment_proxies("https://127.198.19.2:26443") == {}
     assert environment_proxies("https://198.18.0.2:6443") != {}
+
+
+LISTING = ("-m", "pip", "list", "-v", "--format", "json")
+"""How the language host asks for the packages."""
+
+
+def of_host(*arguments: str) -> str:
+    """What the language host's Python prints."""
+    program = binaries.BUILD / "host-venv" / "python"
+    given = {"HOST_VENV": str(VENV), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [program, *arguments], env=given, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_language_hosts_python_lists_the_packages_that_pip_lists() -> None:
+    pip = subprocess.run(
+        [VENV / "bin" / "python", *LISTING], capture_output=True, text=True, check=True
+    ).stdout
+
+    def packages(listed: str) -> set[tuple[str, str, str]]:
+        # pip says more after the JSON where a newer pip is there.
+        found, _ = json.JSONDecoder().raw_decode(listed)
+        return {(each["name"], each["version"], each["location"]) for each in found}
+
+    assert packages(of_host(*LISTING)) == packages(pip)
+    assert "pulumi_kubernetes" in {name for name, _, _ in packages(pip)}
+
+
+def test_the_language_hosts_python_is_the_environments_in_all_else() -> None:
+    script = "import sys, shutil; print(sys.prefix, shutil.which('python'), sys.argv[1:])"
+    said = of_host("-c", script, "a b", "")
+    assert said.strip() == f"{VENV} {VENV}/bin/python ['a b', '']"
