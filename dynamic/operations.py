@@ -88,10 +88,11 @@ def update(olds: Properties, news: Properties) -> dict[str, Any]:
         # A table without marks is nobody's to be taken over from: what changed it is a conflict.
         adopts = store.has_marks and new.adopt and not olds.get("adopt")
         rules = Keeping(olds, new.resource, store.has_marks, adopts)
-        prove = proof.proof(store, new, wanted)
+        followed = None if olds.get("lagging") else olds["version"]
+        prove = proof.proof(store, new, wanted, followed)
         table, written = writing.write(store, wanted, rules, prove)
-        if not written and (olds.get("lagging") or table.version != olds["version"]):
-            prove(None if olds.get("lagging") else seen, {})
+        if not written and table.version != followed:
+            prove(table, {})
     _tell_of_adopted(rules.replaced if written else [], wanted)
     return _state(news, table, claim=claim, cluster_uid=uid)
 

@@ -8,6 +8,7 @@ from dynamic.client import Client
 from dynamic.errors import NotFollowedError
 from dynamic.following import FOLLOW_SECONDS
 from dynamic.grammar import Dtab
+from dynamic.guard import BoundNames
 from dynamic.inputs import Inputs, Linkerds
 from dynamic.linkerds import Fleet
 from dynamic.objects import Objects
@@ -20,13 +21,22 @@ LAGGING_SECONDS = 5.0
 """How long a refresh gives a linkerd that may be about to follow."""
 
 
-def proof(store: Store, new: Inputs, wanted: Wanted) -> Prove:
-    """What makes sure of it after a write. Raises DeniedError for who may not ask, before one."""
+def proof(store: Store, new: Inputs, wanted: Wanted, followed: str | None = None) -> Prove:
+    """What makes sure of it after a write. Raises DeniedError for who may not ask, before one.
+
+    `followed` is the version of the table that all linkerds followed when the state was written.
+    """
     if isinstance(store, Objects):
         fleet = _fleet(store, new.linkerds, new.namespace)
         if fleet is not None:
             fleet.must_be_allowed()
-        return lambda former, _: _followed(store, fleet, wanted, former)
+
+        def prove(former: Table | None, _names: BoundNames) -> None:
+            # Of any other table, such as one whose proof failed, linkerds may lag in every name.
+            known = former is not None and former.version == followed
+            _followed(store, fleet, wanted, former.entries if former and known else None)
+
+        return prove
     client = store
     assert isinstance(client, Client)  # noqa: S101  # there is no third kind
     return lambda _, names: guard.bound(client, wanted.namespace, names)

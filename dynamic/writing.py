@@ -91,7 +91,7 @@ class Rules(Protocol):
         """What to say where it may not."""
 
 
-Prove = Callable[[Dtab | None, BoundNames], None]
+Prove = Callable[[Table | None, BoundNames], None]
 """Makes sure that the table is in force, given the one before it and what was asked for endpoints.
 
 Raises OneLineError."""
@@ -132,7 +132,7 @@ class _Write:
         if not self._sent:
             return live, False
         try:
-            prove(self._former.entries if self._former else None, self._names or {})
+            prove(self._former, self._names or {})
             if not self._store.has_marks:
                 self._must_be_noted()
         except OneLineError as error:

@@ -104,6 +104,35 @@ def test_a_linkerd_that_does_not_follow_is_named_and_the_table_stays(
     assert stack.up(inputs(cluster, three, 20)) == "same"
 
 
+def test_a_creation_that_failed_is_no_success_the_second_time(
+    stack: Stack, cluster: Cluster, three: StandInLinkerds
+) -> None:
+    for _ in range(2):
+        assert "not followed everywhere" in refusal(lambda: stack.up(inputs(cluster, three, 20)))
+    for pod in three.pods:
+        three.follow(pod, WORLD, shares(20))
+    assert stack.up(inputs(cluster, three, 20)) == "create"
+
+
+def test_another_split_does_not_hide_a_linkerd_that_lags(
+    stack: Stack, cluster: Cluster, three: StandInLinkerds
+) -> None:
+    def given(world: int, other: int) -> dict[str, Any]:
+        weights = {"/host/world": world, "/host/zoo": other}
+        splits = {prefix: {V1: 100 - v2, V2: v2} for prefix, v2 in weights.items()}
+        return inputs(cluster, three, world, splits=splits)
+
+    stack.up(given(10, 10))
+    assert "not followed everywhere" in refusal(lambda: stack.up(given(20, 10)))
+    assert "sends /svc/world to" in refusal(lambda: stack.up(given(20, 30)))
+    for pod in three.pods:
+        three.follow(pod, WORLD, shares(20))
+    assert stack.up(given(20, 30)) == "update"
+    three.follow("l5d-0", WORLD, shares(50))
+    stack.refresh()
+    assert "sends /svc/world to" in refusal(lambda: stack.up(given(20, 40)))
+
+
 def test_the_weights_set_back_after_a_failure_are_written_and_proved(
     stack: Stack, cluster: Cluster, three: StandInLinkerds
 ) -> None:
