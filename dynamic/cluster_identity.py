@@ -26,7 +26,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from dynamic import one_line
-from dynamic.waiting import is_taken_for_gone
+from dynamic.waiting import UNREACHED, is_taken_for_gone
 from kube import lazily
 from kube.errors import OneLineError
 
@@ -64,11 +64,16 @@ class ClusterIdentityProvider(ResourceProvider):
         """Refuse another cluster under the same identifier, and the same under another one."""
         if any(isinstance(value, Unknown) for value in _news.values()):
             return DiffResult(changes=True)
-        if _news["identifier"] != _olds["identifier"]:
-            _operations().refuse_the_same(_olds, _news)
+        found = _news
+        if not _news.get("uid"):
+            # `check` lets a cluster be that does not answer where the inputs in the state lack a
+            # UID, as after a creation whose `check` got no answer. It has one by now.
+            found = _news | _operations().identity(_news["kubeconfig"])
+        if found["identifier"] != _olds["identifier"]:
+            _operations().refuse_the_same(_olds, found)
             return DiffResult(changes=True, replaces=["identifier"])
-        _operations().refuse_another(_olds, _news)
-        return DiffResult(changes=any(_news.get(key) != _olds.get(key) for key in _INPUTS))
+        _operations().refuse_another(_olds, found)
+        return DiffResult(changes=any(found.get(key) != _olds.get(key) for key in _INPUTS))
 
     def create(self, props: Props) -> CreateResult:
         """Take note of the cluster."""
@@ -85,7 +90,7 @@ class ClusterIdentityProvider(ResourceProvider):
         """Make sure that the state's kubeconfig leads to the state's cluster."""
         try:
             found = _operations().identity_by_state(props["kubeconfig"])
-        except OneLineError:
+        except UNREACHED:
             if is_taken_for_gone():
                 return ReadResult("", {})
             raise

@@ -7,7 +7,7 @@ from dynamic.errors import WrongClusterError
 from dynamic.waiting import Deadline, until_up
 from kube import credentials
 from kube.api import Api
-from kube.connection import to_cluster
+from kube.connection import to_cluster, without_user
 from kube.errors import UnauthorizedError
 
 ABSENT_SECONDS = 5.0
@@ -21,7 +21,8 @@ def identity(kubeconfig: str | None, context: str | None = None) -> dict[str, st
     """
     with to_cluster(kubeconfig, context) as connection:
         uid = until_up(Api(connection).cluster_uid, Deadline(ABSENT_SECONDS))
-        return {"server": connection.address, "uid": uid}
+        # A preview shows it, and the state and an output hold it in clear.
+        return {"server": without_user(connection.address), "uid": uid}
 
 
 def identity_by_state(kubeconfig: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dynamic.marks import Mark, described, digest
 from dynamic.objects import Objects
 from dynamic.ownership import Creating, Keeping
 from dynamic.tables import Store, Table, entries_of
-from dynamic.waiting import GONE, UNANSWERED, UP_SECONDS, is_taken_for_gone
+from dynamic.waiting import GONE, UNREACHED, UP_SECONDS, is_taken_for_gone
 from dynamic.writing import Wanted
 from kube import credentials
 from kube.errors import (
@@ -25,7 +25,6 @@ from kube.errors import (
     KubeconfigError,
     OneLineError,
     UnauthorizedError,
-    UntrustedError,
 )
 
 T = TypeVar("T")
@@ -41,9 +40,6 @@ ABSENT_SECONDS = 5.0
 
 _LOOKS = 3
 """How often a table is looked at that changes from one look to the next."""
-
-UNREACHED = (*UNANSWERED, UntrustedError, KubeconfigError)
-"""What a cluster's end looks like; so does a VPN that is down."""
 
 _RENEW = "run `pulumi up` with a valid one, which renews it in the state"
 

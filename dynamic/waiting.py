@@ -7,10 +7,12 @@ from typing import TypeVar
 
 from kube.errors import (
     CutShortError,
+    KubeconfigError,
     OneLineError,
     TimedOutError,
     UnavailableError,
     UnreachableError,
+    UntrustedError,
 )
 
 T = TypeVar("T")
@@ -21,6 +23,8 @@ UP_SECONDS = 30.0
 UNANSWERED = (UnreachableError, TimedOutError, CutShortError, UnavailableError)
 """After these nobody knows whether a write was applied; reading tells."""
 
+UNREACHED = (*UNANSWERED, UntrustedError, KubeconfigError)
+"""What a cluster's end looks like; so does a VPN that is down."""
 
 GONE = "PULUMI_K8S_DELETE_UNREACHABLE"
 """What Pulumi's kubernetes plugin heeds: at "true", what cannot be reached is taken for gone."""

@@ -162,14 +162,14 @@ def _said(cause: BaseException) -> str:
     return getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or str(cause)
 
 
-def _without_user(url: str) -> str:
+def without_user(url: str) -> str:
     """Without a user name and password before the host."""
     return re.sub("//[^/]*@", "//", url, count=1)
 
 
 def _bare(url: str) -> str:
     """Without what may be a secret: a user name and password, a query, a fragment."""
-    return _without_user(re.split("[?#]", url, maxsplit=1)[0])
+    return without_user(re.split("[?#]", url, maxsplit=1)[0])
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def to_cluster(given: str | None, context: str | None = None) -> Iterator[Connec
         session.headers.update(cluster.headers)
         proxy = {"http": cluster.proxy, "https": cluster.proxy} if cluster.proxy else None
         session.proxies = proxy or environment_proxies(cluster.server)
-        yield Connection(session, cluster.server, f"the cluster at {_without_user(cluster.server)}")
+        yield Connection(session, cluster.server, f"the cluster at {without_user(cluster.server)}")
 
 
 def _session() -> requests.Session:
