@@ -55,17 +55,22 @@ def lags(
 
 
 def _lags(views: list[View], delegate: Delegate, former: Dtab | None, table: Dtab) -> Iterator[Lag]:
-    expected: dict[str, Shares] = {}
+    # Names of one way share an answer: at the edge callers choose the names, and as many as they
+    # like. A name that no entry rewrites stands for itself.
+    by_way: dict[tuple[Dtab, tuple[str, ...]], Shares] = {}
+    ways = {name: guard.way(table, name) for view in views for name in view.names}
     for view in views:
         if view.problem:
             yield Lag(view)
         for name, shares in view.names.items():
-            if former is not None and guard.reached(former, name) == guard.reached(table, name):
+            entries, paths = ways[name]
+            if former is not None and guard.reached(former, name) == entries:
                 continue
-            if name not in expected:
-                expected[name] = delegate(name, guard.for_url(table, name)).shares
-            if not _agree(shares, expected[name]):
-                yield Lag(view, name, _said(expected[name]))
+            way = (entries, paths or (name,))
+            if way not in by_way:
+                by_way[way] = delegate(name, guard.for_url(table, name)).shares
+            if not _agree(shares, by_way[way]):
+                yield Lag(view, name, _said(by_way[way]))
 
 
 def _agree(one: Shares, other: Shares) -> bool:

@@ -89,6 +89,14 @@ def for_url(table: Dtab, path: str) -> str:
 
 def reached(table: Dtab, path: str) -> Dtab:
     """The entries that a path can come by, in the table's order."""
+    return way(table, path)[0]
+
+
+def way(table: Dtab, path: str) -> tuple[Dtab, tuple[str, ...]]:
+    """The entries that a path can come by, in the table's order, and the paths it is rewritten to.
+
+    Paths of one way lead to the same: `/svc/a` and `/svc/b` do by `/svc/* => /host`.
+    """
     prefixes = [grammar.labels(dentry.prefix) for dentry in table]
     paths, kept = [grammar.labels(path)], set()
     for labels in paths:  # which grows as it is gone through
@@ -102,7 +110,8 @@ def reached(table: Dtab, path: str) -> Dtab:
                 after = grammar.labels(leaf) + labels[len(prefix) :]
                 if after not in paths and len(after) < 64 and len(paths) < 1000:
                     paths.append(after)
-    return tuple(table[i] for i in sorted(kept))
+    rewritten = tuple("/" + "/".join(labels) for labels in paths[1:])
+    return tuple(table[i] for i in sorted(kept)), rewritten
 
 
 def _paths(tree: Tree) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dynamic.inputs import Linkerds
+from dynamic.waiting import UP_SECONDS, Deadline, until_up
 from kube.api import Api, status_message
 from kube.errors import DeniedError, OneLineError
 
@@ -46,14 +47,12 @@ class Fleet:
         next(self._ready_pods(), None)
         where = self._linkerds.namespace
         about = {"verb": "get", "resource": "pods", "subresource": "proxy", "namespace": where}
-        answer = self._api.post(
-            _ACCESS_REVIEWS,
-            {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": about},
-            },
-        )
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": about},
+        }
+        answer = until_up(lambda: self._api.post(_ACCESS_REVIEWS, review), Deadline(UP_SECONDS))
         if not self._api.parsed(answer).get("status", {}).get("allowed"):
             raise DeniedError(
                 f"{self._api.where} does not let you ask its linkerds what they follow; grant get "
@@ -69,10 +68,13 @@ class Fleet:
     def _ready_pods(self) -> Iterator[tuple[str, str]]:
         """Name and node of each."""
         where = self._linkerds.namespace
-        answer = self._api.get(
-            f"/api/v1/namespaces/{quote(where)}/pods",
-            {"labelSelector": self._linkerds.selector},
-            right=f"list on pods in {where}",
+        answer = until_up(
+            lambda: self._api.get(
+                f"/api/v1/namespaces/{quote(where)}/pods",
+                {"labelSelector": self._linkerds.selector},
+                right=f"list on pods in {where}",
+            ),
+            Deadline(UP_SECONDS),
         )
         for pod in self._api.parsed(answer).get("items") or []:
             metadata, status = pod["metadata"], pod.get("status") or {}
