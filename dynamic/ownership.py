@@ -103,12 +103,11 @@ class Keeping:
 
     def may_replace(self, live: Table) -> bool:
         """Whether it is what the state has seen, or what the resource has written itself."""
+        if not self.belongs_to_another(live) and (self.wrote(live) or self.has_seen(live)):
+            return True
         if self.adopts:
             self.replaced[:] = [live]
-            return True
-        if self.belongs_to_another(live):
-            return False
-        return self.wrote(live) or self.has_seen(live)
+        return self.adopts
 
     def wrote(self, live: Table) -> bool:
         """Whether the resource wrote it as it is; a kill may have kept that out of the state."""
