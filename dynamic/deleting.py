@@ -60,7 +60,7 @@ def _wait_until_gone(store: Store, namespace: str, deleted: Table) -> None:
     deadline = Deadline(GONE_SECONDS)
     for _ in deadline.attempts():
         live = store.read(namespace)
-        if live != deleted:
+        if live is None or not live.is_still(deleted):
             return
     raise NotServedError(
         f"{store.where} took the deletion of {namespace!r} but serves it after "

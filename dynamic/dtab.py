@@ -101,7 +101,7 @@ def _has_changes(new: Inputs, olds: Props, news: Props) -> bool:
     # Without a claim the state is of an older release, whose tables said nothing of their keeper.
     if not olds.get("claim") or olds.get("kept_by") or olds.get("lagging"):
         return True
-    return bool(_operations().was_left_behind(olds, news))
+    return bool(_operations().is_to_be_written(olds, news))
 
 
 def _says_something_else(new: Inputs, olds: Props) -> bool:

@@ -123,11 +123,12 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
         return None
 
 
-def was_left_behind(olds: Properties, news: Properties) -> bool:
-    """Whether the resource has written a table that the state does not know.
+def is_to_be_written(olds: Properties, news: Properties) -> bool:
+    """Whether a table is missing, or says what the resource wrote and the state does not know.
 
-    A kill has kept it from being noted; to the state nothing would be left to do. False, with a
-    line on the terminal, where that cannot be looked at. Raises WrongClusterError.
+    To the state nothing would be left to do: somebody has deleted the one, and a kill has kept the
+    other from being noted. False, with a line on the terminal, where that cannot be looked at.
+    Raises WrongClusterError.
     """
     new = Inputs.of(news)
     try:
@@ -138,7 +139,9 @@ def was_left_behind(olds: Properties, news: Properties) -> bool:
     except OneLineError as error:
         print(f"the table {new.namespace!r} was not looked at: {error}")
         return False
-    if live is None or live.version == olds["version"]:
+    if live is None:
+        return True
+    if live.version == olds["version"]:
         return False
     rules = Keeping(olds, new.resource, store.has_marks)
     return rules.wrote(live) and not rules.has_seen(live)
@@ -175,9 +178,18 @@ def is_same_namerd(new: Inputs, olds: Properties) -> bool:
 
 def must_be_same_cluster(new: Inputs, olds: Properties) -> None:
     """Raise WrongClusterError where another kubeconfig or context leads to another cluster."""
-    if known := olds.get("cluster_uid"):
+    if known := olds.get("cluster_uid") or _uid(inputs.target_of(olds)):
         with _store(new.target, known, ABSENT_SECONDS):
             pass
+
+
+def _uid(former: Target) -> str | None:
+    """Of the cluster in the state of an older release, if its kubeconfig still leads there."""
+    try:
+        with _store(former, None, ABSENT_SECONDS) as (_, uid):
+            return uid
+    except OneLineError:
+        return None
 
 
 def delete(props: Properties) -> None:
@@ -225,7 +237,7 @@ def _store(
         if known_uid and uid != known_uid:
             raise WrongClusterError(
                 f"{objects.api.where} is another cluster than the one that keeps the table: its "
-                f"namespace kube-system has the UID {uid}, and {known_uid} is in the state; choose "
+                f"namespace kube-system has the UID {uid}, and that one's has {known_uid}; choose "
                 "the kubeconfig or context of that one, or to mean the other give the input "
                 "`namerd` another `cluster` (here: `pulumi config set clusterIdentifier …`)"
             )

@@ -24,6 +24,15 @@ class Table:
     source: Any = field(default=None, repr=False, compare=False)
     """The object that it was read from."""
 
+    def is_still(self, other: "Table") -> bool:
+        """Whether it is what is left of the other, which has been deleted.
+
+        An object that a finalizer holds stays in force, by another version.
+        """
+        if self.source is None or other.source is None:
+            return self == other
+        return bool(self.source["metadata"]["uid"] == other.source["metadata"]["uid"])
+
     @property
     def text(self) -> str:
         """Canonical."""

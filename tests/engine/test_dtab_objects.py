@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from dynamic import marks
 from dynamic.dtab import DtabProvider
 from tests.engine.cluster import MESH, OBJECTS, RESOURCE, Cluster
 from tests.engine.tables import V1, V2, WORLD, text
+from tests.harness import scripted
 from tests.harness.faults import (
     Exchange,
     Fault,
@@ -21,6 +23,8 @@ from tests.harness.faults import (
     lost_answer,
     meanwhile,
 )
+from tests.harness.processes import free_port
+from tests.harness.scripted import scripted_server
 from tests.harness.waiting import wait_until
 from tests.provider_host import CallError, ProviderHost, Stack, State
 
@@ -394,6 +398,32 @@ def test_garbage_that_was_refreshed_can_be_destroyed(
     assert cluster.table() is None
 
 
+def test_a_table_that_is_missing_is_never_unchanged(stack: Stack, cluster: Cluster, up: Up) -> None:
+    up(stack, 10)
+    cluster.clear()
+    assert up(stack, 10) == "update"
+    assert cluster.table() == text(10)
+    assert up(stack, 10) == "same"
+
+
+def test_a_table_that_a_finalizer_holds_is_not_gone(stack: Stack, cluster: Cluster, up: Up) -> None:
+    up(stack, 10)
+
+    def hold(finalizers: list[str]) -> None:
+        patch = json.dumps({"metadata": {"finalizers": finalizers}})
+        where = ("dtabs.l5d.io", "internal", "-n", MESH, "--type=merge", "-p", patch)
+        cluster.api.kubectl("patch", *where)
+
+    hold(["example.com/audit"])
+    try:
+        said = refusal(stack.destroy)
+        assert "took the deletion of 'internal' but serves it after 8 s" in said
+    finally:
+        hold([])
+    stack.destroy()
+    assert cluster.table() is None
+
+
 # Which cluster
 
 
@@ -406,7 +436,7 @@ def test_another_cluster_is_refused_before_anything_is_written(
     stack.state.outputs["cluster_uid"] = "another"
     line = (
         f"{cluster.where} is another cluster than the one that keeps the table: its namespace "
-        f"kube-system has the UID {uid}, and another is in the state; "
+        f"kube-system has the UID {uid}, and that one's has another; "
     )
     renewed = cluster.kubeconfig({"token": cluster.service_account("elsewhere")})
     for act in (
@@ -443,6 +473,26 @@ def test_a_state_without_a_claim_goes_over_by_itself(
     assert up(stack, weight) == "same"
     stack.destroy()
     assert cluster.table() is None
+
+
+def test_a_state_without_a_claim_keeps_to_its_cluster_while_its_kubeconfig_leads_there(
+    stack: Stack, cluster: Cluster
+) -> None:
+    stack.state = of_an_older_release(cluster)
+    kube_system = {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": "elsewhere"}}
+    with scripted_server(lambda _: scripted.Reply(200, json.dumps(kube_system))) as (url, asked):
+        moved = cluster.inputs(cluster.kubeconfig(server=url, certificate_authority_data=None), 20)
+        assert "namespace kube-system has the UID elsewhere" in refusal(
+            lambda: stack.preview(moved)
+        )
+        stack.state.outputs["namerd"]["kubeconfig"] = yaml.safe_dump(
+            cluster.kubeconfig(server=f"https://127.0.0.1:{free_port()}")
+        )
+        _, diff = stack.preview(moved)  # it cannot be asked any more
+        assert diff is not None
+        assert diff.changes
+    assert {each.path for each in asked} == {"/api/v1/namespaces/kube-system"}
+    assert cluster.table() == text(10)
 
 
 def test_a_state_without_a_claim_can_be_destroyed(stack: Stack, cluster: Cluster, up: Up) -> None:
