@@ -22,13 +22,14 @@ LAGGING_SECONDS = 5.0
 
 
 def proof(store: Store, new: Inputs, wanted: Wanted, followed: str | None = None) -> Prove:
-    """What makes sure of it after a write. Raises DeniedError for who may not ask, before one.
+    """What makes sure of it after a write. Raises DeniedError for who may not ask, before one,
+    but for a way back, which waits for no right to ask.
 
     `followed` is the version of the table that all linkerds followed when the state was written.
     """
     if isinstance(store, Objects):
         fleet = _fleet(store, new.linkerds, new.namespace)
-        if fleet is not None:
+        if fleet is not None and not wanted.is_way_back:
             fleet.must_be_allowed()
 
         def prove(former: Table | None, _names: BoundNames) -> None:

@@ -274,6 +274,20 @@ def test_whoever_may_not_ask_the_linkerds_writes_nothing(
     assert stack.up(given) == "create"
 
 
+def test_a_way_back_waits_for_no_right_to_ask_the_linkerds(
+    stack: Stack, cluster: Cluster, three: StandInLinkerds
+) -> None:
+    stack.up(inputs(cluster, three, 10))
+    user = "only-writes"
+    allow(cluster, user, "get,update", "dtabs.l5d.io", MESH)
+    allow(cluster, user, "get", "namespaces", "kube-system")
+    kubeconfig = cluster.api.kubeconfig_for(user).read_text()
+    given = cluster.inputs(kubeconfig, 0, {"linkerds": three.inputs})
+    said = refusal(lambda: stack.up(given))
+    assert "grant list on pods in dtab-mesh; the new table is written and stays" in said
+    assert cluster.table() == text(0)
+
+
 def allow(cluster: Cluster, user: str, verbs: str, resource: str, where: str) -> None:
     role = f"{user}-{verbs}-{resource}".replace(",", "-").replace("/", "-")
     given = [f"--verb={verb}" for verb in verbs.split(",")]
