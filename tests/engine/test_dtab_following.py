@@ -62,6 +62,18 @@ def test_linkerds_that_have_bound_nothing_hold_nothing_up(
     assert set(linkerds.asked) == {"l5d-0", "l5d-1"}
 
 
+def test_a_selector_that_finds_no_linkerd_is_told(
+    stack: Stack, cluster: Cluster, linkerds: StandInLinkerds
+) -> None:
+    line = f"no pod app=l5d in {MESH} is ready: no linkerd follows"
+    before = stack.host.said.count(line)
+    stack.up(inputs(cluster, linkerds, 10))
+    wait_until(lambda: stack.host.said.count(line) == before + 1, "it says that there is none")
+    linkerds.start(1)
+    stack.up(inputs(cluster, linkerds, 20))
+    assert stack.host.said.count(line) == before + 1
+
+
 def test_success_comes_once_the_last_linkerd_follows(
     new_host: NewHost, cluster: Cluster, three: StandInLinkerds
 ) -> None:
