@@ -133,7 +133,7 @@ def test_a_preview_that_fails_is_told(pipeline: Pipeline, github: FakeGitHub) ->
     comment(pipeline)
     body = github.comments[-1]["body"]
     assert "**The preview failed:** an update would stop." in body
-    assert "config canaryWeight is '101': it must be a whole number" in body
+    assert "config canaryWeight is '101': it must be a percent from 0 to 100" in body
 
 
 def test_drift_opens_an_issue_until_it_is_undone(
