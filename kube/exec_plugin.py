@@ -34,7 +34,11 @@ def credential(run: Entry, cluster: Entry, where: str) -> Entry:
     where = f"{where} gives no credential"
     if forms.mode_of(run) == "Always" and not sys.stdin.isatty():
         raise KubeconfigError(f"{where}: its exec plugin asks at a terminal, and there is none")
-    told = official.ConfigNode("cluster", _told(cluster)) if run.get("provideClusterInfo") else None
+    told = (
+        official.ConfigNode("cluster", _told(cluster, where))
+        if run.get("provideClusterInfo")
+        else None
+    )
     filled = {**run, "env": [{"value": "", **each} for each in run.get("env") or []]}
     try:
         status = official.ExecProvider(official.ConfigNode("exec", filled), None, told).run()
@@ -52,11 +56,16 @@ def _official() -> Any:
     return lazily.module("kubernetes.config.kube_config")
 
 
-def _told(cluster: Entry) -> dict[str, Any]:
+def _told(cluster: Entry, where: str) -> dict[str, Any]:
     """What a plugin is told of the cluster, for which files are read."""
     told = {key: cluster[key] for key in _CLUSTER_KEYS if cluster.get(key)}
     if cluster.get("certificate-authority"):
-        content = Path(cluster["certificate-authority"]).read_bytes()
+        try:
+            content = Path(cluster["certificate-authority"]).read_bytes()
+        except OSError as error:
+            raise KubeconfigError(
+                f"{where}: its certificate-authority cannot be read: {error.strerror}"
+            ) from None
         told["certificate-authority-data"] = b64encode(content).decode()
     for extension in cluster.get("extensions") or []:
         if extension.get("name") == _EXTENSION:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kube import exec_plugin
 from kube.errors import KubeconfigError
 from kube.minified import load
 
@@ -197,4 +198,15 @@ def test_a_relative_path_in_content_is_refused() -> None:
         load(yaml.safe_dump(TWO_CONTEXTS), "two")
     assert str(refused.value).startswith(
         "the kubeconfig: certificate-authority is a relative path, and content lies in no folder"
+    )
+
+
+def test_a_plugin_that_is_to_be_told_of_an_authority_that_is_not_there() -> None:
+    run = {"apiVersion": "client.authentication.k8s.io/v1", "command": "true"}
+    cluster = {"server": "https://192.0.2.1", "certificate-authority": "/nowhere/ca.crt"}
+    with pytest.raises(KubeconfigError) as refused:
+        exec_plugin.credential({**run, "provideClusterInfo": True}, cluster, "the kubeconfig")
+    assert str(refused.value) == (
+        "the kubeconfig gives no credential: its certificate-authority cannot be read: No such "
+        "file or directory"
     )
