@@ -138,12 +138,8 @@ def test_a_branch_without_endpoints_is_left_out_of_what_is_shown(fresh: Fresh, m
 # What can be closed
 
 
-def closed(admin: dict[str, Any]) -> dict[str, Any]:
-    return {**admin, "security": {"controlEnabled": False}}
-
-
 def start(world: StandIns, program: str, address: str, control: bool) -> tuple[Process, Talker]:
-    """A program with its admin port, which may end it or not."""
+    """A program by the project's config; with `control`, its admin port may end it."""
     if program == "namerd":
         config = namerd.config(stand_ins.MESH_NAMESPACE)
         for each in (config["admin"], *config["interfaces"]):
@@ -151,8 +147,8 @@ def start(world: StandIns, program: str, address: str, control: bool) -> tuple[P
         port = namerd.ADMIN_PORT
     else:
         config, port = linkerd_config(address), linkerd.ADMIN
-    if not control:
-        config["admin"] = closed(config["admin"])
+    if control:
+        del config["admin"]["security"]
     process = world.start(program, world.config(config), env={"POD_IP": address})
     return process, world.talker(address, port)
 
