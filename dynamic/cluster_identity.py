@@ -14,6 +14,7 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
+    CheckFailure,
     CheckResult,
     ConfigureRequest,
     CreateResult,
@@ -50,6 +51,9 @@ class ClusterIdentityProvider(ResourceProvider):
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Find out where the kubeconfig leads, so that a preview shows it."""
         given: Props = {key: news[key] for key in ("identifier", "kubeconfig") if key in news}
+        if "kubeconfig" not in given:  # as with --continue-on-error, once what gives it has failed
+            reason = "the cluster has no kubeconfig: what makes it has failed"
+            return CheckResult(given, [CheckFailure("", reason)])
         if any(isinstance(value, Unknown) for value in given.values()):
             return CheckResult(given, [])
         try:

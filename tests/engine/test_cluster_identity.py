@@ -64,3 +64,11 @@ def test_a_refused_credential_is_no_cluster_that_is_gone(api_server: ApiServer) 
         away = inputs(api_server, server=f"https://127.0.0.1:{free_port()}")
         stack.state.outputs["kubeconfig"] = away["kubeconfig"]
         assert stack.refresh() == "gone"
+
+
+def test_a_kubeconfig_that_something_failed_to_give_is_one_line(stack: Stack) -> None:
+    """As an update with --continue-on-error has it."""
+    checked = stack.host.check(stack.provider, {}, {"identifier": "here"})
+    assert [reason for _, reason in checked.failures] == [
+        "the cluster has no kubeconfig: what makes it has failed"
+    ]
