@@ -59,13 +59,15 @@ def _lags(views: list[View], delegate: Delegate, former: Dtab | None, table: Dta
     # like. A name that no entry rewrites stands for itself.
     by_way: dict[tuple[Dtab, tuple[str, ...]], Shares] = {}
     ways = {name: guard.way(table, name) for view in views for name in view.names}
+    if former is not None:
+        ways = {name: way for name, way in ways.items() if guard.reached(former, name) != way[0]}
     for view in views:
         if view.problem:
             yield Lag(view)
         for name, shares in view.names.items():
-            entries, paths = ways[name]
-            if former is not None and guard.reached(former, name) == entries:
+            if name not in ways:
                 continue
+            entries, paths = ways[name]
             way = (entries, paths or (name,))
             if way not in by_way:
                 by_way[way] = delegate(name, guard.for_url(table, name)).shares

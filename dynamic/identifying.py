@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamic.errors import WrongClusterError
-from dynamic.waiting import Deadline, until_up
+from dynamic.waiting import ABSENT_SECONDS, Deadline, until_up
 from kube import credentials
 from kube.api import Api
 from kube.connection import to_cluster, without_user
 from kube.errors import UnauthorizedError
-
-ABSENT_SECONDS = 5.0
-"""How long a cluster that does not answer is waited for."""
 
 
 def identity(kubeconfig: str | None, context: str | None = None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from dynamic.inputs import Linkerds
 from dynamic.waiting import UP_SECONDS, Deadline, until_up
+from kube import pods
 from kube.api import Api, status_message
 from kube.errors import DeniedError, OneLineError
 
@@ -81,9 +82,8 @@ class Fleet:
             Deadline(UP_SECONDS),
         )
         for pod in self._api.parsed(answer).get("items") or []:
-            metadata, status = pod["metadata"], pod.get("status") or {}
-            conditions = {each["type"]: each["status"] for each in status.get("conditions") or []}
-            if conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata:
+            metadata = pod["metadata"]
+            if pods.is_ready(pod) and "deletionTimestamp" not in metadata:
                 yield metadata["name"], (pod.get("spec") or {}).get("nodeName", "?")
 
     def _view(self, pod: str, node: str) -> View:

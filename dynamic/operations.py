@@ -13,11 +13,11 @@ from dynamic.connection import to_namerd, to_objects
 from dynamic.difference import difference
 from dynamic.errors import ConflictError, ServiceMissingError, WrongClusterError
 from dynamic.inputs import Inputs, Target
-from dynamic.marks import Mark, described, digest
+from dynamic.marks import Mark, digest
 from dynamic.objects import Objects
 from dynamic.ownership import Creating, Keeping
 from dynamic.tables import Store, Table, entries_of
-from dynamic.waiting import GONE, UNREACHED, UP_SECONDS, is_taken_for_gone
+from dynamic.waiting import ABSENT_SECONDS, GONE, UNREACHED, UP_SECONDS, is_taken_for_gone
 from dynamic.writing import Wanted
 from kube import credentials
 from kube.errors import (
@@ -34,9 +34,6 @@ OUTPUTS = ("dtab", "version", "claim", "cluster_uid", "kept_by", "lagging")
 """What the state has beside the inputs: the canonical table last seen; its Etag or resourceVersion;
 and through a cluster the claim that the resource puts on its object, the cluster's UID, who else
 keeps the table by now, and a line for each linkerd that did not follow it."""
-
-ABSENT_SECONDS = 5.0
-"""How long refresh and destroy wait for a namerd, or a cluster, that does not answer."""
 
 _LOOKS = 3
 """How often a table is looked at that changes from one look to the next."""
@@ -249,7 +246,7 @@ def _told(store: Store, props: Properties, table: Table) -> dict[str, Any]:
     told: dict[str, Any] = {}
     keeping = Keeping(props, str(props.get("resource")), store.has_marks)
     if table.mark and keeping.belongs_to_another(table):
-        told["kept_by"] = described(table.mark.resource)
+        told["kept_by"] = table.mark.keeper
     if isinstance(store, Objects) and (lines := proof.lagging(store, props, table)):
         told["lagging"] = lines
     return told

@@ -20,6 +20,9 @@ T = TypeVar("T")
 UP_SECONDS = 30.0
 """How long a program may take to come up before a request that is safe to repeat gives up."""
 
+ABSENT_SECONDS = 5.0
+"""How long refresh and destroy wait for a namerd, or a cluster, that does not answer."""
+
 UNANSWERED = (UnreachableError, TimedOutError, CutShortError, UnavailableError)
 """After these nobody knows whether a write was applied; reading tells."""
 

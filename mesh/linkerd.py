@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from kube import pods
 from mesh import edge, kubectl_proxy, namerd, workload
 
 OUTGOING, INCOMING, EXTERNAL, ADMIN = 4140, 4141, 4142, 9990
@@ -150,10 +151,9 @@ class Linkerd(pulumi.ComponentResource):
 
     def followers(self, router: str) -> dict[str, str]:
         """Which linkerds follow the table of a router, for a Dtab to ask them."""
-        selector = ",".join(f"{key}={value}" for key, value in LABELS.items())
         return {
             "namespace": self._namespace,
-            "selector": selector,
+            "selector": pods.selector(LABELS),
             "router": router,
             "port": str(ADMIN),
         }

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kube import pods
 from kube.api import Api
 from kube.connection import to_cluster
 from kube.errors import OneLineError
@@ -22,24 +23,22 @@ def address(kubeconfig: str, namespace: str, labels: Mapping[str, str]) -> str:
 
     Raises NodeAddressError.
     """
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    selector = pods.selector(labels)
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
         with to_cluster(kubeconfig) as connection:
             api = Api(connection)
             right = f"list on pods in the namespace {namespace}"
-            pods = api.parsed(api.get(path, {"labelSelector": selector}, right=right))
+            listed = api.parsed(api.get(path, {"labelSelector": selector}, right=right))
     except OneLineError as error:
         raise NodeAddressError(str(error)) from None
-    found = sorted(_ready_hosts(pods), key=ipaddress.ip_address)
+    found = sorted(_ready_hosts(listed), key=ipaddress.ip_address)
     if not found:
         raise NodeAddressError(f"no pod {selector} in {namespace} is ready on any node")
     return found[0]
 
 
-def _ready_hosts(pods: Mapping[str, Any]) -> Iterator[str]:
-    for pod in pods.get("items", []):
-        status = pod.get("status", {})
-        conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
-        if conditions.get("Ready") == "True" and "hostIP" in status:
-            yield status["hostIP"]
+def _ready_hosts(listed: Mapping[str, Any]) -> Iterator[str]:
+    for pod in listed.get("items", []):
+        if pods.is_ready(pod) and "hostIP" in pod["status"]:
+            yield pod["status"]["hostIP"]

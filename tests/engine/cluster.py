@@ -1,13 +1,16 @@
 """A cluster whose tables are objects: a real API server with a namerd's admin port behind it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.engine.tables import dtab
 from tests.harness.apiserver import ApiServer
+from tests.provider_host import CallError
 
 MESH = "dtab-mesh"
 SERVICE = f"{MESH}/namerd"
@@ -112,3 +115,10 @@ class Cluster:
 
 
 RESOURCE = "organization/urn:pulumi:dev::shop::pulumi-python:dynamic/namerd:Dtab::internal"
+
+
+def refusal(act: Callable[[], object]) -> str:
+    """What an operation that must fail says."""
+    with pytest.raises(CallError) as refused:
+        act()
+    return str(refused.value)

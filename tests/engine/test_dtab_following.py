@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from dynamic.dtab import DtabProvider
-from tests.engine.cluster import MESH, Cluster
+from tests.engine.cluster import MESH, Cluster, refusal
 from tests.engine.tables import V1, V2, text
 from tests.harness.faults import FaultProxy, forged
 from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds, tree
 from tests.harness.waiting import wait_until
-from tests.provider_host import CallError, ProviderHost, Stack
+from tests.provider_host import ProviderHost, Stack
 
 NewHost = Callable[..., ProviderHost]
 WORLD = "/svc/world"
@@ -45,12 +45,6 @@ def inputs(
     splits = {"/host/world": {V1: 100 - weight, V2: weight}}
     given = {"linkerds": linkerds.inputs, "splits": splits, **more}
     return cluster.inputs(cluster.admin, 0, given)
-
-
-def refusal(act: Callable[[], object]) -> str:
-    with pytest.raises(CallError) as refused:
-        act()
-    return str(refused.value)
 
 
 def test_linkerds_that_have_bound_nothing_hold_nothing_up(

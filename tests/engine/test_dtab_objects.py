@@ -10,7 +10,7 @@ import yaml
 
 from dynamic import marks
 from dynamic.dtab import DtabProvider
-from tests.engine.cluster import MESH, OBJECTS, RESOURCE, Cluster
+from tests.engine.cluster import MESH, OBJECTS, RESOURCE, Cluster, refusal
 from tests.engine.tables import V1, V2, WORLD, text
 from tests.harness import scripted
 from tests.harness.faults import (
@@ -58,12 +58,6 @@ def up(cluster: Cluster) -> Callable[..., str]:
 
 
 Up = Callable[..., str]
-
-
-def refusal(act: Callable[[], object]) -> str:
-    with pytest.raises(CallError) as refused:
-        act()
-    return str(refused.value)
 
 
 def test_an_object_says_who_wrote_it_and_stays_readable(
