@@ -151,4 +151,6 @@ def test_a_node_that_goes_under_load(cluster: Cluster, url: str, away: node.Node
     print(f"{away.name}: known after {known:.0f} s, over after {over:.0f} s, {during} of {total}")
     assert during["no connection"], "connections to the linkerd that is no more"
     assert during["ok"] > during["no connection"], during
-    assert set(visitors.outcomes) == {"ok", "no connection"}, Counter(visitors.outcomes)
+    # A linkerd elsewhere says 502 where its own connection to a pod of the node has gone.
+    failed = {each.split()[0] for each in visitors.outcomes if each not in ("ok", "no connection")}
+    assert failed <= {"502"}, Counter(visitors.outcomes)
