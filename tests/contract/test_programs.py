@@ -25,10 +25,18 @@ from tests.contract.talk import Talker
 
 pytestmark = pytest.mark.stand_ins
 
-CONFIGS = {
-    "namerd": namerd.config("linkerd"),
-    "linkerd": routers.node_config(Routing("linkerd")),
-}
+
+def with_tls() -> dict[str, Any]:
+    """linkerd's config as it is with TLS."""
+    config = routers.node_config(Routing("linkerd"))
+    outgoing, incoming, _ = config["routers"]
+    outgoing["client"]["tls"] = {"commonName": "linkerd", "trustCertsBundle": "/ca.crt"}
+    pair = {"certPath": "/tls.crt", "keyPath": "/tls.key"}
+    incoming["servers"].append({"ip": "0.0.0.0", "port": 4143, "tls": pair})
+    return config
+
+
+CONFIGS = {"namerd": namerd.config("linkerd"), "linkerd": with_tls()}
 
 
 def run(program: str, *arguments: str | Path, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -92,6 +100,14 @@ def at(config: Any, *keys: str | int) -> Any:
             ("routers", 0, "service", "responseClassifier"),
             "routers[0].service.responseClassifier: ",
         ),
+        ("linkerd", ("routers", 0, "bindingCache"), "routers[0].bindingCache: "),
+        ("linkerd", ("routers", 0, "client", "tls"), "routers[0].client.tls: "),
+        (
+            "linkerd",
+            ("routers", 0, "client", "hostConnectionPool"),
+            "routers[0].client.hostConnectionPool: ",
+        ),
+        ("linkerd", ("routers", 1, "servers", 1, "tls"), "routers[1].servers[1].tls: "),
     ],
 )
 def test_an_unknown_key_at_any_level_is_refused(
@@ -135,6 +151,32 @@ def test_an_unknown_key_at_any_level_is_refused(
             ("routers", 2, "interpreter", "retry"),
             {"maxSeconds": 5},
             "retry: illegal retry values: baseSeconds=0 maxSeconds=5",
+        ),
+        (
+            "linkerd",
+            ("routers", 0, "client", "hostConnectionPool", "maxSize"),
+            0,
+            "hostConnectionPool: illegal sizes: maxSize=0",
+        ),
+        (
+            "linkerd",
+            ("routers", 0, "client", "hostConnectionPool", "minSize"),
+            1,
+            'does not know "minSize"',
+        ),
+        ("linkerd", ("routers", 0, "client", "tls", "commonName"), None, "commonName is missing"),
+        ("linkerd", ("routers", 1, "servers", 1, "tls", "keyPath"), None, "keyPath is missing"),
+        (
+            "linkerd",
+            ("routers", 1, "servers", 1, "tls", "requireClientAuth"),
+            True,
+            "caCertPath is missing",
+        ),
+        (
+            "linkerd",
+            ("routers", 0, "interpreter", "transformers"),
+            [{"kind": "io.l5d.port"}],
+            "transformers[0]: port is missing",
         ),
     ],
 )
