@@ -32,7 +32,7 @@ min, and a version that was at weight 0 counts from 0 when its weight comes back
 MAX_WAITERS = 2000
 """Requests that wait for a connection to one endpoint before further ones are refused."""
 
-EVERY_ADDRESS = "0.0.0.0"
+EVERY_ADDRESS, LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,15 @@ def by_node(routing: Routing) -> Hop:
     )
 
 
+def by_sidecar() -> Hop:
+    """To the linkerd in the pod itself. Neither end asks Kubernetes for anything."""
+    return Hop(
+        sender={"kind": "io.l5d.port", "port": INCOMING},
+        prefix=f"/%/io.l5d.port/{INCOMING}",
+        receiver={"kind": "io.l5d.localhost"},
+    )
+
+
 def node_config(routing: Routing) -> dict[str, Any]:
     """The config file of the linkerd on a node.
 
@@ -93,6 +102,21 @@ def node_config(routing: Routing) -> dict[str, Any]:
             external(routing, hop),
         ]
     )
+
+
+def sidecar_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerd beside an app.
+
+    The app's requests enter at `outgoing`, where its own pod alone can reach it. Others enter at
+    `incoming`, and reach the app.
+    """
+    hop = by_sidecar()
+    return _config([outgoing(routing, hop, LOOPBACK), incoming(routing, [hop])])
+
+
+def edge_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerds where requests from outside enter, with sidecars."""
+    return _config([external(routing, by_sidecar())])
 
 
 def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:

@@ -21,6 +21,9 @@ __all__ = ["Aks", "Service", "Settings", "SettingsError", "ignored_keys", "load"
 
 T = TypeVar("T")
 
+SIDECAR_PORTS = (4140, 4141, 4143, 9990)
+"""Of the linkerd beside an app: outgoing, incoming plain and with TLS, admin."""
+
 OVERHEAD_MB = 200
 """What a linkerd needs beyond its heap, in MiB: 150 were measured under mutual TLS."""
 
@@ -47,6 +50,10 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    mesh_topology: str
+    """Where linkerds run: daemonset, sidecar, or both on the way from one to the other."""
+    edge_replicas: int
+    """Linkerds that requests from outside enter by where there are sidecars, 1–100."""
     total_timeout_ms: int
     """How long a service's request to another may take with its retries; 0 for any time."""
     max_connections: int
@@ -135,6 +142,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     _refuse_missing_entry(found)
     _refuse_what_the_exposure_ignores(found)
     _refuse_too_little_memory(found)
+    _refuse_ports_of_sidecars(found)
     return found
 
 
@@ -170,6 +178,20 @@ def _refuse_missing_entry(settings: Settings) -> None:
             f"config entryService is {settings.entry_service!r}, which is no service: it must be "
             f"one of {', '.join(names)}" + ("" if "hello" in names else f"; {services.REPLACED}")
         )
+
+
+def _refuse_ports_of_sidecars(settings: Settings) -> None:
+    """A pod's containers share its ports."""
+    if settings.mesh_topology == "daemonset":
+        return
+    for service in settings.services:
+        for deployment in service.deployments:
+            if deployment.port in SIDECAR_PORTS:
+                raise SettingsError(
+                    f"config services: {deployment.name} listens on port {deployment.port}, which "
+                    f"the linkerd beside it takes with meshTopology {settings.mesh_topology}: give "
+                    "it another port"
+                )
 
 
 def _refuse_too_little_memory(settings: Settings) -> None:
@@ -259,6 +281,8 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
+    "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
+    "edgeReplicas": readers.integer(1, 100),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),
     "linkerdHeapMb": readers.integer(48, 65_536),
