@@ -28,6 +28,9 @@ class Counts:
         return self.failures / self.requests if self.requests else 0.0
 
 
+NONE = Counts(0, 0)
+
+
 @dataclass(frozen=True)
 class Latency:
     """One latency window of one version, as linkerd shows it: the last that is complete.
@@ -94,13 +97,20 @@ class Slower:
             self.requests + other.requests, self.least + other.least, self.most + other.most
         )
 
+    @property
+    def at_least(self) -> Counts:
+        """As counts, at least so many failing the limit."""
+        return Counts(self.requests, self.least)
 
-NONE_SLOWER = Slower(0, 0, 0)
+    @property
+    def at_most(self) -> Counts:
+        """As counts, at most so many failing the limit."""
+        return Counts(self.requests, self.most)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The windows of both versions that ended in one stratum, against one limit."""
+    """The latency windows of both versions that ended in one stratum, against one limit."""
 
     baseline: Slower
     canary: Slower
@@ -117,7 +127,9 @@ class Stratum:
     """Against the limit that the baseline's own latency gave before; None without windows."""
     absolute: Compared | None = None
     """Against the limit of the stack's config; None without windows."""
-    waiting: int = 0
+    baseline_waiting: int = 0
+    """Requests to the baseline that had no answer at its end."""
+    canary_waiting: int = 0
     """Requests to the canary that had no answer at its end."""
     refused: int = 0
     """Attempts that found no connection to the canary: shown, and not counted as failures."""
