@@ -81,3 +81,6 @@ _READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "scrapeErrors": ("scrape_errors", readers.integer(1, 100)),
 }
 """The field of Limits by its key here, and what reads it."""
+
+KEYS = tuple(_READERS)
+"""All keys that it may have."""

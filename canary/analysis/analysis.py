@@ -38,6 +38,8 @@ class Analysis:
     """The baseline's and the canary's of this step."""
     shares: Mapping[str, Share] = field(default_factory=dict)
     """Of this step, by linkerd."""
+    waiting: Mapping[str, Share] = field(default_factory=dict)
+    """The attempts without answer at the last look, by linkerd."""
     unread: tuple[str, ...] = ()
 
     def begin(self, step: int) -> "Analysis":
@@ -63,6 +65,7 @@ class Analysis:
     def look(self, strata: Sequence[Stratum], unread: Collection[str] = ()) -> "Analysis":
         """With what all linkerds did since the look before, all under the step's weight.
 
+        One stratum a linkerd at most.
         `unread` are the linkerds that could not be read, without which nothing passes.
         """
         limits, look = self.limits, Look.of(strata)
@@ -80,15 +83,23 @@ class Analysis:
             latency_limit=self.latency_limit.add(slow, SLOW_RATE),
             recent=self.recent.add(look, limits),
             counts=(self.counts[0] + look.success[0], self.counts[1] + look.success[1]),
-            shares=_shares(self.shares, strata),
+            shares=_sums(self.shares, _answered(strata)),
+            waiting=_waiting(strata),
             unread=tuple(sorted(unread)),
         )
 
     def verdict(self) -> Verdict:
-        """How it stands: PASS holds once the interval is over. A step must have begun."""
+        """How it stands: PASS holds once the interval is over.
+
+        Raises ValueError before the first step.
+        """
+        if self.step < 0:
+            raise ValueError("no step has begun")
         checks = tuple(self._checks())
-        wrong = self._wrong_shares()
-        share = sum(self.shares.values(), NO_ATTEMPTS)
+        # A version that does not answer was drawn all the same.
+        shares = _sums(self.shares, self.waiting)
+        wrong = self._wrong_shares(shares)
+        share = sum(shares.values(), NO_ATTEMPTS)
         return Verdict(
             self._kind(checks, bool(wrong) or self._is_wrong(share, 1)),
             self.steps[self.step],
@@ -97,6 +108,7 @@ class Analysis:
             share,
             wrong,
             self.recent.waiting(),
+            self.recent.refused(self.limits),
             self.unread,
         )
 
@@ -135,9 +147,9 @@ class Analysis:
             name, "limit", canary, None, log_evidence, log_limit, log_evidence >= log_limit
         )
 
-    def _wrong_shares(self) -> dict[str, Share]:
-        nodes = len(self.shares)
-        return {node: share for node, share in self.shares.items() if self._is_wrong(share, nodes)}
+    def _wrong_shares(self, shares: Mapping[str, Share]) -> dict[str, Share]:
+        nodes = len(shares)
+        return {node: share for node, share in shares.items() if self._is_wrong(share, nodes)}
 
     def _is_wrong(self, share: Share, tests: int) -> bool:
         """Whether a share is not the weight, when so many are tested at each of the steps."""
@@ -150,10 +162,21 @@ class Analysis:
         return smallest_seen(sizes, self.limits)
 
 
-def _shares(before: Mapping[str, Share], strata: Sequence[Stratum]) -> dict[str, Share]:
-    found = dict(before)
-    for stratum in strata:
-        attempts = stratum.baseline.requests + stratum.canary.requests
-        seen = Share(attempts, stratum.canary.requests)
-        found[stratum.node] = found.get(stratum.node, NO_ATTEMPTS) + seen
-    return found
+def _answered(strata: Sequence[Stratum]) -> dict[str, Share]:
+    return {
+        each.node: Share(each.baseline.requests + each.canary.requests, each.canary.requests)
+        for each in strata
+    }
+
+
+def _waiting(strata: Sequence[Stratum]) -> dict[str, Share]:
+    return {
+        each.node: Share(each.baseline_waiting + each.canary_waiting, each.canary_waiting)
+        for each in strata
+    }
+
+
+def _sums(some: Mapping[str, Share], more: Mapping[str, Share]) -> dict[str, Share]:
+    return {
+        node: some.get(node, NO_ATTEMPTS) + more.get(node, NO_ATTEMPTS) for node in {**some, **more}
+    }

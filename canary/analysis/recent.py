@@ -25,6 +25,7 @@ class Look:
     """Against the limit of the config, at least so many."""
     waiting: tuple[int, int]
     """The baseline's and the canary's at its end."""
+    refused: int
 
     @classmethod
     def of(cls, strata: Sequence[Stratum]) -> "Look":
@@ -37,6 +38,7 @@ class Look:
                 sum((each.canary.at_least for each in slow), NONE),
             ),
             (sum(s.baseline_waiting for s in strata), sum(s.canary_waiting for s in strata)),
+            sum(s.refused for s in strata),
         )
 
 
@@ -48,12 +50,12 @@ class Recent:
 
     def add(self, look: Look, limits: Limits) -> "Recent":
         """With one more, without those that are too old."""
-        most = max(math.ceil(limits.interval / limits.scrape), _hanging_looks(limits))
+        most = max(_interval_looks(limits), _hanging_looks(limits))
         return Recent((*self.looks, look)[-most:])
 
     def both_bad(self, limits: Limits) -> bool:
         """Whether both versions break a limit now, so that it is not the canary."""
-        looks = self.looks[-math.ceil(limits.interval / limits.scrape) :]
+        looks = self.looks[-_interval_looks(limits) :]
         success = ([look.success for look in looks], limits.max_failure_rate)
         slow = ([look.slow for look in looks], SLOW_RATE)
         return any(
@@ -80,6 +82,14 @@ class Recent:
     def waiting(self) -> int:
         """The canary's requests that wait now."""
         return self.looks[-1].waiting[1] if self.looks else 0
+
+    def refused(self, limits: Limits) -> int:
+        """Attempts of the last interval that found no connection to the canary."""
+        return sum(look.refused for look in self.looks[-_interval_looks(limits) :])
+
+
+def _interval_looks(limits: Limits) -> int:
+    return math.ceil(limits.interval / limits.scrape)
 
 
 def _hanging_looks(limits: Limits) -> int:

@@ -62,16 +62,21 @@ class Verdict:
     canary: Counts
     """Of this step."""
     share: Share
-    """Of this step, over all linkerds."""
+    """Of this step, over all linkerds, with the attempts that wait for their answer."""
     wrong_shares: dict[str, Share]
     """Of this step, by the linkerds where it is not what the weight says."""
     waiting: int
     """The canary's requests that wait for their answer."""
+    refused: int
+    """Attempts of the last interval that found no connection to the canary: a hint, not counted."""
     unread: tuple[str, ...]
     """The linkerds whose counters could not be read at this look."""
 
     @property
     def failed(self) -> Check | None:
-        """What failed, the surest first; None where nothing did."""
-        failed = [check for check in self.checks if check.failed]
-        return max(failed, key=lambda check: check.log_evidence, default=None)
+        """What failed; None where nothing did.
+
+        Success comes first, since failures are fast and may hide what is slow, and the baseline
+        before the limit, since it says more.
+        """
+        return next((check for check in self.checks if check.failed), None)
