@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from settings import aks, foreign, readers, services
+from canary.analysis.limits import Limits
+from settings import aks, analysis, foreign, readers, services
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
@@ -73,6 +74,8 @@ class Settings:
     """Sorted by name."""
     entry_service: str
     """The name of the service that requests from outside reach."""
+    canary_analysis: Limits
+    """What `python -m canary run` judges by; the program only checks it."""
     secret: frozenset[str]
     """The keys that the stack keeps encrypted, and whose values must not be shown."""
 
@@ -105,7 +108,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    every_key = (*_KEYS, SERVICES, *aks.KEYS)
+    every_key = (*_KEYS, SERVICES, analysis.KEY, *aks.KEYS)
     for key, instead in _GONE.items():
         if key in config:
             raise SettingsError(
@@ -130,6 +133,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
         services=services.read(
             _given(SERVICES, config), _service_defaults(values), SERVICES in secret
         ),
+        canary_analysis=analysis.read(_given(analysis.KEY, config)),
         secret=frozenset(secret),
     )
     _refuse_missing_entry(found)
