@@ -69,7 +69,7 @@ def table(cluster: Cluster) -> tuple[str, str]:
 def change(cluster: Cluster, destination: str) -> None:
     """Somebody changes the live table."""
     dentry = {"prefix": "/host/world", "dst": destination}
-    patch = json.dumps([{"op": "replace", "path": "/dentries/4", "value": dentry}])
+    patch = json.dumps([{"op": "replace", "path": "/dentries/9", "value": dentry}])
     cluster.kubectl("patch", "dtab", "internal", "-n", "linkerd", "--type=json", f"-p={patch}")
 
 
