@@ -98,7 +98,7 @@ def way(table: Dtab, path: str) -> tuple[Dtab, tuple[str, ...]]:
     Paths of one way lead to the same: `/svc/a` and `/svc/b` do by `/svc/* => /host`.
     """
     prefixes = [grammar.labels(dentry.prefix) for dentry in table]
-    paths, kept = [grammar.labels(path)], set()
+    paths, kept = [grammar.labels(path)], set[int]()
     for labels in paths:  # which grows as it is gone through
         for after in _steps(labels, table, prefixes, kept):
             if after not in paths and len(after) < 64 and len(paths) < 1000:

@@ -120,11 +120,9 @@ deployment("bad-bare", "example.com/web:1", securityContext={})
 
 
 # table-rights
-def role(
-    name: str, verbs: list[str], account: str, group: str = "l5d.io", what: str = "dtabs"
-) -> None:
+def role(name: str, verbs: list[str], account: str, **rule: list[str]) -> None:
     metadata: Any = {"name": name, "namespace": "shop"}
-    rules: Any = [{"apiGroups": [group], "resources": [what], "verbs": verbs}]
+    rules: Any = [{"apiGroups": ["l5d.io"], "resources": ["dtabs"], "verbs": verbs, **rule}]
     k8s.rbac.v1.Role(name, metadata=metadata, rules=rules)
     k8s.rbac.v1.RoleBinding(
         name,
