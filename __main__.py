@@ -52,17 +52,23 @@ claimed = claim.Claim(
         "meshNamespace": config.mesh_namespace,
         "appsNamespace": config.apps_namespace,
     },
+    makes_namespaces=config.create_namespaces,
     cluster=cluster.identifier,
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
 )
-ours = {claim.STACK: claimed.stack}
-mesh_ns = k8s.core.v1.Namespace(
-    "mesh", metadata={"name": config.mesh_namespace, "annotations": ours}, opts=on_cluster
-)
-apps_ns = k8s.core.v1.Namespace(
-    "apps", metadata={"name": config.apps_namespace, "annotations": ours}, opts=on_cluster
-)
+
+
+def namespace(name: str, called: str) -> pulumi.Resource:
+    """A namespace of this stack; where an administrator has made it, the claim on it."""
+    if not config.create_namespaces:
+        return claimed
+    metadata: Any = {"name": called, "annotations": {claim.STACK: claimed.stack}}
+    return k8s.core.v1.Namespace(name, metadata=metadata, opts=on_cluster)
+
+
+mesh_ns = namespace("mesh", config.mesh_namespace)
+apps_ns = namespace("apps", config.apps_namespace)
 providers = [cluster.provider]
 in_mesh = pulumi.ResourceOptions(providers=providers, depends_on=[mesh_ns], deleted_with=made)
 in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], deleted_with=made)
@@ -97,17 +103,18 @@ linkerd = Linkerd(
     after=[apps],
     opts=in_mesh,
 )
-root = any(each.run_as_user == 0 for service in config.services for each in service.deployments)
-pod_security.enforce(
-    "mesh-pods", config.mesh_namespace, pod_security.RESTRICTED, [namerd, linkerd], in_mesh
-)
-pod_security.enforce(
-    "apps-pods",
-    config.apps_namespace,
-    pod_security.BASELINE if root else pod_security.RESTRICTED,
-    [apps],
-    in_apps,
-)
+if config.create_namespaces:
+    # Of other namespaces their administrator decides which pods they admit.
+    pod_security.enforce(
+        "mesh-pods", config.mesh_namespace, pod_security.RESTRICTED, [namerd, linkerd], in_mesh
+    )
+    pod_security.enforce(
+        "apps-pods",
+        config.apps_namespace,
+        pod_security.BASELINE if config.runs_as_root else pod_security.RESTRICTED,
+        [apps],
+        in_apps,
+    )
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,

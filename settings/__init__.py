@@ -48,6 +48,8 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    create_namespaces: bool
+    """Whether the stack makes both namespaces; else an administrator has made them for it."""
     total_timeout_ms: int
     """How long a service's request to another may take with its retries; 0 for any time."""
     max_connections: int
@@ -83,6 +85,12 @@ class Settings:
     def entry(self) -> Service:
         """The service that requests from outside reach."""
         return next(each for each in self.services if each.name == self.entry_service)
+
+    @property
+    def runs_as_root(self) -> bool:
+        """Whether any service's containers run as root."""
+        every = (each for service in self.services for each in service.deployments)
+        return any(each.run_as_user == 0 for each in every)
 
 
 def load() -> Settings:
@@ -263,6 +271,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
+    "createNamespaces": readers.boolean,
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),
     "linkerdHeapMb": readers.integer(48, 65_536),
