@@ -48,17 +48,6 @@ def kept(key: str, value: Any) -> Any:
 
 # What is on a cluster that the program deletes goes with it: a destroy need not reach it.
 made = cluster.made
-claimed = claim.Claim(
-    "claim",
-    stack=f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}",
-    namespaces={
-        "meshNamespace": config.mesh_namespace,
-        "appsNamespace": config.apps_namespace,
-    },
-    cluster=cluster.identifier,
-    kubeconfig=cluster.kubeconfig,
-    opts=pulumi.ResourceOptions(deleted_with=made),
-)
 where = config.mesh_topology
 change = Topology(
     "topology",
@@ -67,16 +56,34 @@ change = Topology(
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
 )
-ours = {claim.STACK: claimed.stack}
+# Pulumi goes on with what does not depend on what is refused, so everything depends on this.
+claimed = claim.Claim(
+    "claim",
+    stack=f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}",
+    namespaces={
+        "meshNamespace": config.mesh_namespace,
+        "appsNamespace": config.apps_namespace,
+    },
+    makes_namespaces=config.create_namespaces,
+    cluster=cluster.identifier,
+    kubeconfig=cluster.kubeconfig,
+    opts=pulumi.ResourceOptions(depends_on=[change], deleted_with=made),
+)
 on_cluster = pulumi.ResourceOptions(
     provider=cluster.provider, depends_on=[change], deleted_with=made
 )
-mesh_ns = k8s.core.v1.Namespace(
-    "mesh", metadata={"name": config.mesh_namespace, "annotations": ours}, opts=on_cluster
-)
-apps_ns = k8s.core.v1.Namespace(
-    "apps", metadata={"name": config.apps_namespace, "annotations": ours}, opts=on_cluster
-)
+
+
+def namespace(name: str, called: str) -> pulumi.Resource:
+    """A namespace of this stack; where an administrator has made it, the claim on it."""
+    if not config.create_namespaces:
+        return claimed
+    metadata: Any = {"name": called, "annotations": {claim.STACK: claimed.stack}}
+    return k8s.core.v1.Namespace(name, metadata=metadata, opts=on_cluster)
+
+
+mesh_ns = namespace("mesh", config.mesh_namespace)
+apps_ns = namespace("apps", config.apps_namespace)
 providers = [cluster.provider]
 in_mesh = pulumi.ResourceOptions(providers=providers, depends_on=[mesh_ns], deleted_with=made)
 in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], deleted_with=made)
@@ -145,17 +152,18 @@ if where == topology.BOTH:
 else:
     apps = declare_apps([])
     linkerd = declare_linkerd([apps])
-root = any(each.run_as_user == 0 for service in config.services for each in service.deployments)
-pod_security.enforce(
-    "mesh-pods", config.mesh_namespace, pod_security.RESTRICTED, [namerd, linkerd], in_mesh
-)
-pod_security.enforce(
-    "apps-pods",
-    config.apps_namespace,
-    pod_security.BASELINE if root else pod_security.RESTRICTED,
-    [apps],
-    in_apps,
-)
+if config.create_namespaces:
+    # Of other namespaces their administrator decides which pods they admit.
+    pod_security.enforce(
+        "mesh-pods", config.mesh_namespace, pod_security.RESTRICTED, [namerd, linkerd], in_mesh
+    )
+    pod_security.enforce(
+        "apps-pods",
+        config.apps_namespace,
+        pod_security.BASELINE if config.runs_as_root else pod_security.RESTRICTED,
+        [apps],
+        in_apps,
+    )
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,

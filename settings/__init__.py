@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from settings import aks, foreign, readers, services
+from canary.analysis.limits import Limits
+from settings import aks, analysis, foreign, readers, services
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
@@ -50,6 +51,8 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    create_namespaces: bool
+    """Whether the stack makes both namespaces; else an administrator has made them for it."""
     mesh_topology: str
     """Where linkerds run: daemonset, sidecar, or both on the way from one to the other."""
     edge_replicas: int
@@ -80,6 +83,8 @@ class Settings:
     """Sorted by name."""
     entry_service: str
     """The name of the service that requests from outside reach."""
+    canary_analysis: Limits
+    """What `python -m canary run` judges by; the program only checks it."""
     secret: frozenset[str]
     """The keys that the stack keeps encrypted, and whose values must not be shown."""
 
@@ -87,6 +92,12 @@ class Settings:
     def entry(self) -> Service:
         """The service that requests from outside reach."""
         return next(each for each in self.services if each.name == self.entry_service)
+
+    @property
+    def runs_as_root(self) -> bool:
+        """Whether any service's containers run as root."""
+        every = (each for service in self.services for each in service.deployments)
+        return any(each.run_as_user == 0 for each in every)
 
 
 def load() -> Settings:
@@ -112,7 +123,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    every_key = (*_KEYS, SERVICES, *aks.KEYS)
+    every_key = (*_KEYS, SERVICES, analysis.KEY, *aks.KEYS)
     for key, instead in _GONE.items():
         if key in config:
             raise SettingsError(
@@ -137,6 +148,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
         services=services.read(
             _given(SERVICES, config), _service_defaults(values), SERVICES in secret
         ),
+        canary_analysis=analysis.read(_given(analysis.KEY, config)),
         secret=frozenset(secret),
     )
     _refuse_missing_entry(found)
@@ -281,6 +293,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
+    "createNamespaces": readers.boolean,
     "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
     "edgeReplicas": readers.integer(1, 100),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
