@@ -147,11 +147,11 @@ def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
 # apps go first: those of a stack whose linkerd had a port of its node send there until they are
 # moved, and with sidecars requests from outside go straight to them.
 if where == topology.BOTH:
-    linkerd = declare_linkerd([])
+    linkerd = declare_linkerd([discovery])
     apps = declare_apps([linkerd])
 else:
     apps = declare_apps([])
-    linkerd = declare_linkerd([apps])
+    linkerd = declare_linkerd([discovery, apps])
 if config.create_namespaces:
     # Of other namespaces their administrator decides which pods they admit.
     pod_security.enforce(

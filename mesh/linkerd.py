@@ -15,6 +15,9 @@ LABELS: Mapping[str, str] = {"app": "l5d"}
 OWN_NODES = "l5d-node"
 """The service by which an app reaches the linkerd of its own node, and no other."""
 
+NOT_AWAITED: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
+"""The annotation of a service whose pods come later: Pulumi would wait for them."""
+
 WINDOW_FLAG = "-io.buoyant.telemetry.admin.histogramSnapshotInterval=10.seconds"
 """Latencies are shown for windows of this length instead of a minute."""
 
@@ -42,8 +45,7 @@ def own_nodes_service(
         "name": OWN_NODES,
         "namespace": namespace,
         "labels": dict(LABELS),
-        # Pulumi would wait for its pods, which come later.
-        "annotations": {"pulumi.com/skipAwait": "true"},
+        "annotations": dict(NOT_AWAITED),
     }
     return k8s.core.v1.Service(
         OWN_NODES,
@@ -63,12 +65,14 @@ def daemon_set(
     image: str,
     kubectl_image: str,
     memory: Memory,
+    is_leaving: bool,
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> k8s.apps.v1.DaemonSet:
     """The DaemonSet `l5d`, with its account, its config, and its service inside the cluster.
 
-    `after` are what must be up before the DaemonSet is touched.
+    `after` are what must be up before the DaemonSet is touched. With `is_leaving` linkerds find one
+    another until the last has stopped, so that the next update may delete them all at once.
     """
     namespace = routing.namespace
     account = k8s.core.v1.ServiceAccount(
@@ -81,9 +85,9 @@ def daemon_set(
         data={workload.CONFIG_FILE: text},
         opts=opts,
     )
-    # The services first: linkerd finds its peers on other nodes through `l5d`.
-    _internal_service(namespace, opts)
-    first = pulumi.ResourceOptions(depends_on=[account, config_map, *after])
+    # linkerd finds its peers by this service, so that comes before it and goes after it.
+    peers = _internal_service(namespace, is_leaving, opts)
+    first = pulumi.ResourceOptions(depends_on=[account, config_map, peers, *after])
     return k8s.apps.v1.DaemonSet(
         "l5d",
         metadata={"name": "l5d", "namespace": namespace},
@@ -115,12 +119,23 @@ def container(image: str, ports: Mapping[str, int], memory: Memory) -> dict[str,
     return found
 
 
-def _internal_service(namespace: str, opts: pulumi.ResourceOptions) -> k8s.core.v1.Service:
+def _internal_service(
+    namespace: str, lists_all: bool, opts: pulumi.ResourceOptions
+) -> k8s.core.v1.Service:
+    metadata: Any = {
+        "name": routers.PEERS,
+        "namespace": namespace,
+        "labels": dict(LABELS),
+        "annotations": dict(NOT_AWAITED),
+    }
     return k8s.core.v1.Service(
         routers.PEERS,
-        metadata={"name": routers.PEERS, "namespace": namespace, "labels": dict(LABELS)},
+        metadata=metadata,
         spec={
             "type": "ClusterIP",
+            # Endpoints else lose all pods of a DaemonSet the moment that it is deleted. They go on
+            # for some seconds, by connections that clients keep, and would reach no other.
+            **({"publishNotReadyAddresses": True} if lists_all else {}),
             "selector": dict(LABELS),
             "ports": [
                 {"name": name, "port": PORTS[name]} for name in ("outgoing", "incoming", "admin")

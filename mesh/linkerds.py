@@ -35,10 +35,10 @@ class Exposure:
 
 
 class Linkerd(pulumi.ComponentResource):
-    """The DaemonSet `l5d` or the Deployment `l5d-edge`, or both, and `l5d-external` before one.
+    """The DaemonSet `l5d` or, where apps send by sidecars, the Deployment `l5d-edge`, and the
+    service `l5d-external` in front.
 
-    With both, requests from outside enter by the nodes' linkerds. `after` are what must be up
-    before any of these is touched.
+    `after` are what must be up before any of these is touched.
     """
 
     url: pulumi.Output[str]
@@ -59,10 +59,16 @@ class Linkerd(pulumi.ComponentResource):
         if topology.on_nodes(where):
             ready.append(
                 linkerd.daemon_set(
-                    routing, programs.image, programs.kubectl_image, programs.memory, after, child
+                    routing,
+                    programs.image,
+                    programs.kubectl_image,
+                    programs.memory,
+                    topology.beside_apps(where),
+                    after,
+                    child,
                 )
             )
-        if topology.beside_apps(where):
+        if topology.sends_by_sidecar(where):
             ready.append(
                 edge_pods.deployment(
                     routing,
@@ -72,7 +78,8 @@ class Linkerd(pulumi.ComponentResource):
                     pulumi.ResourceOptions(parent=self, depends_on=list(after)),
                 )
             )
-        # It moves from the one to the other only once that is there.
+        # It moves from the one to the other once that is there. Clients keep connections to the
+        # former one until that is deleted, last of all, and what it sends to is there still.
         external = self._external(
             routing, where, exposure, pulumi.ResourceOptions(parent=self, depends_on=ready)
         )

@@ -13,12 +13,15 @@ def on_nodes(topology: str) -> bool:
 
 
 def beside_apps(topology: str) -> bool:
-    """Whether each pod of an app has a linkerd, and requests from outside some at the edge."""
+    """Whether each pod of an app has a linkerd."""
     return topology in (BOTH, SIDECAR)
 
 
 def sends_by_sidecar(topology: str) -> bool:
-    """Whether requests go by the linkerds beside the apps. In `both` these are there and wait."""
+    """Whether requests go by the linkerds beside the apps, and enter by some at the edge.
+
+    In `both` those beside the apps are there and wait.
+    """
     return topology == SIDECAR
 
 

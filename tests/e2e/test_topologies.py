@@ -5,12 +5,13 @@ The tests go the whole way, in this order, and each step is an update of the run
 
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from urllib3 import HTTPConnectionPool
 
 from mesh.routers import OUTGOING
 from tests.e2e import linkerds, local_stack
@@ -45,6 +46,13 @@ def url(settings: dict[str, Any]) -> Iterator[str]:
         switch("both")
 
 
+@pytest.fixture(scope="module")
+def kept(url: str) -> Iterator[Sequence[HTTPConnectionPool]]:
+    """Connections that clients keep all the way, for as long as their linkerd does."""
+    with ExitStack() as every:
+        yield [every.enter_context(local_stack.pool(url)) for _ in range(3)]
+
+
 def switch(topology: str) -> None:
     command("pulumi", "config", "set", "meshTopology", topology)
     command("pulumi", "up", "--yes", "--skip-preview")
@@ -53,19 +61,20 @@ def switch(topology: str) -> None:
 @pytest.fixture(
     scope="module", params=range(len(WAY)), ids=lambda number: f"{number}-{WAY[number]}"
 )
-def step(url: str, request: pytest.FixtureRequest) -> Step:
+def step(url: str, kept: Sequence[HTTPConnectionPool], request: pytest.FixtureRequest) -> Step:
     """The next topology, and what was seen until some time after the update."""
     with (
-        local_stack.load(url, connections=2, pause=0.1) as kept,
+        local_stack.load(url, kept=kept, pause=0.1) as keeping,
+        local_stack.load(url, connections=2, pause=0.1) as recent,
         Visitors(url, at_once=2, pause=0.1) as visitors,
     ):
-        eventually(lambda: kept.count > 50 and len(visitors.outcomes) > 50)
+        eventually(lambda: keeping.count > 50 and recent.count > 50 and len(visitors.outcomes) > 50)
         switch(WAY[request.param])
-        seen = kept.count, len(visitors.outcomes)
+        seen = len(visitors.outcomes)
         # Until former pods are gone, and their connections with them.
-        eventually(lambda: kept.count > seen[0] + 500 and len(visitors.outcomes) > seen[1] + 500)
-    failures = [*kept.failures, *visitors.failures]
-    return Step(WAY[request.param], failures, kept.count + len(visitors.outcomes))
+        eventually(lambda: len(visitors.outcomes) > seen + 500)
+    failures = [*keeping.failures, *recent.failures, *visitors.failures]
+    return Step(WAY[request.param], failures, keeping.count + recent.count + len(visitors.outcomes))
 
 
 def test_a_switch_under_load_loses_no_request(step: Step) -> None:

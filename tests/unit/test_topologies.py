@@ -34,14 +34,29 @@ def test_what_runs_where(programs: dict[str, Recorder]) -> None:
         *("DaemonSet l5d", "Service l5d", "Service l5d-node", "ServiceAccount l5d"),
         *("ConfigMap l5d-config", "Role l5d-endpoints", "RoleBinding l5d-endpoints"),
     }
-    apps = {
-        *("Deployment l5d-edge", "PodDisruptionBudget l5d-edge"),
-        *("ConfigMap l5d-edge-config", "ConfigMap l5d-sidecar-config"),
+    edge = {
+        *("Deployment l5d-edge", "PodDisruptionBudget l5d-edge", "ConfigMap l5d-edge-config"),
     }
+    beside = {"ConfigMap l5d-sidecar-config"}
     everything = names(programs["both"])
-    assert everything >= nodes | apps
-    assert everything - apps == names(programs["daemonset"])
-    assert everything - nodes == names(programs["sidecar"])
+    assert everything >= nodes | beside
+    assert everything - beside == names(programs["daemonset"])
+    assert (everything - nodes) | edge == names(programs["sidecar"])
+
+
+def test_the_linkerds_of_nodes_find_each_other_until_the_last_has_stopped(
+    programs: dict[str, Recorder],
+) -> None:
+    """In `both`, as the next update may delete them all at once."""
+    shown = {
+        where: programs[where].get("Service", "l5d")["spec"].get("publishNotReadyAddresses")
+        for where in ("daemonset", "both")
+    }
+    assert shown == {"daemonset": None, "both": True}
+    # What comes before them goes after them, when Pulumi deletes.
+    made = order(programs["both"])
+    for name in ("Service l5d", "Role l5d-endpoints", "RoleBinding l5d-endpoints"):
+        assert made.index(name) < made.index("DaemonSet l5d")
 
 
 @pytest.mark.parametrize(
