@@ -1,4 +1,4 @@
-"""Rules that others judge a canary by, as they are documented, on the rollouts of bench.rollouts."""
+"""Rules of others to judge a canary by, as they are documented, on simulated rollouts."""
 
 import math
 
