@@ -164,8 +164,8 @@ def window(count: int, p50: float, most: float) -> Latency:
 
 
 def at(number: int, baseline: Latency | None, canary: Latency | None) -> Reading:
-    versions = (Version(100 * number, 0, latency=each) for each in (baseline, canary))
-    return reading(*versions)
+    requests = 100 * number
+    return reading(Version(requests, 0, latency=baseline), Version(requests, 0, latency=canary))
 
 
 USUAL = [at(n, window(90 + n, 20, 30), window(10 + n, 20, 30)) for n in range(3)]
