@@ -12,12 +12,22 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from settings import aks, foreign, readers, services
+from settings import aks, foreign, readers, services, tls
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
+from settings.tls import Tls
 
-__all__ = ["Aks", "Service", "Settings", "SettingsError", "ignored_keys", "load", "parse"]
+__all__ = [
+    "Aks",
+    "Service",
+    "Settings",
+    "SettingsError",
+    "Tls",
+    "ignored_keys",
+    "load",
+    "parse",
+]
 
 T = TypeVar("T")
 
@@ -63,6 +73,8 @@ class Settings:
     """Sorted by name."""
     entry_service: str
     """The name of the service that requests from outside reach."""
+    tls: Tls
+    """TLS between linkerds."""
     secret: frozenset[str]
     """The keys that the stack keeps encrypted, and whose values must not be shown."""
 
@@ -95,7 +107,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    every_key = (*_KEYS, SERVICES, *aks.KEYS)
+    every_key = (*_KEYS, SERVICES, *tls.KEYS, *aks.KEYS)
     unknown = sorted(set(config) - {*every_key})
     if unknown:
         raise SettingsError(
@@ -112,6 +124,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     found = Settings(
         **values,
         aks=_aks(values, config, secret),
+        tls=_tls(config, secret),
         services=services.read(
             _given(SERVICES, config), _service_defaults(values), SERVICES in secret
         ),
@@ -138,6 +151,13 @@ def _aks(
     fields = {_field(key): value for key, value in given.items()}
     found = Aks(**fields, secret=frozenset(secret) & aks.KEYS.keys())
     aks.refuse_what_does_not_fit(found)
+    return found
+
+
+def _tls(config: Mapping[str, str], secret: Collection[str]) -> Tls:
+    given = {key: _value(key, reader, config, secret) for key, (_, reader) in tls.KEYS.items()}
+    found = Tls(**{_field(key): value for key, value in given.items()})
+    tls.refuse_without_effect(found)
     return found
 
 

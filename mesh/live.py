@@ -1,0 +1,77 @@
+"""The linkerds that run, and how each speaks with others, by the annotations of their pods."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kube.api import Api
+from kube.connection import to_cluster
+from kube.errors import OneLineError
+from mesh import tls
+from mesh.tls import Way
+
+CONTAINER = "l5d"
+"""What linkerd's container is called, on a node of its own or beside an app."""
+
+
+@dataclass(frozen=True)
+class Linkerd:
+    """A pod with a linkerd in it."""
+
+    namespace: str
+    name: str
+    annotations: Mapping[str, str]
+
+    @property
+    def way(self) -> Way:
+        """How it speaks with others. Raises ValueError for an annotation of another release."""
+        return Way.of_annotation(self.annotations.get(tls.ANNOTATION, ""))
+
+    @property
+    def authorities(self) -> str:
+        """The project's own authorities that it goes by; "" for none."""
+        return self.annotations.get(tls.AUTHORITIES, "")
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def linkerds(kubeconfig: str, namespaces: Collection[str]) -> list[Linkerd]:
+    """All that run in these namespaces.
+
+    None where the cluster does not tell, or not this user: who cannot read there will hear so from
+    what is made next.
+    """
+    try:
+        with to_cluster(kubeconfig) as connection:
+            return list(_linkerds(Api(connection), namespaces))
+    except OneLineError:
+        return []
+
+
+def _linkerds(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]:
+    for namespace in sorted(set(namespaces)):
+        answer = api_server.get(f"/api/v1/namespaces/{namespace}/pods", right="list on pods")
+        if answer.status != 200:
+            continue
+        for pod in api_server.parsed(answer).get("items", []):
+            if _runs_linkerd(pod):
+                metadata = pod["metadata"]
+                yield Linkerd(namespace, metadata["name"], metadata.get("annotations") or {})
+
+
+def _runs_linkerd(pod: Mapping[str, Any]) -> bool:
+    """Whether it has one that others may meet; one that is going is gone before the next starts."""
+    phase = (pod.get("status") or {}).get("phase")
+    if "deletionTimestamp" in pod["metadata"] or phase in ("Succeeded", "Failed"):
+        return False
+    spec = pod["spec"]
+    containers = [*spec["containers"], *spec.get("initContainers", [])]
+    return any(container["name"] == CONTAINER for container in containers)
+
+
+def named(pods: Collection[Linkerd]) -> str:
+    """The first few by name, and how many more there are."""
+    listed = sorted(map(str, pods))
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return ", ".join(listed[:3]) + more
