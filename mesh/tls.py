@@ -131,6 +131,6 @@ def refusal(before: Way, after: Way) -> str | None:
         return None
     listed = "; ".join(f"({number}) {way}" for number, way in enumerate(steps(before, after), 1))
     return (
-        f"from {before} to {after} at once, requests would fail while linkerds of both run: go step "
-        f"by step, with a `pulumi up` after each: {listed}"
+        f"from {before} to {after} at once, requests would fail while linkerds of both run: go "
+        f"step by step, with a `pulumi up` after each: {listed}"
     )

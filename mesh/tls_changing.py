@@ -45,8 +45,8 @@ def _refuse_what_runs(linkerd: Linkerd, after: Way, is_known: bool) -> None:
     reason = tls.refusal(before, after)
     if reason and is_known:
         raise TlsChangeError(
-            f"config {reason}; pod {linkerd} still runs as before the last `pulumi up`: finish that "
-            "one first, with the config that it had"
+            f"config {reason}; pod {linkerd} still runs as before the last `pulumi up`: finish "
+            "that one first, with the config that it had"
         )
     if reason:
         raise TlsChangeError(f"config {reason} (pod {linkerd} runs as before)")

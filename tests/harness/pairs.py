@@ -46,6 +46,7 @@ class Made:
     begins: datetime = NOW - DAY
     ends: datetime = NOW + 365 * DAY
     key: Key = field(default_factory=ec_key)
+    certificate: x509.Certificate = field(init=False)
 
     def __post_init__(self) -> None:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.common_name)])

@@ -1,0 +1,29 @@
+"""The host of dynamic providers at another time: certificates are judged so many days from now.
+
+Run as `python -u -m tests.harness.later ADDRESS`, in place of `pulumi.dynamic`, with DAYS_LATER.
+"""
+
+import os
+import runpy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from unittest import mock
+
+from mesh import expiry
+
+
+@contextmanager
+def days_later(days: float) -> Iterator[None]:
+    """Have certificates in this process judged at that time."""
+    with mock.patch.object(expiry, "now", side_effect=lambda: _now() + timedelta(days=days)):
+        yield
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    with days_later(float(os.environ["DAYS_LATER"])):
+        runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
