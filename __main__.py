@@ -16,10 +16,12 @@ from dynamic import Dtab
 from infra.cluster import ClusterError
 from infra.platform import cluster_of
 from kube.errors import OneLineError
-from mesh import claim, routes
+from mesh import claim, pod_security, routes
 from mesh.discovery import Discovery
-from mesh.linkerd import Linkerd
+from mesh.linkerd import Linkerd, own_nodes_service, proxy_url
 from mesh.namerd import Namerd
+from mesh.routers import Routing
+from mesh.workload import Memory
 
 MESSAGE_SHOWN = 32
 """The exit status by which the SDK's language host knows that a person was told what is wrong."""
@@ -50,7 +52,6 @@ claimed = claim.Claim(
         "meshNamespace": config.mesh_namespace,
         "appsNamespace": config.apps_namespace,
     },
-    host_port=config.host_port,
     cluster=cluster.identifier,
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
@@ -66,25 +67,46 @@ providers = [cluster.provider]
 in_mesh = pulumi.ResourceOptions(providers=providers, depends_on=[mesh_ns], deleted_with=made)
 in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], deleted_with=made)
 
-discovery = Discovery(config.mesh_namespace, opts=in_mesh)
-namerd = Namerd(config.mesh_namespace, config.namerd_image, config.kubectl_image, opts=in_mesh)
-linkerd = Linkerd(
+in_both = pulumi.ResourceOptions.merge(in_mesh, pulumi.ResourceOptions(depends_on=[apps_ns]))
+
+discovery = Discovery(config.mesh_namespace, config.apps_namespace, opts=in_both)
+namerd = Namerd(
     config.mesh_namespace,
+    config.namerd_image,
+    config.kubectl_image,
+    config.namerd_replicas,
+    opts=in_mesh,
+)
+own_nodes = own_nodes_service(config.mesh_namespace, opts=in_mesh)
+apps = Services(
+    config.apps_namespace,
+    config.services,
+    proxy_url(config.mesh_namespace),
+    "services" in config.secret,
+    opts=pulumi.ResourceOptions.merge(in_apps, pulumi.ResourceOptions(depends_on=[own_nodes])),
+)
+linkerd = Linkerd(
+    Routing(config.mesh_namespace, config.total_timeout_ms, config.max_connections),
     config.linkerd_image,
     config.kubectl_image,
     config.exposure,
     kept("sourceRanges", config.source_ranges),
     cluster.kubeconfig,
     kept("nodeAddress", config.node_address),
-    config.host_port,
+    Memory(config.linkerd_heap_mb, config.linkerd_memory_mb),
+    after=[apps],
     opts=in_mesh,
 )
-apps = Services(
+root = any(each.run_as_user == 0 for service in config.services for each in service.deployments)
+pod_security.enforce(
+    "mesh-pods", config.mesh_namespace, pod_security.RESTRICTED, [namerd, linkerd], in_mesh
+)
+pod_security.enforce(
+    "apps-pods",
     config.apps_namespace,
-    config.services,
-    config.host_port,
-    "services" in config.secret,
-    opts=in_apps,
+    pod_security.BASELINE if root else pod_security.RESTRICTED,
+    [apps],
+    in_apps,
 )
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {

@@ -1,12 +1,20 @@
 """One HTTP service: its pods, and the headless service that linkerd finds them by."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import workload
+from mesh import hardening, workload
+
+if TYPE_CHECKING:
+    from settings.services import Deployment
+
+STOPS_AFTER = 8
+"""Seconds that a pod serves on when it is to go, until every linkerd has heard of it."""
+
+FIRST_UNPRIVILEGED_PORT = 1024
 
 
 class HttpService(pulumi.ComponentResource):
@@ -14,21 +22,18 @@ class HttpService(pulumi.ComponentResource):
 
     The port's name is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
-    by their own node's linkerd, at `host_port` of the node.
+    to `proxy`, a URL. `hidden` is applied to what may be secret: image, arguments, variables.
     """
 
     def __init__(
         self,
-        name: str,
+        deployment: "Deployment",
         namespace: str,
-        image: pulumi.Input[str],
-        port: int,
-        replicas: int,
-        host_port: int,
-        args: Sequence[pulumi.Input[str]] = (),
-        env: Mapping[str, pulumi.Input[str]] | None = None,
+        proxy: str,
+        hidden: Callable[[Any], Any],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        name = deployment.name
         super().__init__("linkerd-canary:apps:HttpService", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         labels = {"app": name}
@@ -39,44 +44,57 @@ class HttpService(pulumi.ComponentResource):
             spec={
                 "clusterIP": "None",
                 "selector": labels,
-                "ports": [{"name": "http", "port": port}],
+                "ports": [{"name": "http", "port": deployment.port}],
             },
             opts=child,
         )
         spec: Any = {
-            "replicas": replicas,
+            "replicas": deployment.replicas,
             "selector": {"matchLabels": labels},
+            **workload.rolled_without_a_gap(),
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [_container(image, port, host_port, args, env or {})]},
+                "spec": _pod(deployment, _container(deployment, proxy, hidden)),
             },
         }
         k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
         self.register_outputs({})
 
 
+def _pod(deployment: "Deployment", container: Mapping[str, Any]) -> dict[str, Any]:
+    context = hardening.pod(deployment.run_as_user)
+    if deployment.port < FIRST_UNPRIVILEGED_PORT:
+        # Without capabilities not even root may listen there, unless the pod's own network says so.
+        context["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    return {
+        "automountServiceAccountToken": False,
+        "securityContext": context,
+        "terminationGracePeriodSeconds": workload.GRACE_SECONDS,
+        "containers": [dict(container)],
+        "volumes": [hardening.tmp_volume()],
+    }
+
+
 def _container(
-    image: pulumi.Input[str],
-    port: int,
-    host_port: int,
-    args: Sequence[pulumi.Input[str]],
-    env: Mapping[str, pulumi.Input[str]],
+    deployment: "Deployment", proxy: str, hidden: Callable[[Any], Any]
 ) -> dict[str, Any]:
+    args = [hidden(each) for each in deployment.args]
     return {
         "name": "service",
-        "image": image,
+        "image": hidden(deployment.image),
         # An empty list is dropped by the API server: another manager's apply would then conflict.
-        **({"args": list(args)} if args else {}),
+        **({"args": args} if args else {}),
         "env": [
             workload.from_pod("POD_IP", "status.podIP"),
             workload.from_pod("NODE_NAME", "spec.nodeName"),
-            # The node's address, not its name: that needs no DNS record for nodes.
             workload.from_pod("HOST_IP", "status.hostIP"),
-            {"name": "http_proxy", "value": f"$(HOST_IP):{host_port}"},
-            *({"name": name, "value": value} for name, value in env.items()),
+            {"name": "http_proxy", "value": proxy},
+            *({"name": name, "value": hidden(value)} for name, value in deployment.env.items()),
         ],
-        "ports": [{"name": "http", "containerPort": port}],
+        "ports": [{"name": "http", "containerPort": deployment.port}],
         "readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "lifecycle": hardening.stops_after(STOPS_AFTER),
+        "resources": hardening.resources("10m", 16, deployment.memory_mb),
+        "securityContext": hardening.container(deployment.writable_root),
+        "volumeMounts": [hardening.tmp_mount()],
     }

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    They reach linkerd at `host_port` of their node. With `are_secret`, images, arguments and the
-    variables' values are encrypted in the state and hidden in previews.
+    They reach linkerd at `proxy`, a URL. With `are_secret`, images, arguments and the variables'
+    values are encrypted in the state and hidden in previews.
     """
 
     def __init__(
         self,
         namespace: str,
         services: "Iterable[Service]",
-        host_port: int,
+        proxy: str,
         are_secret: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -32,16 +32,11 @@ class Services(pulumi.ComponentResource):
         super().__init__("linkerd-canary:apps:Services", "services", {}, opts)
         for deployment in (each for service in services for each in service.deployments):
             hidden: Callable[[Any], Any] = pulumi.Output.secret if are_secret else _shown
-            env = {name: hidden(value) for name, value in deployment.env.items()}
             HttpService(
-                deployment.name,
+                deployment,
                 namespace,
-                hidden(deployment.image),
-                deployment.port,
-                deployment.replicas,
-                host_port,
-                [hidden(each) for each in deployment.args],
-                env,
+                proxy,
+                hidden,
                 opts=pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({})

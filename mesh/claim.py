@@ -1,8 +1,7 @@
-"""What only one stack can have on a cluster: its namespaces, and a port of the nodes.
+"""What only one stack can have on a cluster: its namespaces.
 
-Server-side apply would let a second stack take over the first one's objects in silence, and the
-pods of two linkerds that want the same port of a node never run side by side. So a stack claims
-both before it makes anything else.
+Server-side apply would let a second stack take over the first one's objects in silence. So a stack
+claims its namespaces before it makes anything else.
 """
 
 import sys
@@ -27,7 +26,8 @@ from kube import lazily
 STACK = "linkerd-canary/stack"
 """The annotation of a namespace that names the stack that made it."""
 
-_CLAIMED = ("namespaces", "host_port", "cluster")
+_CLAIMED = ("namespaces", "cluster")
+"""The state of an earlier release has `host_port` too, which linkerd had on every node."""
 
 Props = dict[str, Any]
 
@@ -77,7 +77,7 @@ def _state(props: Props) -> Props:
 
 
 class Claim(Resource, module="mesh", name="Claim"):
-    """A stack's claim on namespaces of a cluster, and on a port of its nodes."""
+    """A stack's claim on namespaces of a cluster."""
 
     stack: pulumi.Output[str]
     """The stack's name, as it was when the claim was made."""
@@ -88,19 +88,17 @@ class Claim(Resource, module="mesh", name="Claim"):
         *,
         stack: str,
         namespaces: Mapping[str, str],
-        host_port: int,
         cluster: pulumi.Input[str],
         kubeconfig: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Claim `namespaces`, given by the config keys that name them, and `host_port`.
+        """Claim `namespaces`, given by the config keys that name them.
 
         `cluster` is a name of the cluster that stays; `kubeconfig` a path or the content.
         """
         properties = {
             "stack": stack,
             "namespaces": dict(namespaces),
-            "host_port": host_port,
             "cluster": cluster,
             "kubeconfig": pulumi.Output.secret(kubeconfig),
         }

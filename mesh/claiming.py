@@ -1,6 +1,6 @@
 """Whether what a stack claims of a cluster is free there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kube.api import Api
@@ -20,7 +20,6 @@ def refuse_what_is_taken(claim: Mapping[str, Any]) -> None:
         with to_cluster(claim["kubeconfig"]) as connection:
             api_server = Api(connection)
             _refuse_anothers(api_server, claim["namespaces"], claim["stack"])
-            _refuse_taken_port(api_server, claim)
     except ClaimedError:
         raise
     except OneLineError:
@@ -46,26 +45,6 @@ def _owner(api_server: Api, namespace: str) -> str | None:
     metadata = _get(api_server, f"/api/v1/namespaces/{namespace}").get("metadata", {})
     owner: str | None = metadata.get("annotations", {}).get(STACK)
     return owner
-
-
-def _refuse_taken_port(api_server: Api, claim: Mapping[str, Any]) -> None:
-    port, own = int(claim["host_port"]), set(claim["namespaces"].values())
-    for found in _get(api_server, "/apis/apps/v1/daemonsets").get("items", []):
-        name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
-        if namespace in own or port not in _host_ports(found):
-            continue
-        # A stack that moves to another namespace has its linkerd in the former one until then.
-        if _owner(api_server, namespace) != claim["stack"]:
-            raise ClaimedError(
-                f"config hostPort is {port}, a port of the nodes that the DaemonSet {name} in "
-                f"namespace {namespace} has on {api_server.where}: linkerd's pods would never "
-                "start beside it; choose another with `pulumi config set hostPort …`"
-            )
-
-
-def _host_ports(workload: Mapping[str, Any]) -> Iterator[int]:
-    for container in workload["spec"]["template"]["spec"]["containers"]:
-        yield from (port["hostPort"] for port in container.get("ports", []) if "hostPort" in port)
 
 
 def _get(api_server: Api, path: str) -> dict[str, Any]:

@@ -1,51 +1,62 @@
-"""The right to look services up, which namerd and linkerd share."""
+"""The rights to look endpoints up, each in one namespace: namerd's among the apps, linkerd's among
+its peers.
+
+Measured on the real programs: neither ever lists, and neither reads services or pods.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-NAME = "linkerd-endpoints-reader"
+NAMERD, LINKERD = "namerd-endpoints", "l5d-endpoints"
+"""The names of the roles and of their bindings."""
 
-
-def cluster_wide_name(namespace: str) -> str:
-    """What the role and its binding are called in the cluster: each mesh has its own."""
-    return f"{NAME}-{namespace}"
+RULES: Sequence[Mapping[str, Any]] = (
+    {"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "watch"]},
+)
 
 
 class Discovery(pulumi.ComponentResource):
-    """Lets the service accounts `namerd` and `l5d` of `namespace` read endpoints everywhere.
+    """Lets namerd find the pods of the apps, and the linkerd of a node those of the others.
 
-    Cluster-wide, because a routing table may name a service of any namespace.
+    A table that leads to a service of another namespace needs namerd's role there too
+    (docs/dtab.md).
     """
 
-    def __init__(self, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        mesh_namespace: str,
+        apps_namespace: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("linkerd-canary:mesh:Discovery", "discovery", {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        name = cluster_wide_name(namespace)
-        role = k8s.rbac.v1.ClusterRole(
-            NAME,
-            metadata={"name": name},
-            rules=[
-                {
-                    "apiGroups": [""],
-                    "resources": ["endpoints", "services", "pods"],
-                    "verbs": ["get", "list", "watch"],
-                }
-            ],
-            opts=child,
-        )
-        k8s.rbac.v1.ClusterRoleBinding(
-            NAME,
-            metadata={"name": name},
-            role_ref={
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": name,
-            },
-            subjects=[
-                {"kind": "ServiceAccount", "name": account, "namespace": namespace}
-                for account in ("namerd", "l5d")
-            ],
-            # The API server looks at what the role gives, unless one may bind any.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-        )
+        grant(NAMERD, apps_namespace, RULES, "namerd", mesh_namespace, child)
+        grant(LINKERD, mesh_namespace, RULES, "l5d", mesh_namespace, child)
         self.register_outputs({})
+
+
+def grant(
+    name: str,
+    namespace: str,
+    rules: Sequence[Mapping[str, Any]],
+    account: str,
+    account_namespace: str,
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.Resource]:
+    """A Role in a namespace and its binding to a service account of this or another one."""
+    metadata: Any = {"name": name, "namespace": namespace}
+    role = k8s.rbac.v1.Role(
+        name, metadata=metadata, rules=[dict(rule) for rule in rules], opts=opts
+    )
+    binding = k8s.rbac.v1.RoleBinding(
+        name,
+        metadata=metadata,
+        role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        subjects=[{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
+        # The API server looks at what the role gives, unless one may bind any.
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[role])),
+    )
+    return [role, binding]

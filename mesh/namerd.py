@@ -6,7 +6,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import kubectl_proxy, workload
+from mesh import discovery, kubectl_proxy, workload
+from mesh.workload import Memory
 
 ADMIN_PORT = 9991
 PORTS: Mapping[str, int] = {"thrift": 4100, "mesh": 4321, "admin": ADMIN_PORT}
@@ -56,10 +57,11 @@ def config(namespace: str) -> dict[str, Any]:
 
 
 class Namerd(pulumi.ComponentResource):
-    """namerd in `namespace`: its storage, its rights, one pod, and a service inside the cluster.
+    """namerd in `namespace`: its storage, its rights, its pods, and a service inside the cluster.
 
     Who may change the tables is decided by the API server, whose objects they are: no port of its
-    pod changes anything for those outside.
+    pods changes anything for those outside. Its replicas serve the same tables, and each linkerd
+    keeps to one of them.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Namerd(pulumi.ComponentResource):
         namespace: str,
         image: str,
         kubectl_image: str,
+        replicas: int = 2,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:mesh:Namerd", "namerd", {}, opts)
@@ -84,13 +87,18 @@ class Namerd(pulumi.ComponentResource):
             opts=child,
         )
         containers = [
-            workload.container("namerd", image, PORTS, ADMIN_PORT),
+            workload.container("namerd", image, PORTS, ADMIN_PORT, Memory()),
             kubectl_proxy.container(kubectl_image),
         ]
+        template = workload.pod_template(
+            LABELS, "namerd", "namerd-config", text, containers, [kubectl_proxy.volume()]
+        )
+        template["spec"]["topologySpreadConstraints"] = workload.spread(LABELS)
         spec: Any = {
-            "replicas": 1,
+            "replicas": replicas,
             "selector": {"matchLabels": dict(LABELS)},
-            "template": workload.pod_template(LABELS, "namerd", "namerd-config", text, containers),
+            **workload.rolled_without_a_gap(),
+            "template": template,
         }
         deployment = k8s.apps.v1.Deployment(
             "namerd",
@@ -101,6 +109,7 @@ class Namerd(pulumi.ComponentResource):
                 parent=self, depends_on=[crd, account, config_map, *rights]
             ),
         )
+        workload.disruption_budget("namerd", namespace, LABELS, child)
         self.service = k8s.core.v1.Service(
             "namerd",
             metadata={"name": "namerd", "namespace": namespace, "labels": dict(LABELS)},
@@ -134,29 +143,9 @@ def dtab_definition(
 
 
 def _storage_rights(namespace: str, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    metadata = {"name": "namerd-dtab-storage", "namespace": namespace}
-    role = k8s.rbac.v1.Role(
-        "namerd-dtab-storage",
-        metadata=metadata,
-        rules=[
-            {
-                "apiGroups": ["l5d.io"],
-                "resources": ["dtabs"],
-                "verbs": ["get", "list", "watch", "create", "update", "delete"],
-            }
-        ],
-        opts=opts,
-    )
-    binding = k8s.rbac.v1.RoleBinding(
-        "namerd-dtab-storage",
-        metadata=metadata,
-        role_ref={
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "Role",
-            "name": "namerd-dtab-storage",
-        },
-        subjects=[{"kind": "ServiceAccount", "name": "namerd", "namespace": namespace}],
-        # The API server looks at what the role gives, unless one may bind any.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[role])),
-    )
-    return [role, binding]
+    rule = {
+        "apiGroups": ["l5d.io"],
+        "resources": ["dtabs"],
+        "verbs": ["get", "list", "watch", "create", "update", "delete"],
+    }
+    return discovery.grant("namerd-dtab-storage", namespace, [rule], "namerd", namespace, opts)

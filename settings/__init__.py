@@ -31,6 +31,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+OVERHEAD_MB = 200
+"""What a linkerd needs beyond its heap, in MiB: 150 were measured under mutual TLS."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -54,8 +57,15 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
-    host_port: int
-    """The port of every node that services reach their linkerd at, 1–65535."""
+    total_timeout_ms: int
+    """How long a service's request to another may take with its retries; 0 for any time."""
+    max_connections: int
+    """The most connections of a linkerd to one endpoint, 1–10000."""
+    linkerd_heap_mb: int
+    """The most of the JVM's heap, in MiB."""
+    linkerd_memory_mb: int
+    """The most that linkerd's container may use, in MiB."""
+    namerd_replicas: int
     linkerd_image: str
     namerd_image: str
     kubectl_image: str
@@ -108,6 +118,11 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     `secret` are the keys that the stack keeps encrypted.
     """
     every_key = (*_KEYS, SERVICES, *tls.KEYS, *aks.KEYS)
+    for key, instead in _GONE.items():
+        if key in config:
+            raise SettingsError(
+                f"config {key} is gone: {instead}; remove it with `pulumi config rm {key}`"
+            )
     unknown = sorted(set(config) - {*every_key})
     if unknown:
         raise SettingsError(
@@ -132,6 +147,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     )
     _refuse_missing_entry(found)
     _refuse_what_the_exposure_ignores(found)
+    _refuse_too_little_memory(found)
     return found
 
 
@@ -173,6 +189,17 @@ def _refuse_missing_entry(settings: Settings) -> None:
         raise SettingsError(
             f"config entryService is {settings.entry_service!r}, which is no service: it must be "
             f"one of {', '.join(names)}" + ("" if "hello" in names else f"; {services.REPLACED}")
+        )
+
+
+def _refuse_too_little_memory(settings: Settings) -> None:
+    """The kernel would end linkerd under load, with all the requests that it has."""
+    least = settings.linkerd_heap_mb + OVERHEAD_MB
+    if settings.linkerd_memory_mb < least:
+        raise SettingsError(
+            f"config linkerdMemoryMb is {settings.linkerd_memory_mb}, and linkerdHeapMb is "
+            f"{settings.linkerd_heap_mb}: it must be at least {OVERHEAD_MB} above the heap, so "
+            f"{least}"
         )
 
 
@@ -228,6 +255,9 @@ def _field(key: str) -> str:
 
 SERVICES = "services"
 
+_GONE = {"hostPort": "services reach the linkerd of their node by the service l5d-node"}
+"""Keys of earlier releases, and what is there instead."""
+
 MAY_BE_SECRET = (
     "kubeconfig",
     SERVICES,
@@ -249,7 +279,11 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
-    "hostPort": readers.integer(1, 65535),
+    "totalTimeoutMs": readers.integer(0, 86_400_000),
+    "maxConnections": readers.integer(1, 10_000),
+    "linkerdHeapMb": readers.integer(48, 65_536),
+    "linkerdMemoryMb": readers.integer(48 + OVERHEAD_MB, 131_072),
+    "namerdReplicas": readers.integer(1, 9),
     "linkerdImage": readers.image,
     "namerdImage": readers.image,
     "kubectlImage": readers.image,

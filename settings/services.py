@@ -10,7 +10,16 @@ from dynamic import splits
 from settings import readers
 from settings.errors import SettingsError
 
-VERSION_KEYS = ("image", "port", "args", "env", "replicas")
+VERSION_KEYS = (
+    "image",
+    "port",
+    "args",
+    "env",
+    "replicas",
+    "memoryMb",
+    "runAsUser",
+    "writableRoot",
+)
 SERVICE_KEYS = (*VERSION_KEYS, "versions", "weights", "prefix")
 OWN_VARIABLES = ("POD_IP", "NODE_NAME", "HOST_IP", "http_proxy")
 """What every service's environment has by itself."""
@@ -30,6 +39,12 @@ class Deployment:
     replicas: int
     args: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
+    memory_mb: int = 256
+    """The most that a pod may use, in MiB."""
+    run_as_user: int = 65532
+    """The user and group of its process; 0 is root."""
+    writable_root: bool = False
+    """Whether the process may write outside of /tmp."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,9 @@ class _Node:
             replicas=_whole(given.at("replicas"), 1, 100, defaults.replicas),
             args=given.args(),
             env=env,
+            memory_mb=_whole(given.at("memoryMb"), 16, 1_048_576, Deployment.memory_mb),
+            run_as_user=_whole(given.at("runAsUser"), 0, 2**31 - 1, Deployment.run_as_user),
+            writable_root=_boolean(given.at("writableRoot"), Deployment.writable_root),
         )
 
     def args(self) -> tuple[str, ...]:
@@ -242,6 +260,14 @@ def _whole(node: _Node, low: int, high: int, default: int | None = None) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise node.fail(f"it must be a whole number from {low} to {high}", number)
     return number
+
+
+def _boolean(node: _Node, default: bool) -> bool:
+    if node.value is None:
+        return default
+    if not isinstance(node.value, bool):
+        raise node.fail("it must be true or false", node.value)
+    return node.value
 
 
 def _hundredths(node: _Node) -> int:

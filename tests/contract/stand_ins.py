@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.standins import mesh_binaries
-from mesh import linkerd, namerd
+from mesh import linkerd, namerd, routers
+from mesh.routers import Routing
 from tests.contract.network import Network
 from tests.contract.talk import Talker
 from tests.harness.apiserver import ApiServer
@@ -173,7 +174,7 @@ def linkerd_config(
 
     In `namespace` are the endpoints of the service `l5d`, which tell the linkerds of all nodes.
     """
-    config = linkerd.config(namespace)
+    config = routers.node_config(Routing(namespace))
     config["admin"]["ip"] = address
     for router in config["routers"]:
         router["interpreter"]["dst"] = f"/$/inet/{namerd_address}/{namerd.PORTS['thrift']}"

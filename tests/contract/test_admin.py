@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mesh import linkerd, namerd
+from mesh import namerd, routers
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi, until
 from tests.contract.pair import Mesh
@@ -86,7 +86,7 @@ class Fresh:
 def fresh(world: StandIns) -> Iterator[Fresh]:
     address = world.address()
     process = world.start_linkerd(address)
-    yield Fresh(world.talker(address, linkerd.OUTGOING), world.talker(address, linkerd.ADMIN))
+    yield Fresh(world.talker(address, routers.OUTGOING), world.talker(address, routers.ADMIN))
     process.end()
 
 
@@ -146,7 +146,7 @@ def start(world: StandIns, program: str, address: str, control: bool) -> tuple[P
             each["ip"] = address
         port = namerd.ADMIN_PORT
     else:
-        config, port = linkerd_config(address), linkerd.ADMIN
+        config, port = linkerd_config(address), routers.ADMIN
     if control:
         del config["admin"]["security"]
     process = world.start(program, world.config(config), env={"POD_IP": address})
@@ -195,7 +195,7 @@ def test_a_control_port_on_loopback_is_closed_to_other_pods(world: StandIns, mes
         "internal"
     )
     follower = world.start_linkerd(node, address)
-    assert world.talker(node, linkerd.OUTGOING).get("/", {"Host": "world"}).status == 200
+    assert world.talker(node, routers.OUTGOING).get("/", {"Host": "world"}).status == 200
     inside = world.talker(address, namerd.ADMIN_PORT)
     assert delegated(inside, "/svc/world", table(mesh, "/srv/world-v1")).status == 200
     follower.end()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mesh import linkerd
+from mesh import routers
 from tests.contract.namerd_api import NamerdApi, until
 from tests.contract.pair import Mesh, outcomes
 from tests.contract.stand_ins import APPS_NAMESPACE, StandIns, linkerd_config
@@ -114,7 +114,7 @@ def test_after_four_losses_of_namerd_a_new_weight_is_followed_within_seconds(
         mesh.namerd.write("internal", f"{restored};/host/world=>/srv/{version}")
         began = time.monotonic()
         assert until(own.world, lambda word: word == text, seconds=60) == text  # noqa: B023
-        assert time.monotonic() - began < linkerd.RETRY["maxSeconds"] + SLOW
+        assert time.monotonic() - began < routers.RETRY["maxSeconds"] + SLOW
         assert own.shown() == version
 
 

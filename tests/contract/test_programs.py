@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from local.standins import mesh_binaries
-from mesh import linkerd, namerd
+from mesh import linkerd, namerd, routers
+from mesh.routers import Routing
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi, until
 from tests.contract.network import Network
@@ -24,7 +25,10 @@ from tests.contract.talk import Talker
 
 pytestmark = pytest.mark.stand_ins
 
-CONFIGS = {"namerd": namerd.config("linkerd"), "linkerd": linkerd.config("linkerd")}
+CONFIGS = {
+    "namerd": namerd.config("linkerd"),
+    "linkerd": routers.node_config(Routing("linkerd")),
+}
 
 
 def run(program: str, *arguments: str | Path, **env: str) -> "subprocess.CompletedProcess[str]":

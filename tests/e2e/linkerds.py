@@ -3,20 +3,38 @@
 import json
 from collections import Counter
 
-from mesh import linkerd
+from mesh import routers
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually, get
 
 STATE = "/outgoing/interpreter_state/io.l5d.namerd/internal.json"
 
 
+def entrances(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
+    """The URL of every linkerd's router for apps, by the name of its node.
+
+    It is the pod's: the service that apps use leads this machine nowhere.
+    """
+    return {
+        node: f"http://{ip}:{routers.OUTGOING}"
+        for node, ip in _addresses(cluster, namespace).items()
+    }
+
+
 def pages(cluster: Cluster, path: str) -> dict[str, str]:
     """A page of every linkerd, by the name of its node."""
-    pods = cluster.get("pods", "-n", "linkerd", "-l", "app=l5d")["items"]
     return {
-        pod["spec"]["nodeName"]: get(f"http://{pod['status']['podIP']}:{linkerd.ADMIN}{path}")
+        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in _addresses(cluster).items()
+    }
+
+
+def _addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
+    """The address of the linkerd of each node."""
+    pods = cluster.get("pods", "-n", namespace, "-l", "app=l5d")["items"]
+    return {
+        pod["spec"]["nodeName"]: pod["status"]["podIP"]
         for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
+        if "deletionTimestamp" not in pod["metadata"] and "podIP" in pod["status"]
     }
 
 
@@ -29,8 +47,8 @@ def wait_until_followed(cluster: Cluster, weight: int) -> None:
     }
 
     def followed() -> bool:
-        for address in cluster.nodes().values():  # a linkerd follows only names it was asked for
-            local_stack.ask(f"http://{address}:{linkerd.OUTGOING}", Host="world")
+        for entrance in entrances(cluster).values():  # it follows only names it was asked for
+            local_stack.ask(entrance, Host="world")
         shares = {node: _shares(page) for node, page in pages(cluster, STATE).items()}
         wrong = {node: found for node, found in shares.items() if found != wanted}
         assert shares.keys() >= cluster.nodes().keys(), f"no linkerd on some node: {shares}"

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from local.node.identity import FIRST
-from mesh.discovery import cluster_wide_name
+from mesh import discovery
 from tests.e2e.cluster import Cluster
 from tests.e2e.pipeline import NAMESPACE, RIGHTS
 
@@ -49,9 +49,13 @@ def granted(identity: str) -> set[Right]:
 
 def given_away(cluster: Cluster) -> set[Right]:
     """What the mesh's own roles give: only who has it may create them."""
-    storage = cluster.get("role", "namerd-dtab-storage", "-n", "linkerd")
-    reader = cluster.get("clusterrole", cluster_wide_name("linkerd"))
-    return _of_rules([*storage["rules"], *reader["rules"]])
+    roles = (
+        ("linkerd", "namerd-dtab-storage"),
+        ("linkerd", discovery.LINKERD),
+        ("hello-world", discovery.NAMERD),
+    )
+    found = [cluster.get("role", name, "-n", namespace) for namespace, name in roles]
+    return _of_rules([rule for role in found for rule in role["rules"]])
 
 
 def used(identity: str, since: datetime) -> set[Right]:

@@ -14,7 +14,6 @@ import pytest
 from local import images, stack
 from local.paths import KUBECONFIG
 from local.whole import IMAGE_KEYS
-from mesh.discovery import cluster_wide_name
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.engine.azure import COMMAND, KUBELOGIN, Azure
@@ -22,10 +21,10 @@ from tests.harness import engine
 from tests.harness.engine import Engine, EngineFailedError
 from tests.standins.azure_native import cloud
 
-READER = cluster_wide_name("linkerd")
 ON_THE_NODE = (
-    *("namespace/linkerd", "namespace/hello-world", "customresourcedefinition/dtabs.l5d.io"),
-    *(f"clusterrole/{READER}", f"clusterrolebinding/{READER}"),
+    "namespace/linkerd",
+    "namespace/hello-world",
+    "customresourcedefinition/dtabs.l5d.io",
 )
 
 

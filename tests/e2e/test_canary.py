@@ -117,9 +117,9 @@ def test_a_route_of_ones_own_is_refused_at_the_edge(cluster: Cluster, url: str) 
 
 
 def test_a_request_inside_may_choose_its_version(cluster: Cluster, url: str) -> None:
-    for address in cluster.nodes().values():
+    for entrance in linkerds.entrances(cluster).values():
         said = local_stack.ask(
-            f"http://{address}:4140",
+            entrance,
             Host="world",
             **{"l5d-dtab": "/host/world => /srv/world-v2"},
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from local import stack
-from mesh.linkerd import RETRY
+from mesh.routers import RETRY
 from tests.e2e import linkerds, local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import set_weight
@@ -22,7 +22,7 @@ def url(cluster: Cluster) -> Iterator[str]:
 
 
 def kill_namerd(cluster: Cluster) -> None:
-    """Its pod, at once, and wait for the next one."""
+    """All its pods at once, and wait for the next ones."""
     gone = _namerds(cluster)
     cluster.kubectl(
         *("delete", "pod", "-n", "linkerd", "-l", "app=namerd", "--grace-period=0", "--force")

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from local import node
-from mesh import linkerd, namerd
-from tests.e2e import local_stack
+from mesh import namerd, routers
+from tests.e2e import linkerds, local_stack
 from tests.e2e.cluster import Cluster
 
 TABLES = "/api/1/dtabs/internal"
@@ -63,12 +63,11 @@ def test_nor_through_linkerd(cluster: Cluster, tables: list[Any]) -> None:
     """The router for apps takes a route of one's own from whoever is inside."""
     address = pod(cluster, "namerd")["status"]["podIP"]
     to = {"Host": "x", "l5d-dtab": f"/svc/x => /$/inet/{address}/{namerd.HTTP_PORT}"}
-    for node_address in cluster.nodes().values():
-        url = f"http://{node_address}:{linkerd.OUTGOING}{TABLES}"
-        assert status("PUT", url, **to) == requests.codes.bad_gateway
+    for entrance in linkerds.entrances(cluster).values():
+        assert status("PUT", f"{entrance}{TABLES}", **to) == requests.codes.bad_gateway
 
 
-@pytest.mark.parametrize(("app", "port"), [("namerd", namerd.ADMIN_PORT), ("l5d", linkerd.ADMIN)])
+@pytest.mark.parametrize(("app", "port"), [("namerd", namerd.ADMIN_PORT), ("l5d", routers.ADMIN)])
 def test_the_admin_ports_control_nothing(
     cluster: Cluster, tables: list[Any], app: str, port: int
 ) -> None:

@@ -31,7 +31,6 @@ COUNT_OF_ALL_OR_NONE = 50
 CONNECTIONS = 4
 
 PREFIX = "linkerd-canary"
-OUTGOING = 4140
 
 REQUESTS = re.compile(
     r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
@@ -88,7 +87,7 @@ def answers_of_v2_alone(entrance: str) -> bool:
 
 
 def test_the_share_is_the_weight_in_each_placement(cluster: Cluster, placing: Placing) -> None:
-    entrances = [f"http://{address}:{OUTGOING}" for address in cluster.nodes().values()]
+    entrances = list(linkerds.entrances(cluster).values())
     pods = placing.count()
     for number, placement in enumerate(placements(placing.nodes, pods)):
         placing.place(placement)

@@ -15,7 +15,7 @@ from tests.e2e.local_stack import command
 from tests.harness import engine
 from tests.harness.engine import Engine, EngineFailedError
 
-MESH, APPS, PORT = "staging-linkerd", "staging-hello-world", 4240
+MESH, APPS = "staging-linkerd", "staging-hello-world"
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,6 @@ def test_it_starts_by_saying_what_each_needs_of_its_own(staging: Engine) -> None
     assert f"{keys}, which the stack organization/linkerd-canary/local has on the" in said
     staging.set("meshNamespace", MESH)
     staging.set("appsNamespace", APPS)
-    said = refused(staging)
-    assert "config hostPort is 4140, a port of the nodes that the DaemonSet l5d in" in said
-    staging.set("hostPort", str(PORT))
 
 
 def test_each_has_a_split_of_its_own(staging: Engine, dev: str, cluster: Cluster) -> None:
@@ -79,10 +76,9 @@ def test_each_has_a_split_of_its_own(staging: Engine, dev: str, cluster: Cluster
     assert local_stack.world_of(local_stack.first_answer(url)) == "worldv2"
     assert set(local_stack.split_of(url, 200)) == {"worldv2"}
     assert set(local_stack.split_of(dev, 200)) == {"world"}
-    for address in cluster.nodes().values():
-        entrances = {4140: "world", PORT: "worldv2"}
-        for port, world in entrances.items():
-            said = local_stack.ask(f"http://{address}:{port}", Host="world")
+    for namespace, world in (("linkerd", "world"), (MESH, "worldv2")):
+        for entrance in linkerds.entrances(cluster, namespace).values():
+            said = local_stack.ask(entrance, Host="world")
             assert said.startswith(f"{world} ("), said
     assert definition(cluster) == before
 

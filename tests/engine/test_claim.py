@@ -1,4 +1,4 @@
-"""A stack's claim on namespaces and a port of the nodes, by its provider on a real API server."""
+"""A stack's claim on namespaces, by its provider on a real API server."""
 
 import uuid
 from dataclasses import dataclass
@@ -22,13 +22,11 @@ class Place:
     api_server: ApiServer
     mesh: str
     apps: str
-    port: int
 
     def claim(self, stack: str = STAGING, **more: Any) -> dict[str, Any]:
         return {
             "stack": stack,
             "namespaces": {"meshNamespace": self.mesh, "appsNamespace": self.apps},
-            "host_port": self.port,
             "cluster": "here",
             "kubeconfig": self.api_server.kubeconfig.read_text(),
             **more,
@@ -39,26 +37,11 @@ class Place:
         if stack:
             self.api_server.kubectl("annotate", "namespace", namespace, f"{STACK}={stack}")
 
-    def run_daemon_set(self, namespace: str) -> None:
-        """One that has the port on every node."""
-        labels = {"app": "l5d"}
-        ports = [{"containerPort": 4141}, {"containerPort": 4140, "hostPort": self.port}]
-        container = {"name": "l5d", "image": "none", "ports": ports}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-        self.api_server.apply(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "DaemonSet",
-                "metadata": {"name": "l5d", "namespace": namespace},
-                "spec": {"selector": {"matchLabels": labels}, "template": template},
-            }
-        )
-
 
 @pytest.fixture
 def place(api_server: ApiServer) -> Place:
     number = uuid.uuid4().hex[:8]
-    return Place(api_server, f"mesh-{number}", f"apps-{number}", 20000 + int(number, 16) % 9000)
+    return Place(api_server, f"mesh-{number}", f"apps-{number}")
 
 
 @pytest.fixture
@@ -80,7 +63,7 @@ def test_what_is_free_is_claimed_and_nothing_is_written(stack: Stack, place: Pla
     assert stack.state.outputs["stack"] == STAGING
     assert "kubeconfig" not in stack.state.outputs
     asked = place.api_server.requests()[before:]
-    assert {request.verb for request in asked} == {"get", "list"}
+    assert {request.verb for request in asked} == {"get"}
 
     before = len(place.api_server.requests())
     renewed = place.api_server.kubeconfig_for("renewed", ["system:masters"]).read_text()
@@ -130,29 +113,20 @@ def test_a_renamed_stack_keeps_its_name_of_old(stack: Stack, place: Place) -> No
     assert stack.state.inputs["stack"] == stack.state.outputs["stack"] == DEV
 
 
-def test_a_port_that_another_daemon_set_has_is_refused(stack: Stack, place: Place) -> None:
-    other = f"other-{place.mesh}"
-    place.make(other)
-    place.run_daemon_set(other)
-    assert refused(stack, place.claim()) == (
-        f"config hostPort is {place.port}, a port of the nodes that the DaemonSet l5d in namespace "
-        f"{other} has on the cluster at {place.api_server.url}: linkerd's pods would never start "
-        "beside it; choose another with `pulumi config set hostPort …`"
-    )
-    assert stack.up(place.claim(host_port=place.port + 1)) == "create"
-    assert "config hostPort is" in refused(stack, place.claim())
-
-
-def test_a_port_that_ones_own_linkerd_has_is_free(stack: Stack, place: Place) -> None:
-    """As it is for a stack of a release that made no claims."""
-    place.make(place.mesh)
-    place.run_daemon_set(place.mesh)
+def test_a_state_of_a_release_with_a_port_of_the_nodes_is_read(stack: Stack, place: Place) -> None:
     assert stack.up(place.claim()) == "create"
+    assert stack.state
+    stack.state.inputs["host_port"] = stack.state.outputs["host_port"] = 4140
+    before = len(place.api_server.requests())
+    assert stack.refresh() == "read"
+    assert stack.up(place.claim()) == "same"
+    assert place.api_server.requests()[before:] == []
+    assert stack.up(place.claim(cluster="c")) == "update"
+    assert "host_port" not in stack.state.outputs
 
 
 def test_a_stack_can_move_its_linkerd_to_another_namespace(stack: Stack, place: Place) -> None:
     place.make(place.mesh, STAGING)
-    place.run_daemon_set(place.mesh)
     assert stack.up(place.claim()) == "create"
     moved = {"meshNamespace": f"moved-{place.mesh}", "appsNamespace": place.apps}
     assert stack.up(place.claim(namespaces=moved)) == "update"

@@ -93,10 +93,7 @@ def test_the_second_ones_destroy_leaves_the_first_ones_tables(
     staging.up()
     write_table(server, "staging")
     definition = uid(server, "crd", CRD)
-    assert cluster_wide(server) == {
-        "linkerd-endpoints-reader-dev": ["dev", "dev"],
-        "linkerd-endpoints-reader-staging": ["staging", "staging"],
-    }
+    assert cluster_wide(server) == {}
 
     for gone, left in ((staging, dev), (dev, None)):
         gone.destroy()
@@ -104,7 +101,6 @@ def test_the_second_ones_destroy_leaves_the_first_ones_tables(
         assert uid(server, CRD, "internal", "dev") == table
         if left:
             left.up("--refresh", "--expect-no-changes")
-    assert cluster_wide(server) == {}
 
     dev.up()
     assert uid(server, "crd", CRD) == definition, "and is taken up again"
@@ -122,15 +118,19 @@ def test_a_stack_of_a_former_release_goes_over_without_a_moment_without_rights_o
     dev.set_environment(RELEASE="present")
     planned = dev.preview().steps
     before = len(server.requests())
-    assert dev.up().steps == planned == {"replace": 2, "unchanged": 5}
+    assert dev.up().steps == planned == {"create": 4, "delete": 2, "unchanged": 5}
     writes = [each for each in server.requests()[before:] if each.writes]
-    assert [_told(each.verb, each.path) for each in writes] == [
-        ("patch", "clusterroles/linkerd-endpoints-reader-dev"),
-        ("patch", "clusterrolebindings/linkerd-endpoints-reader-dev"),
+    told = [_told(each.verb, each.path) for each in writes]
+    assert set(told[:4]) == {
+        ("patch", f"{kind}/{account}-endpoints")
+        for kind in ("roles", "rolebindings")
+        for account in ("l5d", "namerd")
+    }
+    assert told[4:] == [
         ("delete", "clusterrolebindings/linkerd-endpoints-reader"),
         ("delete", "clusterroles/linkerd-endpoints-reader"),
     ]
-    assert cluster_wide(server) == {"linkerd-endpoints-reader-dev": ["dev", "dev"]}
+    assert cluster_wide(server) == {}
     dev.up("--refresh", "--expect-no-changes")
 
     for release in ("former", "present"):  # back to it, and over again

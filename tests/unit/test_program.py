@@ -25,7 +25,7 @@ KUBECONFIG = yaml.safe_dump(
 
 
 DEFINITION = "CustomResourceDefinitionPatch"
-CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", DEFINITION}
+CLUSTER_WIDE = {"Namespace", "NamespacePatch", DEFINITION}
 
 
 @dataclass
@@ -206,14 +206,6 @@ def test_two_stacks_with_their_own_namespaces_share_the_definition_of_tables_alo
     assert {kind for kind, _ in cluster_wide(other)} == CLUSTER_WIDE
 
 
-def test_the_binding_is_of_the_meshs_own_role() -> None:
-    program = run_program({"meshNamespace": "mesh"})
-    binding = program.get("ClusterRoleBinding", "linkerd-endpoints-reader")
-    role = program.get("ClusterRole", "linkerd-endpoints-reader")
-    assert binding["roleRef"]["name"] == role["metadata"]["name"] == "linkerd-endpoints-reader-mesh"
-    assert {one["namespace"] for one in binding["subjects"]} == {"mesh"}
-
-
 def test_a_destroy_leaves_the_definition_of_tables(program: Recorder) -> None:
     (retained,) = [one for one in program.registered if one.retainOnDelete]
     assert (retained.type.rpartition(":")[2], retained.name) == (DEFINITION, "dtabs")
@@ -221,11 +213,10 @@ def test_a_destroy_leaves_the_definition_of_tables(program: Recorder) -> None:
     assert "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition" in former
 
 
-def test_the_stack_claims_its_namespaces_and_its_port() -> None:
-    program = run_program({"meshNamespace": "mesh", "hostPort": "4240"})
+def test_the_stack_claims_its_namespaces() -> None:
+    program = run_program({"meshNamespace": "mesh"})
     claim = program.get("Claim", "claim")
     assert claim["namespaces"] == {"meshNamespace": "mesh", "appsNamespace": "hello-world"}
-    assert claim["host_port"] == 4240
     assert claim["stack"] == "organization/linkerd-canary/test"
     assert claim["kubeconfig"][rpc._special_sig_key] == rpc._special_secret_sig
     for name in ("mesh", "apps"):
@@ -233,22 +224,43 @@ def test_the_stack_claims_its_namespaces_and_its_port() -> None:
         assert annotations == {"linkerd-canary/stack": "organization/linkerd-canary/test"}
 
 
-def test_another_port_of_the_nodes_is_linkerds_and_the_services() -> None:
-    program = run_program({"hostPort": "4240"})
-    ports = container(program.get("DaemonSet", "l5d"), "l5d")["ports"]
-    (outgoing,) = [one for one in ports if one["name"] == "outgoing"]
-    assert outgoing == {"name": "outgoing", "containerPort": 4140, "hostPort": 4240}
+def test_apps_reach_the_linkerd_of_their_own_node_by_a_service() -> None:
+    program = run_program({"meshNamespace": "mesh"})
+    spec = program.get("Service", "l5d-node")["spec"]
+    assert (spec["type"], spec["internalTrafficPolicy"]) == ("ClusterIP", "Local")
+    assert spec["selector"] == {"app": "l5d"}
+    assert [(one["name"], one["port"]) for one in spec["ports"]] == [("outgoing", 4140)]
     for name in ("hello", "world-v1", "world-v2"):
-        service = container(program.get("Deployment", name), "service")
-        assert env(service)["http_proxy"] == "$(HOST_IP):4240"
+        app = container(program.get("Deployment", name), "service")
+        assert env(app)["http_proxy"] == "http://l5d-node.mesh.svc.cluster.local.:4140"
 
 
-def test_discovery_may_only_read(program: Recorder) -> None:
-    (rule,) = program.get("ClusterRole", "linkerd-endpoints-reader")["rules"]
-    assert rule["resources"] == ["endpoints", "services", "pods"]
-    assert rule["verbs"] == ["get", "list", "watch"]
-    binding = program.get("ClusterRoleBinding", "linkerd-endpoints-reader")
-    assert [one["name"] for one in binding["subjects"]] == ["namerd", "l5d"]
+def test_a_stack_leaves_its_host_port_service_first_and_linkerd_last(program: Recorder) -> None:
+    """As its apps go on by the linkerds that have the port until they use the service."""
+    made = [f"{one.typ.rpartition(':')[2]} {one.name}" for one in program.made]
+    apps = [made.index(f"Deployment {name}") for name in ("hello", "world-v1", "world-v2")]
+    assert made.index("Service l5d-node") < min(apps)
+    assert max(apps) < made.index("DaemonSet l5d") < made.index("Service l5d-external")
+    # Pulumi does not wait for pods that come later.
+    annotations = program.get("Service", "l5d-node")["metadata"]["annotations"]
+    assert annotations == {"pulumi.com/skipAwait": "true"}
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "account"),
+    [("namerd-endpoints", "apps", "namerd"), ("l5d-endpoints", "mesh", "l5d")],
+)
+def test_endpoints_may_be_read_where_they_are_needed(
+    name: str, namespace: str, account: str
+) -> None:
+    program = run_program({"meshNamespace": "mesh", "appsNamespace": "apps"})
+    role, binding = program.get("Role", name), program.get("RoleBinding", name)
+    (rule,) = role["rules"]
+    assert rule == {"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "watch"]}
+    assert role["metadata"] == binding["metadata"] == {"name": name, "namespace": namespace}
+    assert binding["roleRef"]["name"] == name
+    (subject,) = binding["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": account, "namespace": "mesh"}
 
 
 def test_dtab_storage_is_confined_to_the_mesh_and_may_delete(program: Recorder) -> None:
@@ -327,10 +339,14 @@ def test_a_changed_config_file_rolls_the_pods_out_anew(program: Recorder) -> Non
     assert annotations(program) == annotations(run_program({"canaryWeight": "7"}))
 
 
-def test_linkerd_takes_outgoing_requests_on_each_nodes_own_address(program: Recorder) -> None:
+def test_linkerd_has_no_port_of_its_node(program: Recorder) -> None:
     l5d = container(program.get("DaemonSet", "l5d"), "l5d")
-    host_ports = {one["name"]: one.get("hostPort") for one in l5d["ports"]}
-    assert host_ports == {"outgoing": 4140, "incoming": None, "external": None, "admin": None}
+    assert l5d["ports"] == [
+        {"name": "outgoing", "containerPort": 4140},
+        {"name": "incoming", "containerPort": 4141},
+        {"name": "external", "containerPort": 4142},
+        {"name": "admin", "containerPort": 9990},
+    ]
     assert env(l5d)["POD_IP"] == of_pod("status.podIP")
     assert env(l5d)["NODE_NAME"] == of_pod("spec.nodeName")
 
@@ -353,16 +369,18 @@ def test_linkerds_config(program: Recorder) -> None:
 
 def test_linkerds_routers_go_by_node(program: Recorder) -> None:
     outgoing, incoming, external = config_file(program, "l5d-config")["routers"]
-    (by_daemonset,) = outgoing["interpreter"]["transformers"]
-    assert by_daemonset["kind"] == "io.l5d.k8s.daemonset"
-    assert (by_daemonset["namespace"], by_daemonset["service"], by_daemonset["port"]) == (
-        "linkerd",
-        "l5d",
-        "incoming",
-    )
+    for sender in (outgoing, external):
+        (by_daemonset,) = sender["interpreter"]["transformers"]
+        assert by_daemonset == {
+            "kind": "io.l5d.k8s.daemonset",
+            "namespace": "linkerd",
+            "service": "l5d",
+            "port": "incoming",
+            "k8sHost": "localhost",
+            "k8sPort": 8001,
+        }
     assert outgoing["service"]["responseClassifier"]["kind"] == "io.l5d.http.retryableRead5XX"
     assert incoming["interpreter"]["transformers"] == [{"kind": "io.l5d.k8s.localnode"}]
-    assert "transformers" not in external["interpreter"]
 
 
 def test_a_split_is_drawn_at_the_first_linkerd_alone() -> None:
@@ -467,7 +485,6 @@ def test_the_apps(
     assert env(service).get("TARGET_WORLD") == world
     assert env(service)["POD_IP"] == of_pod("status.podIP")
     assert env(service)["HOST_IP"] == of_pod("status.hostIP")
-    assert env(service)["http_proxy"] == "$(HOST_IP):4140"
     spec = program.get("Service", name)["spec"]
     assert spec["clusterIP"] == "None"
     assert [(one["name"], one["port"]) for one in spec["ports"]] == [("http", port)]

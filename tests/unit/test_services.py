@@ -134,6 +134,19 @@ class TestSettings:
             ({"port": 80, "image": "a/B:1"}, ".web.image is 'a/B:1': it must be an image such as"),
             ({"port": 65536}, ".web.port is 65536: it must be a whole number from 1 to 65535"),
             ({"port": 80.5}, ".web.port is 80.5: it must be a whole number from 1 to 65535"),
+            (
+                {"port": 80, "memoryMb": 15},
+                ".web.memoryMb is 15: it must be a whole",
+            ),
+            (
+                {"port": 80, "runAsUser": -1},
+                ".web.runAsUser is -1: it must be a whole",
+            ),
+            (
+                {"port": 80, "runAsUser": "root"},
+                ".web.runAsUser is 'root': it must be a",
+            ),
+            ({"port": 80, "writableRoot": "yes"}, ".web.writableRoot is 'yes': it must be true or"),
             ({"port": 80, "replicas": 0}, ".web.replicas is 0: it must be a whole number"),
             ({"port": 80, "replicas": "3"}, ".web.replicas is '3': it must be a whole number"),
             ({"port": 80, "args": [1]}, ".web.args: it must be a list of strings"),

@@ -60,7 +60,9 @@ def test_the_declared_defaults_are_accepted() -> None:
     assert parsed.mesh_namespace == "linkerd"
     assert parsed.apps_namespace == "hello-world"
     assert parsed.replicas == 3
-    assert parsed.host_port == 4140
+    assert (parsed.linkerd_heap_mb, parsed.linkerd_memory_mb) == (256, 512)
+    assert (parsed.total_timeout_ms, parsed.max_connections) == (10_000, 16)
+    assert parsed.namerd_replicas == 2
     assert parsed.exposure == "LoadBalancer"
     assert parsed.source_ranges == ()
     assert not parsed.adopt_existing
@@ -76,6 +78,25 @@ def test_every_declared_key_has_type_default_and_description() -> None:
 def test_an_unknown_key_is_named_with_the_way_to_remove_it() -> None:
     with pytest.raises(settings.SettingsError, match=r"'canaryWieght' is not one .*config rm"):
         settings.parse({**defaults(), "canaryWieght": "10"})
+
+
+def test_a_key_that_is_gone_is_said_to_be_gone() -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), "hostPort": "4240"})
+    assert str(raised.value) == (
+        "config hostPort is gone: services reach the linkerd of their node by the service "
+        "l5d-node; remove it with `pulumi config rm hostPort`"
+    )
+
+
+def test_linkerd_needs_more_memory_than_its_heap() -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), "linkerdHeapMb": "313"})
+    assert str(raised.value) == (
+        "config linkerdMemoryMb is 512, and linkerdHeapMb is 313: it must be at least 200 above "
+        "the heap, so 513"
+    )
+    settings.parse({**defaults(), "linkerdHeapMb": "312"})
 
 
 def test_a_missing_key_is_named() -> None:
@@ -108,8 +129,12 @@ def test_a_missing_key_is_named() -> None:
         ("maxWeightStep", "0", "a percent from 0.01 to 100 with at most two decimals"),
         ("maxWeightStep", "0.001", "a percent from 0.01 to 100 with at most two decimals"),
         ("replicas", "0", "a whole number from 1 to 100"),
-        ("hostPort", "0", "a whole number from 1 to 65535"),
-        ("hostPort", "65536", "a whole number from 1 to 65535"),
+        ("totalTimeoutMs", "-1", "a whole number from 0 to 86400000"),
+        ("totalTimeoutMs", "10s", "a whole number from 0 to 86400000"),
+        ("maxConnections", "0", "a whole number from 1 to 10000"),
+        ("linkerdHeapMb", "47", "a whole number from 48 to 65536"),
+        ("linkerdMemoryMb", "512Mi", "a whole number from 248 to 131072"),
+        ("namerdReplicas", "0", "a whole number from 1 to 9"),
         ("adoptExisting", "yes", "true or false"),
         ("platform", "gke", "kubeconfig"),
         ("exposure", "loadbalancer", "LoadBalancer or NodePort or ClusterIP"),

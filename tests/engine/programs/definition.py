@@ -1,4 +1,4 @@
-"""What a stack has cluster-wide beside its claim: the rights to read endpoints, and the definition.
+"""What a stack has beside its claim that other stacks could meet: rights and the definition.
 
 RELEASE=former declares them as releases did for which a cluster had room for one stack.
 """
@@ -10,8 +10,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from mesh import namerd
-from mesh.discovery import NAME, Discovery
+from mesh.discovery import Discovery
 
+NAME = "linkerd-endpoints-reader"
 namespace = os.environ["NAMESPACE"]
 former = os.environ["RELEASE"] == "former"
 provider = k8s.Provider(
@@ -51,4 +52,4 @@ if former:
     rights_of_former_releases()
 else:
     namerd.dtab_definition(child)
-    Discovery(namespace, opts=pulumi.ResourceOptions(providers=[provider]))
+    Discovery(namespace, namespace, opts=pulumi.ResourceOptions(providers=[provider]))

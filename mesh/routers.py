@@ -1,0 +1,164 @@
+"""linkerd's config files: its routers, and how a request passes from one linkerd to the next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mesh import kubectl_proxy, namerd
+
+OUTGOING, INCOMING, EXTERNAL, ADMIN = 4140, 4141, 4142, 9990
+PORTS: Mapping[str, int] = {
+    "outgoing": OUTGOING,
+    "incoming": INCOMING,
+    "external": EXTERNAL,
+    "admin": ADMIN,
+}
+
+PEERS = "l5d"
+"""The service by which the linkerds of the nodes find one another."""
+
+CHOSEN = "l5d-dst-client"
+"""The header in which a linkerd tells the next one which version it has drawn. It overwrites what a
+caller put there."""
+
+RETRY: Mapping[str, int] = {"baseSeconds": 1, "maxSeconds": 5}
+"""How long linkerd waits before it asks a namerd again that it has lost. By default the waits grow
+from 5 s to 10 min and answers do not reset them, so a new weight could be minutes late."""
+
+IDLE_TTL_SECONDS = 3600
+"""How long a name that no request asks for stays bound, and its counters with it. By default 10
+min, and a version that was at weight 0 counts from 0 when its weight comes back."""
+
+MAX_WAITERS = 2000
+"""Requests that wait for a connection to one endpoint before further ones are refused."""
+
+EVERY_ADDRESS = "0.0.0.0"
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What the config files of all linkerds of a mesh have in common."""
+
+    namespace: str
+    """The mesh's."""
+    total_timeout_ms: int = 10_000
+    """How long a request of an app may take, with its retries; 0 for as long as it likes."""
+    max_connections: int = 16
+    """The most connections that a linkerd has to one endpoint of one version. Without a bound each
+    waiting request opens its own: after a restart the TLS handshakes alone kept a linkerd down."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """How the linkerd that has drawn a version passes a request to the linkerd beside its pods."""
+
+    sender: Mapping[str, Any]
+    """The transformer that puts that linkerd's address in place of the pod's."""
+    prefix: str
+    """What the sender's transformer writes in front of the name that it has bound."""
+    receiver: Mapping[str, Any]
+    """The transformer that leaves only the pods beside the receiver."""
+
+
+def by_node(routing: Routing) -> Hop:
+    """To the linkerd of the pod's node."""
+    port = "incoming"
+    return Hop(
+        sender={
+            "kind": "io.l5d.k8s.daemonset",
+            "namespace": routing.namespace,
+            "port": port,
+            "service": PEERS,
+            "k8sHost": "localhost",
+            "k8sPort": kubectl_proxy.PORT,
+        },
+        prefix=f"/%/io.l5d.k8s.daemonset/{routing.namespace}/{port}/{PEERS}",
+        receiver={"kind": "io.l5d.k8s.localnode"},
+    )
+
+
+def node_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerd on a node.
+
+    An app's request enters the linkerd of its own node at `outgoing`. That draws a version by the
+    weights and passes the request to the linkerd of a node where the version has pods. There it
+    enters at `incoming`, which draws nothing but follows `outgoing`'s choice (decision 10), and
+    reaches a pod. Requests from outside the cluster enter at `external`, and go on as those do.
+    """
+    hop = by_node(routing)
+    return _config(
+        [
+            outgoing(routing, hop, EVERY_ADDRESS),
+            incoming(routing, [hop]),
+            external(routing, hop),
+        ]
+    )
+
+
+def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:
+    """The router that takes apps' requests, at an address, and draws a version for each."""
+    service: dict[str, Any] = {"responseClassifier": {"kind": "io.l5d.http.retryableRead5XX"}}
+    if routing.total_timeout_ms:
+        service["totalTimeoutMs"] = routing.total_timeout_ms
+    return {
+        **_router("outgoing", routing, "internal", hop.sender),
+        "servers": [{"ip": ip, "port": OUTGOING}],
+        "client": _client(routing),
+        "service": service,
+    }
+
+
+def incoming(routing: Routing, hops: Sequence[Hop]) -> dict[str, Any]:
+    """The router that takes what a sender has drawn, by any of some hops of one receiver."""
+    return {
+        **_router("incoming", routing, "internal", hops[0].receiver),
+        "servers": [{"ip": EVERY_ADDRESS, "port": INCOMING}],
+        "identifier": {"kind": "io.l5d.header", "header": CHOSEN},
+        # The header holds the name that the sender has bound, behind its transformer's prefix.
+        "dtab": " ".join(f"/svc{hop.prefix} => / ;" for hop in hops),
+    }
+
+
+def external(routing: Routing, hop: Hop) -> dict[str, Any]:
+    """The router that takes requests from outside."""
+    return {
+        **_router("external", routing, "external", hop.sender),
+        # At the edge nobody may choose his own route: this drops `l5d-dtab` and its kin.
+        "servers": [{"ip": EVERY_ADDRESS, "port": EXTERNAL, "clearContext": True}],
+        "client": _client(routing),
+    }
+
+
+def _router(
+    label: str, routing: Routing, table: str, transformer: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "protocol": "http",
+        "label": label,
+        "interpreter": {
+            "kind": "io.l5d.namerd",
+            "dst": f"/$/inet/namerd.{routing.namespace}.svc.cluster.local/{namerd.PORTS['thrift']}",
+            "namespace": table,
+            "retry": dict(RETRY),
+            "transformers": [dict(transformer)],
+        },
+        "bindingCache": {"idleTtlSecs": IDLE_TTL_SECONDS},
+    }
+
+
+def _client(routing: Routing) -> dict[str, Any]:
+    pool = {"maxSize": routing.max_connections, "maxWaiters": MAX_WAITERS}
+    return {"hostConnectionPool": pool}
+
+
+def _config(routers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        # Without control nobody can end it, or change its log, by the admin port.
+        "admin": {"ip": EVERY_ADDRESS, "port": ADMIN, "security": {"controlEnabled": False}},
+        "usage": {"enabled": False},
+        "telemetry": [
+            {"kind": "io.l5d.prometheus"},
+            {"kind": "io.l5d.recentRequests", "sampleRate": 0.25},
+        ],
+        "routers": list(routers),
+    }
