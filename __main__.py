@@ -18,9 +18,11 @@ from infra.platform import cluster_of
 from kube.errors import OneLineError
 from mesh import claim, pod_security, routes
 from mesh.discovery import Discovery
+from mesh.encryption import Encryption
 from mesh.linkerd import Linkerd, own_nodes_service, proxy_url
 from mesh.namerd import Namerd
 from mesh.routers import Routing
+from mesh.tls import Way
 from mesh.workload import Memory
 
 MESSAGE_SHOWN = 32
@@ -56,6 +58,18 @@ claimed = claim.Claim(
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
 )
+encryption = Encryption(
+    Way.of(config.tls.mesh_tls, config.tls.mesh_tls_permissive, config.tls.mesh_tls_secret),
+    config.tls.mesh_tls_rotation,
+    config.tls.mesh_tls_serial,
+    [config.mesh_namespace],
+    cluster.kubeconfig,
+    opts=pulumi.ResourceOptions(deleted_with=made),
+)
+# What may not be changed, or not like this, is refused before anything else is.
+on_cluster = pulumi.ResourceOptions.merge(
+    on_cluster, pulumi.ResourceOptions(depends_on=[claimed, *encryption.resources])
+)
 ours = {claim.STACK: claimed.stack}
 mesh_ns = k8s.core.v1.Namespace(
     "mesh", metadata={"name": config.mesh_namespace, "annotations": ours}, opts=on_cluster
@@ -86,7 +100,7 @@ apps = Services(
     opts=pulumi.ResourceOptions.merge(in_apps, pulumi.ResourceOptions(depends_on=[own_nodes])),
 )
 linkerd = Linkerd(
-    Routing(config.mesh_namespace, config.total_timeout_ms, config.max_connections),
+    Routing(config.mesh_namespace, config.total_timeout_ms, config.max_connections, encryption.way),
     config.linkerd_image,
     config.kubectl_image,
     config.exposure,
@@ -94,6 +108,7 @@ linkerd = Linkerd(
     cluster.kubeconfig,
     kept("nodeAddress", config.node_address),
     Memory(config.linkerd_heap_mb, config.linkerd_memory_mb),
+    encryption.mounted_in(config.mesh_namespace, in_mesh),
     after=[apps],
     opts=in_mesh,
 )
@@ -154,3 +169,4 @@ pulumi.export(
 pulumi.export("linkerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d 9990")
 pulumi.export("namerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/namerd 9991")
 pulumi.export("split", internal.splits)
+pulumi.export("meshTls", {"way": str(encryption.way), "expires": encryption.expires})

@@ -86,7 +86,7 @@ class Certificates(Resource, module="mesh", name="Certificates"):
     key: pulumi.Output[str]
     """PKCS#8; secret, as the authorities' own keys are."""
     authorities: pulumi.Output[str]
-    """Which authorities are trusted and which one has issued, for `mesh.tls.AUTHORITIES`."""
+    """Which are trusted and which one has issued, for `mesh.tls.AUTHORITIES_ANNOTATION`."""
     digest: pulumi.Output[str]
     """Another one whenever bundle or certificate change."""
     expires: pulumi.Output[dict[str, str]]

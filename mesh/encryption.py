@@ -1,7 +1,7 @@
 """TLS between a stack's linkerds: what they send and take, and the Secret that their pods mount."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -12,7 +12,6 @@ from mesh.certificates import Certificates
 from mesh.tls import Way
 from mesh.tls_change import Tls
 
-FOLDER = "/io.buoyant/tls"
 VOLUME = "tls"
 
 
@@ -23,7 +22,7 @@ class Mounted:
     volumes: Sequence[Mapping[str, Any]] = ()
     mounts: Sequence[Mapping[str, Any]] = ()
     """Of linkerd's container."""
-    annotations: Mapping[str, pulumi.Input[str]] | None = None
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """With these the pods are replaced whenever their certificates are."""
 
 
@@ -76,6 +75,11 @@ class Encryption:
             self.expires = self._certificates.expires
         self.expires.apply(self._warn)
 
+    @property
+    def resources(self) -> list[pulumi.Resource]:
+        """What refuses a change."""
+        return [self.change, *([self._certificates] if self._certificates else [])]
+
     def mounted_in(self, namespace: str, opts: pulumi.ResourceOptions) -> Mounted:
         """What the pods of a namespace need, with a Secret there of the project's certificates.
 
@@ -89,9 +93,9 @@ class Encryption:
         if self._certificates:
             secret = _secret(self._certificates, namespace, opts)
             name = secret.metadata["name"]
-            annotations[tls.AUTHORITIES] = self._certificates.authorities
+            annotations[tls.AUTHORITIES_ANNOTATION] = self._certificates.authorities
         volume = {"name": VOLUME, "secret": {"secretName": name, "defaultMode": 0o440}}
-        mount = {"name": VOLUME, "mountPath": FOLDER, "readOnly": True}
+        mount = {"name": VOLUME, "mountPath": tls.FOLDER, "readOnly": True}
         return Mounted([volume], [mount], annotations)
 
     def _warn(self, expires: Mapping[str, str]) -> None:
@@ -121,9 +125,9 @@ def _secret(
         metadata=metadata,
         immutable=True,
         string_data={
-            "ca.crt": certificates.bundle,
-            "tls.crt": certificates.certificate,
-            "tls.key": certificates.key,
+            tls.AUTHORITIES: certificates.bundle,
+            tls.CERTIFICATE: certificates.certificate,
+            tls.KEY: certificates.key,
         },
         opts=opts,
     )

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mesh.pair import COMMON_NAME
+from mesh.tls import COMMON_NAME
 
 _CLOCKS = timedelta(hours=1)
 """How far the clocks of nodes may be behind the one of the machine that issues."""

@@ -30,7 +30,7 @@ class Linkerd:
     @property
     def authorities(self) -> str:
         """The project's own authorities that it goes by; "" for none."""
-        return self.annotations.get(tls.AUTHORITIES, "")
+        return self.annotations.get(tls.AUTHORITIES_ANNOTATION, "")
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

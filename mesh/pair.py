@@ -19,13 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kube.errors import OneLineError
+from mesh.tls import AUTHORITIES, CERTIFICATE, COMMON_NAME, KEY
 
-COMMON_NAME = "linkerd"
-"""The name that a linkerd wants in the certificate of another."""
-
-AUTHORITIES, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
 FILES = (AUTHORITIES, CERTIFICATE, KEY)
-"""The keys of the Secret that holds them, as cert-manager writes them too."""
 
 _PKCS8 = b"-----BEGIN PRIVATE KEY-----"
 """The only form of a key that linkerd reads: it refuses PKCS#1, SEC1 and encrypted ones."""

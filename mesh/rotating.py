@@ -13,7 +13,7 @@ from typing import Any
 from cryptography import x509
 
 from kube.errors import OneLineError
-from mesh import expiry, issuing, live, pair
+from mesh import expiry, issuing, live, pair, tls
 from mesh.issuing import Issued
 from mesh.live import Linkerd
 
@@ -177,7 +177,7 @@ def _is_expired(certificate: str, now: datetime) -> bool:
 
 def _files(trusted: list[str], leaf: Issued) -> dict[str, bytes]:
     return {
-        pair.AUTHORITIES: "".join(trusted).encode(),
-        pair.CERTIFICATE: leaf[0].encode(),
-        pair.KEY: leaf[1].encode(),
+        tls.AUTHORITIES: "".join(trusted).encode(),
+        tls.CERTIFICATE: leaf[0].encode(),
+        tls.KEY: leaf[1].encode(),
     }

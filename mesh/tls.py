@@ -14,10 +14,19 @@ MODES = (OFF, SERVER, MUTUAL)
 OWN = "own"
 """The source of certificates that this project makes itself; others are named after a Secret."""
 
+COMMON_NAME = "linkerd"
+"""The name that a linkerd wants in the certificate of another."""
+
+FOLDER = "/io.buoyant/tls"
+"""Where linkerd's container finds the files."""
+
+AUTHORITIES, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
+"""The files, and the keys of the Secret that holds them, as cert-manager writes them too."""
+
 ANNOTATION = "linkerd-canary/tls"
 """The annotation of linkerd's pods that tells a later update what runs. Plain ones have none."""
 
-AUTHORITIES = "linkerd-canary/tls-authorities"
+AUTHORITIES_ANNOTATION = "linkerd-canary/tls-authorities"
 """The annotation that tells which of the project's own authorities a pod trusts, and has its
 certificate from."""
 
@@ -81,6 +90,10 @@ class Way:
     def __str__(self) -> str:
         said = f"meshTls {self.mode} with meshTlsPermissive {str(self.permissive).lower()}"
         return said if self.source in ("", OWN) else f"{said} and meshTlsSecret {self.source}"
+
+
+PLAIN = Way()
+"""Plain HTTP everywhere."""
 
 
 def works_with(one: Way, other: Way) -> bool:

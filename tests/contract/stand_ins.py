@@ -62,6 +62,16 @@ DTAB_DEFINITION: Mapping[str, Any] = {
 }
 
 
+_NAMED = (
+    "unshare",
+    "--uts",
+    "sh",
+    "-c",
+    'echo "$0" >/proc/sys/kernel/hostname && exec "$@"',
+)
+"""Runs a command on a host with a name of its own: `*_NAMED NAME COMMAND…`."""
+
+
 class StandIns:
     """Programs on addresses of their own, and the Kubernetes objects that lead to them."""
 
@@ -95,12 +105,20 @@ class StandIns:
         *arguments: str | Path,
         env: Mapping[str, str] | None = None,
         network: Network | None = None,
+        hostname: str = "",
     ) -> Process:
-        """Start a stand-in and wait until it serves; on another network if one is given."""
+        """Start a stand-in and wait until it serves; on another network if one is given.
+
+        Its host may have a name of its own. An address is one that resolves to itself, as the name
+        of a pod does to the pod's address.
+        """
         network = network or self.network
         log = self.folder / f"{program}-{uuid.uuid4().hex[:6]}.log"
         clean = {"http_proxy": "", "HTTP_PROXY": "", **(env or {})}
-        context = running([self._binaries / program, *arguments], log, env=clean)
+        command = [self._binaries / program, *arguments]
+        if hostname:
+            command = [*_NAMED, hostname, *command]
+        context = running(command, log, env=clean)
         process = network.run(context.__enter__)
         self._stack.callback(lambda: context.__exit__(None, None, None))
         process.wait_until(lambda: f"{program} is ready" in log.read_text(), f"{program} serves")

@@ -6,7 +6,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.contract import stand_ins
+from tests.contract import stand_ins, trouble
 from tests.contract.namerd_api import until
 from tests.contract.pair import Mesh, outcomes
 from tests.contract.stand_ins import StandIns
@@ -100,6 +100,29 @@ def test_refused_connections_are_no_requests_of_the_router_that_was_refused(
     service = f'{{rt="incoming", service="svc/{mesh.client("refusing")}"}}'
     assert added(before, after, f"rt:service:failures{service}") == drawn
     assert outcomes(incoming, mesh.chosen("refusing"), 5) == {"502": 5}
+
+
+@pytest.mark.parametrize("said", [b"", trouble.BROKEN_OFF], ids=["before", "in mid-answer"])
+def test_a_connection_that_is_reset_is_a_failure_on_both_ways(
+    world: StandIns, mesh: Mesh, said: bytes
+) -> None:
+    """In the middle of a short answer, too: linkerd has not begun to pass it on."""
+    address = world.address()
+    world.endpoints("resetting", [address], 7778)
+    before = metrics(mesh)
+    with trouble.pod(world.network, address, said):
+        split = "/host/world => 30 * /srv/resetting & 70 * /srv/world-v1"
+        assert mesh.outcomes(split, 60) == {"world": 60}
+    after = metrics(mesh)
+    counted = {
+        (router, what): added(
+            before, after, f"rt:client:service:{what}{labels(mesh, router, 'resetting')}"
+        )
+        for router in ("outgoing", "incoming")
+        for what in ("requests", "failures")
+    }
+    assert len(set(counted.values())) == 1, counted
+    assert counted["outgoing", "requests"] > 0
 
 
 def test_a_part_of_the_metrics_is_given_as_a_tree(mesh: Mesh) -> None:

@@ -38,7 +38,7 @@ def test_not_done_most_pages_of_namerds_admin(world: StandIns, path: str) -> Non
 
 @pytest.mark.parametrize("part", ["loadbalancer", "bindcache", "jvm", "failure_accrual", "exn"])
 def test_not_done_most_metrics_of_linkerd(mesh: Mesh, part: str) -> None:
-    """Only requests, success, failures, request_latency_ms and retries are counted."""
+    """The README says which ones there are."""
     assert part not in mesh.admin.get("/admin/metrics/prometheus").text
 
 

@@ -16,6 +16,7 @@ import pytest
 from local.standins import mesh_binaries
 from mesh import linkerd, namerd, routers
 from mesh.routers import Routing
+from mesh.tls import Way
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi, until
 from tests.contract.network import Network
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.stand_ins
 
 CONFIGS = {
     "namerd": namerd.config("linkerd"),
-    "linkerd": routers.node_config(Routing("linkerd")),
+    "linkerd": routers.node_config(Routing("linkerd", way=Way.of("mutual", True, ""))),
 }
 
 
@@ -92,6 +93,14 @@ def at(config: Any, *keys: str | int) -> Any:
             ("routers", 0, "service", "responseClassifier"),
             "routers[0].service.responseClassifier: ",
         ),
+        ("linkerd", ("routers", 0, "bindingCache"), "routers[0].bindingCache: "),
+        ("linkerd", ("routers", 0, "client", "tls"), "routers[0].client.tls: "),
+        (
+            "linkerd",
+            ("routers", 0, "client", "hostConnectionPool"),
+            "routers[0].client.hostConnectionPool: ",
+        ),
+        ("linkerd", ("routers", 1, "servers", 1, "tls"), "routers[1].servers[1].tls: "),
     ],
 )
 def test_an_unknown_key_at_any_level_is_refused(
@@ -135,6 +144,32 @@ def test_an_unknown_key_at_any_level_is_refused(
             ("routers", 2, "interpreter", "retry"),
             {"maxSeconds": 5},
             "retry: illegal retry values: baseSeconds=0 maxSeconds=5",
+        ),
+        (
+            "linkerd",
+            ("routers", 0, "client", "hostConnectionPool", "maxSize"),
+            0,
+            "hostConnectionPool: illegal sizes: maxSize=0",
+        ),
+        (
+            "linkerd",
+            ("routers", 0, "client", "hostConnectionPool", "minSize"),
+            1,
+            'does not know "minSize"',
+        ),
+        ("linkerd", ("routers", 0, "client", "tls", "commonName"), None, "commonName is missing"),
+        ("linkerd", ("routers", 1, "servers", 1, "tls", "keyPath"), None, "keyPath is missing"),
+        (
+            "linkerd",
+            ("routers", 1, "servers", 1, "tls", "requireClientAuth"),
+            True,
+            "caCertPath is missing",
+        ),
+        (
+            "linkerd",
+            ("routers", 0, "interpreter", "transformers"),
+            [{"kind": "io.l5d.port"}],
+            "transformers[0]: port is missing",
         ),
     ],
 )

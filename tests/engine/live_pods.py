@@ -29,7 +29,10 @@ class Mesh:
         self, name: str, way: Way | None = None, authorities: str = "", container: str = "l5d"
     ) -> None:
         """A pod whose linkerd goes this way."""
-        annotations = {tls.ANNOTATION: way.annotation if way else "", tls.AUTHORITIES: authorities}
+        annotations = {
+            tls.ANNOTATION: way.annotation if way else "",
+            tls.AUTHORITIES_ANNOTATION: authorities,
+        }
         self.run_annotated(
             name, {key: text for key, text in annotations.items() if text}, container
         )

@@ -4,6 +4,10 @@
 //	                         /wait is answered after ten minutes
 //	testserver get URL       print what a URL answers
 //	testserver lookup NAME   print a name's addresses, one a line
+//	testserver trouble ADDRESS CONTROL
+//	                         be a version of an app at ADDRESS that stays ready at CONTROL and is
+//	                         told there what to do with requests, such as POST /as/hang: answer,
+//	                         fail, hang, refuse (the port is closed), reset, break (in mid-answer)
 package main
 
 import (
@@ -26,8 +30,10 @@ func main() {
 		err = get(args[1])
 	case len(args) == 2 && args[0] == "lookup":
 		err = lookup(args[1])
+	case len(args) == 3 && args[0] == "trouble":
+		err = serveTrouble(args[1], args[2])
 	default:
-		err = fmt.Errorf("usage: testserver [get URL | lookup NAME]")
+		err = fmt.Errorf("usage: testserver [get URL | lookup NAME | trouble ADDRESS CONTROL]")
 	}
 	if err != nil {
 		log.Fatal(err)

@@ -27,13 +27,16 @@ def main() -> None:
             [namespace],
             kubeconfig,
         )
-        after = pulumi.ResourceOptions(provider=provider, depends_on=[found.change])
+        after = pulumi.ResourceOptions(provider=provider, depends_on=found.resources)
         mounted = found.mounted_in(namespace, after)
         # As a DaemonSet that mounts it: made after the Secret, changed with it.
         k8s.core.v1.ConfigMap(
             "pods",
             metadata={"name": "pods", "namespace": namespace},
-            data={"annotations": pulumi.Output.json_dumps(mounted.annotations or {})},
+            data={
+                "annotations": pulumi.Output.json_dumps(dict(mounted.annotations)),
+                "volumes": pulumi.Output.json_dumps(list(mounted.volumes)),
+            },
             opts=after,
         )
         pulumi.export("expires", found.expires)

@@ -37,9 +37,10 @@ func run(file string, window time.Duration) error {
 	for _, each := range settings.routers {
 		it := router.New(group.Context(), each.Settings, registry)
 		for _, server := range each.servers {
-			handler := it.Server(server.name(), server.clearContext)
+			entrance := it.Server(server.name(), server.clearContext, server.tls)
 			what := "router " + each.Label
-			if err := group.ListenTLS(what, server.ip, server.port, handler, server.tls); err != nil {
+			err := group.ListenBy(what, server.ip, server.port, entrance, entrance.Secure)
+			if err != nil {
 				return err
 			}
 		}

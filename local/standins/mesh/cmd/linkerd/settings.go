@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -12,6 +12,7 @@ import (
 	"linkerd-canary.local/mesh/internal/follow"
 	"linkerd-canary.local/mesh/internal/k8snamer"
 	"linkerd-canary.local/mesh/internal/kube"
+	"linkerd-canary.local/mesh/internal/mtls"
 	"linkerd-canary.local/mesh/internal/router"
 )
 
@@ -31,7 +32,7 @@ type serverSettings struct {
 	ip           string
 	port         int
 	clearContext bool
-	tls          *tls.Config
+	tls          *mtls.Server
 }
 
 // name is how metrics call the server.
@@ -167,17 +168,38 @@ func takeRetry(interpreter *config.Object) follow.Retry {
 }
 
 func takeTransformer(o *config.Object) router.Transformer {
-	hostNetwork := o.Bool("hostNetwork", false)
-	if o.Kind("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode") == "io.l5d.k8s.daemonset" {
+	switch o.Kind("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode", "io.l5d.port", "io.l5d.localhost") {
+	case "io.l5d.k8s.daemonset":
 		client := kube.New(o.String("k8sHost", "localhost"), o.Port("k8sPort", 8001))
 		namer := k8snamer.New(nil, client)
 		namespace, service, port := o.Required("namespace"), o.Required("service"), o.Required("port")
-		return router.DaemonSet(namer, namespace, service, port, hostNetwork)
+		return router.DaemonSet(namer, namespace, service, port, o.Bool("hostNetwork", false))
+	case "io.l5d.port":
+		port := o.Port("port", 0)
+		if port == 0 {
+			o.Fail("port is missing")
+		}
+		return router.ReplacePort(port)
+	case "io.l5d.localhost":
+		own, err := ownAddresses()
+		if err != nil {
+			o.Fail("%v", err)
+		}
+		return router.Localhost(own)
 	}
-	if hostNetwork {
+	if o.Bool("hostNetwork", false) {
 		return router.LocalNodeByName(environment(o, "NODE_NAME", "the node's name"))
 	}
 	return router.LocalNode(environment(o, "POD_IP", "the pod's IP"))
+}
+
+// ownAddresses are those that the host's name has, such as a pod's in its /etc/hosts.
+func ownAddresses() ([]string, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	return net.LookupHost(name)
 }
 
 func environment(o *config.Object, name, what string) string {
@@ -198,7 +220,7 @@ var retried = map[string][]string{
 func takeService(o *config.Object, it *routerSettings) {
 	defer o.Done()
 	takeGlobalKind(o)
-	o.NotDone("totalTimeoutMs")
+	it.TotalTimeout = takeMilliseconds(o, "totalTimeoutMs", 0)
 	classifier := o.Object("responseClassifier")
 	defer classifier.Done()
 	if classifier.Has("kind") {
@@ -233,10 +255,24 @@ func takeGlobalKind(o *config.Object) {
 func takeClient(o *config.Object, it *routerSettings) {
 	defer o.Done()
 	takeGlobalKind(o)
-	o.NotDone("loadBalancer", "failureAccrual", "requeueBudget", "hostConnectionPool",
-		"clientSession", "requestAttemptTimeoutMs", "failFast", "forwardClientCert")
+	o.NotDone("loadBalancer", "failureAccrual", "requeueBudget", "clientSession",
+		"requestAttemptTimeoutMs", "failFast", "forwardClientCert")
+	takePool(o.Object("hostConnectionPool"), it)
 	if o.Has("tls") {
 		it.TLS = takeClientTLS(o.Object("tls"))
+	}
+}
+
+func takePool(o *config.Object, it *routerSettings) {
+	defer o.Done()
+	o.NotDone("minSize")
+	it.Pool = router.Pool{
+		Most:    o.Int("maxSize", math.MaxInt32),
+		Waiters: o.Int("maxWaiters", math.MaxInt32),
+		Idle:    takeMilliseconds(o, "idleTimeMs", 0),
+	}
+	if it.Pool.Most < 1 || it.Pool.Waiters < 0 {
+		o.Fail("illegal sizes: maxSize=%d maxWaiters=%d", it.Pool.Most, it.Pool.Waiters)
 	}
 }
 

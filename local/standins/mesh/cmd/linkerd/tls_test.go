@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -88,7 +87,7 @@ func (a *authority) pair(name string) map[string]any {
 }
 
 // read gives the settings of a section "tls".
-func read(t *testing.T, section map[string]any, take func(*config.Object) *tls.Config) (settings *tls.Config) {
+func read[T any](t *testing.T, section map[string]any, take func(*config.Object) T) (settings T) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.json")
 	text, _ := json.Marshal(map[string]any{"tls": section})
@@ -105,10 +104,12 @@ func read(t *testing.T, section map[string]any, take func(*config.Object) *tls.C
 // through gives the status of a request that a router sends to a server, each with its section "tls".
 func through(t *testing.T, server, client map[string]any) int {
 	t.Helper()
-	backend, err := tls.Listen("tcp", "127.0.0.1:0", read(t, server, takeServerTLS))
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	stats := metrics.New().Scope("server")
+	backend := read(t, server, takeServerTLS).Listener(plain, stats)
 	defer backend.Close()
 	silent := log.New(io.Discard, "", 0)
 	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
@@ -122,10 +123,11 @@ func through(t *testing.T, server, client map[string]any) int {
 		Namerd:         follow.New(namerd.Listener.Addr().String(), "test", follow.DefaultRetry),
 		Budget:         router.DefaultBudget,
 		BindingTimeout: time.Minute, IdleTTL: time.Minute, MostBindings: 10,
-		TLS: read(t, client, takeClientTLS),
+		TLS:  read(t, client, takeClientTLS),
+		Pool: router.Pool{Most: 1},
 	}, metrics.New())
 	answer := httptest.NewRecorder()
-	it.Server("test", false).ServeHTTP(answer, httptest.NewRequest("GET", "http://x/", nil))
+	it.Server("test", false, nil).ServeHTTP(answer, httptest.NewRequest("GET", "http://x/", nil))
 	return answer.Code
 }
 

@@ -19,10 +19,12 @@ type client struct {
 	label string        // its name in metrics and headers, without the first slash
 	ready chan struct{} // closed once the endpoints are known
 	stats metrics.Scope
-	all   *metrics.Requests
+	pool  *pool
 
+	lastUsed  atomic.Int64 // in Unix nanoseconds
 	mu        sync.Mutex
 	endpoints []*endpoint
+	all       *metrics.Requests            // nil once it has expired, until the next request
 	services  map[string]*metrics.Requests // by the name that was asked for
 }
 
@@ -34,16 +36,21 @@ type endpoint struct {
 	deadTill atomic.Int64 // in Unix nanoseconds
 }
 
-func newClient(id dtab.Path, label string, stats metrics.Scope) *client {
-	return &client{
+func newClient(id dtab.Path, label string, stats metrics.Scope, pool *pool) *client {
+	made := &client{
 		id:       id,
 		label:    label,
 		ready:    make(chan struct{}),
 		stats:    stats,
+		pool:     pool,
 		all:      metrics.NewRequests(stats),
 		services: map[string]*metrics.Requests{},
 	}
+	made.used()
+	return made
 }
+
+func (c *client) used() { c.lastUsed.Store(time.Now().UnixNano()) }
 
 // update replaces the endpoints; those that stay keep what is known of them.
 func (c *client) update(addresses []naming.Address) {
@@ -79,14 +86,33 @@ func (c *client) addresses() []string {
 	return addresses
 }
 
-// service gives the counters of requests for a name that came to this client.
-func (c *client) service(name string) *metrics.Requests {
+// counters gives those of all requests that come to this client, and of those for one name.
+func (c *client) counters(service string) []*metrics.Requests {
+	c.used()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.services[name] == nil {
-		c.services[name] = metrics.NewRequests(c.stats.Below("service", name))
+	if c.all == nil {
+		c.all = metrics.NewRequests(c.stats)
 	}
-	return c.services[name]
+	if c.services[service] == nil {
+		c.services[service] = metrics.NewRequests(c.stats.Below("service", service))
+	}
+	return []*metrics.Requests{c.all, c.services[service]}
+}
+
+// expire forgets the counters of a client that is idle, and closes its connections. If a request
+// comes to it again it counts from 0.
+func (c *client) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, each := range c.endpoints {
+		if each.inFlight.Load() > 0 {
+			return
+		}
+	}
+	c.all, c.services = nil, map[string]*metrics.Requests{}
+	c.stats.Remove()
+	c.pool.close()
 }
 
 // forget removes the counters of a name that nobody asks for any more.
@@ -104,10 +130,8 @@ func (c *client) pick(tried map[*endpoint]bool) *endpoint {
 	c.mu.Lock()
 	endpoints := c.endpoints
 	c.mu.Unlock()
-	now := time.Now().UnixNano()
-	alive := candidates(endpoints, func(e *endpoint) bool {
-		return !tried[e] && e.deadTill.Load() <= now
-	})
+	now := time.Now()
+	alive := candidates(endpoints, func(e *endpoint) bool { return !tried[e] && !e.rests(now) })
 	if len(alive) == 0 {
 		alive = candidates(endpoints, func(e *endpoint) bool { return !tried[e] })
 	}
@@ -150,6 +174,8 @@ func (e *endpoint) refused() {
 	rest := min(firstRest<<min(over, 10), longestRest)
 	e.deadTill.Store(time.Now().Add(rest).UnixNano())
 }
+
+func (e *endpoint) rests(now time.Time) bool { return e.deadTill.Load() > now.UnixNano() }
 
 func (e *endpoint) answered() {
 	if e.failures.Load() != 0 {

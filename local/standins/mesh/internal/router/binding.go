@@ -86,6 +86,7 @@ type bindings struct {
 	budget       Budget
 	idle         time.Duration
 	most         int // bindings kept at once
+	connect      func(metrics.Scope) *pool
 
 	mu       sync.Mutex
 	all      map[string]*binding
@@ -97,7 +98,6 @@ type bindings struct {
 type heldClient struct {
 	*client
 	holders int
-	idle    *time.Timer // ends it; nil while somebody holds it
 	stop    context.CancelFunc
 }
 
@@ -183,13 +183,37 @@ func (b *bindings) sweep(ctx context.Context) {
 	}
 }
 
+// dropIdle forgets what is idle, but for the binding and the client that were used last.
 func (b *bindings) dropIdle(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	oldest := now.Add(-b.idle).UnixNano()
+	last := int64(0)
+	for _, each := range b.all {
+		last = max(last, each.lastUsed.Load())
+	}
 	for key, each := range b.all {
-		if now.Sub(time.Unix(0, each.lastUsed.Load())) > b.idle {
+		if used := each.lastUsed.Load(); used < oldest && used < last {
 			b.drop(key)
 		}
+	}
+	last = 0
+	for _, each := range b.clients {
+		last = max(last, each.lastUsed.Load())
+	}
+	for key, each := range b.clients {
+		if used := each.lastUsed.Load(); used < oldest && used < last {
+			b.expire(key, each)
+		}
+	}
+}
+
+// expire ends a client that no route leads to, and the counters of one that gets no requests.
+func (b *bindings) expire(key string, held *heldClient) {
+	held.expire()
+	if held.holders == 0 {
+		held.stop()
+		delete(b.clients, key)
 	}
 }
 
@@ -246,40 +270,22 @@ func (b *bindings) hold(id dtab.Path) *client {
 		}
 		label := strings.TrimPrefix(name.String(), "/")
 		ctx, stop := context.WithCancel(context.Background())
-		held = &heldClient{client: newClient(id, label, b.stats.Below("client", label)), stop: stop}
+		stats := b.stats.Below("client", label)
+		held = &heldClient{client: newClient(id, label, stats, b.connect(stats)), stop: stop}
 		b.clients[key] = held
 		go b.followEndpoints(ctx, id, held.client)
-	}
-	if held.idle != nil {
-		held.idle.Stop()
-		held.idle = nil
 	}
 	held.holders++
 	return held.client
 }
 
-// release lets go of a route's clients. One that nobody holds is kept for as long as a binding
-// would be, so that its endpoints and counters are still there if it comes back.
+// release lets go of a route's clients. One that no route leads to is kept until it is idle, so that
+// its endpoints and counters are still there if it comes back.
 func (b *bindings) release(released *route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, each := range released.clients() {
-		key := each.id.String()
-		held := b.clients[key]
-		held.holders--
-		if held.holders == 0 {
-			held.idle = time.AfterFunc(b.idle, func() { b.dropClient(key, held) })
-		}
-	}
-}
-
-func (b *bindings) dropClient(key string, held *heldClient) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if held.holders == 0 {
-		held.stop()
-		held.stats.Remove()
-		delete(b.clients, key)
+		b.clients[each.id.String()].holders--
 	}
 }
 

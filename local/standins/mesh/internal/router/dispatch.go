@@ -3,24 +3,44 @@ package router
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
-
-	"linkerd-canary.local/mesh/internal/metrics"
 )
 
 // dispatcher sends requests to where their bindings lead. It is the transport of a router's reverse
 // proxy; the binding of a request is in its context.
-type dispatcher struct {
-	router    *Router
-	transport http.RoundTripper
-}
+type dispatcher struct{ router *Router }
 
 type bindingKey struct{}
 
-// RoundTrip sends a request, again if that may help and is allowed.
+// RoundTrip sends a request and waits for the answer for as long as all attempts together may take.
 func (d *dispatcher) RoundTrip(request *http.Request) (*http.Response, error) {
+	limit := d.router.TotalTimeout
+	if limit == 0 {
+		return d.attempt(request)
+	}
+	ctx, cancel := context.WithCancel(request.Context())
+	timer := time.AfterFunc(limit, cancel)
+	answer, err := d.attempt(request.WithContext(ctx))
+	inTime := timer.Stop()
+	switch {
+	case inTime && err == nil:
+		answer.Body = &onClose{ReadCloser: answer.Body, then: cancel}
+		return answer, nil
+	case err == nil:
+		_ = answer.Body.Close()
+	}
+	cancel()
+	if !inTime {
+		return nil, answeredTooSlowly(limit)
+	}
+	return nil, err
+}
+
+// attempt sends a request, again if that may help and is allowed.
+func (d *dispatcher) attempt(request *http.Request) (*http.Response, error) {
 	it := request.Context().Value(bindingKey{}).(*binding)
 	body, err := keepBody(request)
 	if err != nil {
@@ -56,7 +76,7 @@ func (d *dispatcher) mayRetry(
 	if answer != nil && answer.Header.Get(retryable) == "true" {
 		return true
 	}
-	if known, ok := err.(*failure); ok && known.unroutable {
+	if known, ok := err.(*failure); ok && known.final {
 		return false
 	}
 	return d.router.Retries[request.Method]
@@ -72,22 +92,30 @@ func (d *dispatcher) once(request *http.Request, it *binding) (*http.Response, e
 		return nil, err
 	}
 	setDestination(request.Header, it, drawn)
+	var last *endpoint
 	tried := map[*endpoint]bool{}
-	for last := ""; ; {
+	for attempts := 0; ; attempts++ {
 		to := drawn.client.pick(tried)
+		if to == nil && last != nil && attempts < mostAttempts && !last.rests(time.Now()) {
+			to = last
+		}
 		switch {
-		case to == nil && last == "":
+		case to == nil && last == nil:
 			return nil, noBrokers(it, d.router.Dtab)
 		case to == nil:
-			return nil, unreachable(it, drawn.client, last)
+			return nil, unreachable(it, drawn.client, last.address)
 		}
 		answer, err := d.send(request, it.service, drawn.client, to)
-		if err == nil || !neverSent(err) {
+		if err != errNeverSent || request.Context().Err() != nil {
 			return answer, err
 		}
-		tried[to], last = true, to.address
+		tried[to], last = true, to
 	}
 }
+
+// mostAttempts is how often a request is tried where all endpoints refuse connections, if there are
+// not more of them.
+const mostAttempts = 3
 
 func setDestination(header http.Header, it *binding, drawn *route) {
 	header.Set(dstService, it.service.path.String())
@@ -117,27 +145,35 @@ func (d *dispatcher) await(ctx context.Context, ready <-chan struct{}, it *bindi
 	}
 }
 
+// errNeverSent is that of a request for which no connection was had.
+var errNeverSent = errors.New("no connection")
+
 // send sends a request to one endpoint and counts it, unless it never left.
 func (d *dispatcher) send(
 	request *http.Request, asked *service, by *client, to *endpoint,
 ) (*http.Response, error) {
-	request.URL.Scheme, request.URL.Host = d.router.scheme(), to.address
-	counted := [...]*metrics.Requests{by.all, by.service(asked.label)}
-	to.inFlight.Add(1)
+	counted := by.counters(asked.label)
+	defer by.used()
+	if to.inFlight.Add(1) > by.pool.most() {
+		to.inFlight.Add(-1)
+		return nil, tooManyWaiters(to.address)
+	}
 	for _, each := range counted {
 		each.Begin()
 	}
 	started := time.Now()
-	answer, err := d.transport.RoundTrip(request)
+	answer, connected, err := by.pool.send(request, to.address)
 	took := time.Since(started)
-	if neverSent(err) {
+	if !connected {
 		to.inFlight.Add(-1)
-		to.refused()
+		if request.Context().Err() == nil { // else it is its caller who did not wait
+			to.refused()
+		}
 		by.stats.Below("service_creation").Counter("failures").Add()
 		for _, each := range counted {
 			each.Withdraw()
 		}
-		return nil, err
+		return nil, errNeverSent
 	}
 	// One that its caller has given up counts as a failure, too.
 	succeeded := err == nil && answer.StatusCode < http.StatusInternalServerError

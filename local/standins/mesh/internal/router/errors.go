@@ -1,9 +1,7 @@
 package router
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,8 +15,9 @@ type failure struct {
 	status    int
 	text      string
 	retryable bool
-	// unroutable is a name that leads nowhere: to ask again at once would not help.
-	unroutable bool
+	// final is one that no classifier sends again: a name that leads nowhere, or no connection,
+	// which has been tried again already.
+	final bool
 }
 
 func (f *failure) Error() string { return f.text }
@@ -49,7 +48,7 @@ func noBrokers(it *binding, base dtab.Dtab) *failure {
 	text := fmt.Sprintf(
 		"Unable to route request!\n\nservice name: %s\ndtab:\n\nbase dtab:\n%s\noverride dtab:\n%s\n",
 		it.service.path, lines(base), lines(it.more[len(base):]))
-	return &failure{status: http.StatusBadGateway, text: text, unroutable: true}
+	return &failure{status: http.StatusBadGateway, text: text, final: true}
 }
 
 func lines(table dtab.Dtab) string {
@@ -67,6 +66,20 @@ func bindingTooSlow(path dtab.Path, waited time.Duration) *failure {
 	return &failure{status: http.StatusServiceUnavailable, text: text}
 }
 
+// answeredTooSlowly says that a request and its retries took longer than they may.
+func answeredTooSlowly(limit time.Duration) *failure {
+	text := fmt.Sprintf("exceeded %s to unspecified while waiting for a response for the request, "+
+		"including retries (if applicable). Remote Info: Not Available", scalaDuration(limit))
+	return &failure{status: http.StatusServiceUnavailable, text: text}
+}
+
+// tooManyWaiters says that all connections to an endpoint are busy and no more requests may wait.
+func tooManyWaiters(address string) *failure {
+	text := fmt.Sprintf("too many waiters for a connection at remote address: %s. "+
+		"Remote Info: Not Available", address)
+	return &failure{status: http.StatusBadGateway, text: text, final: true}
+}
+
 // scalaDuration shows a duration as Twitter's library does: 10.seconds, 500.milliseconds.
 func scalaDuration(d time.Duration) string {
 	if d%time.Second == 0 {
@@ -80,22 +93,12 @@ func unreachable(it *binding, to *client, address string) *failure {
 	text := fmt.Sprintf("Unable to establish connection to %s.\n\nservice name: %s\nclient name: /%s\n"+
 		"addresses: [%s]\nselected address: %s\n",
 		address, it.service.path, to.label, strings.Join(to.addresses(), ", "), address)
-	return &failure{status: http.StatusBadGateway, text: text}
+	return &failure{status: http.StatusBadGateway, text: text, final: true}
 }
 
 // broken says that an endpoint took the request and gave no answer.
 func broken(err error, address string) *failure {
-	text := fmt.Sprintf("%v at remote address: %s. Remote Info: Not Available", err, address)
-	var timeout net.Error
-	status := http.StatusBadGateway
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		status = http.StatusServiceUnavailable
-	}
-	return &failure{status: status, text: text}
-}
-
-// neverSent tells whether an error came before anything of a request was sent.
-func neverSent(err error) bool {
-	var operation *net.OpError
-	return errors.As(err, &operation) && operation.Op == "dial"
+	text := fmt.Sprintf("ChannelException at remote address: %s (%v). Remote Info: Not Available",
+		address, err)
+	return &failure{status: http.StatusBadGateway, text: text}
 }

@@ -4,7 +4,6 @@ package router
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"linkerd-canary.local/mesh/internal/dtab"
 	"linkerd-canary.local/mesh/internal/follow"
 	"linkerd-canary.local/mesh/internal/metrics"
+	"linkerd-canary.local/mesh/internal/mtls"
 )
 
 // Settings are a router's.
@@ -31,7 +31,9 @@ type Settings struct {
 	BindingTimeout time.Duration
 	IdleTTL        time.Duration
 	MostBindings   int
-	TLS            *tls.Config // to the endpoints; nil for none
+	TLS            *mtls.Client // to the endpoints; nil for none
+	Pool           Pool
+	TotalTimeout   time.Duration // of a request with its retries; 0 for none
 }
 
 // Router routes requests.
@@ -43,14 +45,6 @@ type Router struct {
 	proxy      *httputil.ReverseProxy
 }
 
-// What the connections to endpoints take.
-const (
-	connectTimeout = time.Second // Finagle's default
-	idlePerHost    = 64
-	idleInAll      = 512
-	idleFor        = time.Minute
-)
-
 // New makes a router, which forgets what is idle until ctx ends.
 func New(ctx context.Context, settings Settings, registry *metrics.Registry) *Router {
 	r := &Router{Settings: settings, stats: registry.Scope("rt", settings.Label)}
@@ -61,21 +55,13 @@ func New(ctx context.Context, settings Settings, registry *metrics.Registry) *Ro
 		budget:       settings.Budget,
 		idle:         settings.IdleTTL,
 		most:         settings.MostBindings,
+		connect:      connector(settings.TLS, settings.Pool),
 		all:          map[string]*binding{},
 		services:     map[string]*service{},
 		clients:      map[string]*heldClient{},
 	}
 	go r.bindings.sweep(ctx)
-	r.dispatcher = &dispatcher{router: r, transport: &http.Transport{
-		Proxy:                 nil,
-		DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
-		TLSClientConfig:       settings.TLS,
-		DisableCompression:    true,
-		MaxIdleConns:          idleInAll,
-		MaxIdleConnsPerHost:   idlePerHost,
-		IdleConnTimeout:       idleFor,
-		ExpectContinueTimeout: time.Second,
-	}}
+	r.dispatcher = &dispatcher{router: r}
 	r.proxy = &httputil.ReverseProxy{
 		Rewrite:        rewrite,
 		Transport:      r.dispatcher,
@@ -86,32 +72,39 @@ func New(ctx context.Context, settings Settings, registry *metrics.Registry) *Ro
 	return r
 }
 
-func (r *Router) scheme() string {
-	if r.TLS != nil {
-		return "https"
-	}
-	return "http"
-}
-
-// Server is an entrance to a router. With clearContext it takes no headers of linkerd's from
-// callers and tells them none.
-func (r *Router) Server(address string, clearContext bool) http.Handler {
-	return &server{
+// Server makes an entrance to a router. With clearContext it takes no headers of linkerd's from
+// callers and tells them none. `secured` is nil for plain HTTP.
+func (r *Router) Server(address string, clearContext bool, secured *mtls.Server) *Server {
+	stats := r.stats.Below("server", address)
+	return &Server{
 		router:       r,
 		clearContext: clearContext,
-		requests:     metrics.NewRequests(r.stats.Below("server", address)),
+		secured:      secured,
+		stats:        stats,
+		requests:     metrics.NewRequests(stats),
 	}
 }
 
-type server struct {
+// Server is one of a router's.
+type Server struct {
 	router       *Router
 	clearContext bool
+	secured      *mtls.Server
+	stats        metrics.Scope
 	requests     *metrics.Requests
+}
+
+// Secure makes connections of TLS of a listener's, if the server is configured so.
+func (s *Server) Secure(inner net.Listener) net.Listener {
+	if s.secured == nil {
+		return inner
+	}
+	return s.secured.Listener(inner, s.stats.Below("tls"))
 }
 
 // exchange is a request on its way through a router.
 type exchange struct {
-	*server
+	*Server
 	more   dtab.Dtab // that the caller brought along
 	status int
 }
@@ -119,10 +112,10 @@ type exchange struct {
 type exchangeKey struct{}
 
 // ServeHTTP routes one request.
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	s.requests.Begin()
-	x := &exchange{server: s}
+	x := &exchange{Server: s}
 	defer func() { // also where Go's proxy gives up in the middle of an answer, by a panic
 		s.requests.Done(x.status < http.StatusInternalServerError, time.Since(started))
 	}()

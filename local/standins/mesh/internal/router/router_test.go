@@ -12,7 +12,8 @@ import (
 
 func testClient(name string) *client {
 	path := dtab.MustPath("/#/" + name)
-	return newClient(path, "#/"+name, metrics.New().Scope("rt", "test", "client", name))
+	stats := metrics.New().Scope("rt", "test", "client", name)
+	return newClient(path, "#/"+name, stats, connector(nil, Pool{Most: 1})(stats))
 }
 
 func split(weights ...float64) *route {

@@ -2,6 +2,8 @@ package router
 
 import (
 	"net/netip"
+	"slices"
+	"strconv"
 
 	"linkerd-canary.local/mesh/internal/dtab"
 	"linkerd-canary.local/mesh/internal/k8snamer"
@@ -49,6 +51,34 @@ func LocalNode(podIP string) Transformer {
 func LocalNodeByName(nodeName string) Transformer {
 	own := naming.Address{Meta: map[string]any{"nodeName": nodeName}}
 	return localNode(nodeName, func(endpoint naming.Address) bool { return sameNode(own, endpoint) })
+}
+
+// ReplacePort sends requests to another port of the endpoints' hosts.
+func ReplacePort(port int) Transformer {
+	return Transformer{
+		Prefix: dtab.Path{"%", "io.l5d.port", strconv.Itoa(port)},
+		Apply: func(_ *live.Reads, endpoints []naming.Address) ([]naming.Address, bool) {
+			var changed []naming.Address
+			seen := map[string]bool{}
+			for _, each := range endpoints {
+				if each.Port = port; !seen[each.IP] {
+					seen[each.IP] = true
+					changed = append(changed, each)
+				}
+			}
+			return changed, true
+		},
+	}
+}
+
+// Localhost keeps the endpoints whose address is one of the own host's.
+func Localhost(own []string) Transformer {
+	return Transformer{
+		Prefix: dtab.Path{"%", "io.l5d.localhost"},
+		Apply: func(_ *live.Reads, endpoints []naming.Address) ([]naming.Address, bool) {
+			return keep(endpoints, func(e naming.Address) bool { return slices.Contains(own, e.IP) }), true
+		},
+	}
 }
 
 func localNode(name string, local func(naming.Address) bool) Transformer {

@@ -3,7 +3,6 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,29 +41,26 @@ func (g *Group) Context() context.Context { return g.ctx }
 
 // Listen serves a handler at an address and prints "serving WHAT on IP:PORT".
 func (g *Group) Listen(what, ip string, port int, handler http.Handler) error {
-	return g.ListenTLS(what, ip, port, handler, nil)
+	plain := func(listener net.Listener) net.Listener { return listener }
+	return g.ListenBy(what, ip, port, handler, plain)
 }
 
-// ListenTLS does what Listen does, over TLS if there are settings for it.
-func (g *Group) ListenTLS(
-	what, ip string, port int, handler http.Handler, settings *tls.Config,
+// ListenBy does what Listen does, with what `wrap` makes of the listener.
+func (g *Group) ListenBy(
+	what, ip string, port int, handler http.Handler, wrap func(net.Listener) net.Listener,
 ) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("cannot serve %s: %w", what, err)
 	}
-	address := listener.Addr()
-	if settings != nil {
-		listener = tls.NewListener(listener, settings)
-	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	g.servers = append(g.servers, server)
 	go func() {
-		if err := server.Serve(listener); err != http.ErrServerClosed {
+		if err := server.Serve(wrap(listener)); err != http.ErrServerClosed {
 			g.failed <- fmt.Errorf("%s: %w", what, err)
 		}
 	}()
-	fmt.Printf("serving %s on %s\n", what, address)
+	fmt.Printf("serving %s on %s\n", what, listener.Addr())
 	return nil
 }
 
