@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from canary import comment, drift, summary
+from canary import comment, drift, summary, tls
 from canary.errors import CanaryError
 
-COMMANDS = (summary, comment, drift)
+COMMANDS = (summary, comment, drift, tls)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status."""
 
 

@@ -12,8 +12,6 @@ from mesh.certificates import Certificates
 from mesh.tls import Way
 from mesh.tls_change import Tls
 
-VOLUME = "tls"
-
 
 @dataclass(frozen=True)
 class Mounted:
@@ -94,8 +92,8 @@ class Encryption:
             secret = _secret(self._certificates, namespace, opts)
             name = secret.metadata["name"]
             annotations[tls.AUTHORITIES_ANNOTATION] = self._certificates.authorities
-        volume = {"name": VOLUME, "secret": {"secretName": name, "defaultMode": 0o440}}
-        mount = {"name": VOLUME, "mountPath": tls.FOLDER, "readOnly": True}
+        volume = {"name": tls.VOLUME, "secret": {"secretName": name, "defaultMode": 0o440}}
+        mount = {"name": tls.VOLUME, "mountPath": tls.FOLDER, "readOnly": True}
         return Mounted([volume], [mount], annotations)
 
     def _warn(self, expires: Mapping[str, str]) -> None:

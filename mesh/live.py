@@ -21,6 +21,8 @@ class Linkerd:
     namespace: str
     name: str
     annotations: Mapping[str, str]
+    secret: str
+    """The Secret of its certificates; "" for none."""
 
     @property
     def way(self) -> Way:
@@ -44,12 +46,13 @@ def linkerds(kubeconfig: str, namespaces: Collection[str]) -> list[Linkerd]:
     """
     try:
         with to_cluster(kubeconfig) as connection:
-            return list(_linkerds(Api(connection), namespaces))
+            return list(listed(Api(connection), namespaces))
     except OneLineError:
         return []
 
 
-def _linkerds(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]:
+def listed(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]:
+    """All that run in these namespaces, by an API server. Raises OneLineError."""
     for namespace in sorted(set(namespaces)):
         answer = api_server.get(f"/api/v1/namespaces/{namespace}/pods", right="list on pods")
         if answer.status != 200:
@@ -57,7 +60,14 @@ def _linkerds(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]
         for pod in api_server.parsed(answer).get("items", []):
             if _runs_linkerd(pod):
                 metadata = pod["metadata"]
-                yield Linkerd(namespace, metadata["name"], metadata.get("annotations") or {})
+                annotations = metadata.get("annotations") or {}
+                yield Linkerd(namespace, metadata["name"], annotations, _secret(pod))
+
+
+def _secret(pod: Mapping[str, Any]) -> str:
+    volumes = pod["spec"].get("volumes") or []
+    named = [each["secret"]["secretName"] for each in volumes if each["name"] == tls.VOLUME]
+    return named[0] if named else ""
 
 
 def _runs_linkerd(pod: Mapping[str, Any]) -> bool:

@@ -20,6 +20,9 @@ COMMON_NAME = "linkerd"
 FOLDER = "/io.buoyant/tls"
 """Where linkerd's container finds the files."""
 
+VOLUME = "tls"
+"""The volume of linkerd's pods that holds them."""
+
 AUTHORITIES, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
 """The files, and the keys of the Secret that holds them, as cert-manager writes them too."""
 
