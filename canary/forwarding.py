@@ -15,8 +15,9 @@ from canary.errors import CanaryError
 @contextmanager
 def forwarder(kubeconfig: str | None, context: str | None) -> Iterator["Forwarder"]:
     """Connections with a kubeconfig's credentials. Raises CanaryError."""
+    new_client: Any = config.new_client_from_config
     try:
-        made = config.new_client_from_config(kubeconfig, context)
+        made = new_client(kubeconfig, context)
     except (ConfigException, OSError) as error:
         raise CanaryError(f"the kubeconfig cannot be used: {error}") from None
     with made as api_client:
