@@ -17,18 +17,18 @@ def entrances(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
     """
     return {
         node: f"http://{ip}:{routers.OUTGOING}"
-        for node, ip in _addresses(cluster, namespace).items()
+        for node, ip in addresses(cluster, namespace).items()
     }
 
 
 def pages(cluster: Cluster, path: str) -> dict[str, str]:
     """A page of every linkerd, by the name of its node."""
     return {
-        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in _addresses(cluster).items()
+        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in addresses(cluster).items()
     }
 
 
-def _addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
+def addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
     """The address of the linkerd of each node."""
     pods = cluster.get("pods", "-n", namespace, "-l", "app=l5d")["items"]
     return {

@@ -5,19 +5,15 @@ Run as `python -u -m tests.harness.later ADDRESS`, in place of `pulumi.dynamic`,
 
 import os
 import runpy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 from mesh import expiry
 
 
-@contextmanager
-def days_later(days: float) -> Iterator[None]:
-    """Have certificates in this process judged at that time."""
-    with mock.patch.object(expiry, "now", side_effect=lambda: _now() + timedelta(days=days)):
-        yield
+def judge_later(days: float) -> None:
+    """Have certificates judged at that time for as long as this process lives."""
+    mock.patch.object(expiry, "now", side_effect=lambda: _now() + timedelta(days=days)).start()
 
 
 def _now() -> datetime:
@@ -25,5 +21,5 @@ def _now() -> datetime:
 
 
 if __name__ == "__main__":
-    with days_later(float(os.environ["DAYS_LATER"])):
-        runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
+    judge_later(float(os.environ["DAYS_LATER"]))
+    runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
