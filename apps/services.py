@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from apps.service import HttpService
+from mesh.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from settings import Service
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    They reach linkerd at `proxy`, a URL. With `are_secret`, images, arguments and the variables'
-    values are encrypted in the state and hidden in previews.
+    They reach linkerd at `proxy`, a URL; `beside` is the one in each pod, if any. With
+    `are_secret`, images, arguments and the variables' values are encrypted in the state and hidden
+    in previews.
     """
 
     def __init__(
@@ -23,6 +25,7 @@ class Services(pulumi.ComponentResource):
         namespace: str,
         services: "Iterable[Service]",
         proxy: str,
+        beside: Sidecar,
         are_secret: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -36,6 +39,7 @@ class Services(pulumi.ComponentResource):
                 deployment,
                 namespace,
                 proxy,
+                beside,
                 hidden,
                 opts=pulumi.ResourceOptions(parent=self),
             )

@@ -6,7 +6,7 @@ import sys
 from local.errors import LocalError
 from local.signals import restore_sigint
 
-BENCHMARKS = ("grammar", "provider", "following", "preview", "node", "stack")
+BENCHMARKS = ("grammar", "provider", "following", "preview", "node", "stack", "analysis")
 
 
 def main(names: list[str]) -> int:

@@ -98,6 +98,8 @@ def _examine(found: Examined, api_server: Api, forwarding: Forwarder) -> None:
     except PairError as error:
         found.wrong.append(str(error))
         return
+    if routers.INCOMING_TLS not in linkerd.ports:
+        return  # at the edge: it takes nothing from other linkerds
     _judge(found, found.pair, _shaken(forwarding, linkerd, files))
     without = _shaken(forwarding, linkerd, None)
     if linkerd.way.asks_for_certificates and not without.refused:

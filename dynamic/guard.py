@@ -7,7 +7,7 @@ traffic, and a baseline without pods leaves the canary everything.
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-from dynamic import grammar
+from dynamic import grammar, rewriters
 from dynamic.client import Client
 from dynamic.delegation import Delegation
 from dynamic.errors import NoEndpointsError, NotServedError
@@ -98,20 +98,29 @@ def way(table: Dtab, path: str) -> tuple[Dtab, tuple[str, ...]]:
     Paths of one way lead to the same: `/svc/a` and `/svc/b` do by `/svc/* => /host`.
     """
     prefixes = [grammar.labels(dentry.prefix) for dentry in table]
-    paths, kept = [grammar.labels(path)], set()
+    paths, kept = [grammar.labels(path)], set[int]()
     for labels in paths:  # which grows as it is gone through
-        for i, prefix in enumerate(prefixes):
-            if len(prefix) > len(labels) or not all(
-                own in ("*", other) for own, other in zip(prefix, labels, strict=False)
-            ):
-                continue
-            kept.add(i)
-            for leaf in _paths(table[i].dst):
-                after = grammar.labels(leaf) + labels[len(prefix) :]
-                if after not in paths and len(after) < 64 and len(paths) < 1000:
-                    paths.append(after)
+        for after in _steps(labels, table, prefixes, kept):
+            if after not in paths and len(after) < 64 and len(paths) < 1000:
+                paths.append(after)
     rewritten = tuple("/" + "/".join(labels) for labels in paths[1:])
     return tuple(table[i] for i in sorted(kept)), rewritten
+
+
+def _steps(
+    labels: list[str], table: Dtab, prefixes: Iterable[list[str]], kept: set[int]
+) -> Iterator[list[str]]:
+    """What a path is rewritten to in one step; the entries that do so are added to `kept`."""
+    if by_namer := rewriters.rewritten(labels):
+        yield by_namer
+    for i, prefix in enumerate(prefixes):
+        if len(prefix) > len(labels) or not all(
+            own in ("*", other) for own, other in zip(prefix, labels, strict=False)
+        ):
+            continue
+        kept.add(i)
+        for leaf in _paths(table[i].dst):
+            yield grammar.labels(leaf) + labels[len(prefix) :]
 
 
 def _paths(tree: Tree) -> Iterator[str]:

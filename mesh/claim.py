@@ -26,6 +26,9 @@ from kube import lazily
 STACK = "linkerd-canary/stack"
 """The annotation of a namespace that names the stack that made it."""
 
+MAKES = "makes_namespaces"
+"""Whether the stack makes its namespaces itself; the state of an earlier release does not say."""
+
 _CLAIMED = ("namespaces", "cluster")
 """The state of an earlier release has `host_port` too, which linkerd had on every node."""
 
@@ -52,7 +55,9 @@ class ClaimProvider(ResourceProvider):
         known = not any(isinstance(value, Unknown) for value in news.values())
         if known and _differ(_olds, news):
             # By its name: who only loads a state pays for no import.
-            lazily.module("mesh.claiming").refuse_what_is_taken(news)
+            claiming = lazily.module("mesh.claiming")
+            claiming.refuse_another_maker(_olds, news)
+            claiming.refuse_what_is_taken(news)
         return CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
@@ -69,11 +74,12 @@ class ClaimProvider(ResourceProvider):
 
 
 def _differ(olds: Props, news: Props) -> bool:
-    return any(olds.get(key) != news[key] for key in _CLAIMED)
+    makes = bool(olds.get(MAKES, True)), bool(news[MAKES])
+    return makes[0] != makes[1] or any(olds.get(key) != news[key] for key in _CLAIMED)
 
 
 def _state(props: Props) -> Props:
-    return {key: props[key] for key in ("stack", *_CLAIMED)}
+    return {key: props[key] for key in ("stack", MAKES, *_CLAIMED)}
 
 
 class Claim(Resource, module="mesh", name="Claim"):
@@ -88,17 +94,20 @@ class Claim(Resource, module="mesh", name="Claim"):
         *,
         stack: str,
         namespaces: Mapping[str, str],
+        makes_namespaces: bool,
         cluster: pulumi.Input[str],
         kubeconfig: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Claim `namespaces`, given by the config keys that name them.
 
+        Where the stack does not make them itself they must be there, and say that they are for it.
         `cluster` is a name of the cluster that stays; `kubeconfig` a path or the content.
         """
         properties = {
             "stack": stack,
             "namespaces": dict(namespaces),
+            MAKES: makes_namespaces,
             "cluster": cluster,
             "kubeconfig": pulumi.Output.secret(kubeconfig),
         }

@@ -6,10 +6,9 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from kube import pods
-from mesh import edge, kubectl_proxy, routers, workload
+from mesh import kubectl_proxy, routers, workload
 from mesh.encryption import Mounted
-from mesh.routers import ADMIN, EXTERNAL, OUTGOING, Routing
+from mesh.routers import ADMIN, OUTGOING, Routing
 from mesh.workload import Memory
 
 LABELS: Mapping[str, str] = {"app": "l5d"}
@@ -60,71 +59,39 @@ def own_nodes_service(
     )
 
 
-class Linkerd(pulumi.ComponentResource):
-    """The DaemonSet `l5d`, its service inside the cluster, and `l5d-external` for the outside.
+def daemon_set(
+    routing: Routing,
+    image: str,
+    kubectl_image: str,
+    memory: Memory,
+    mounted: Mounted,
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> k8s.apps.v1.DaemonSet:
+    """The DaemonSet `l5d`, with its account, its config, and its service inside the cluster.
 
-    `kubeconfig` and `node_address` serve to tell the `url` of a NodePort. `mounted` is what TLS
-    takes. `after` are what must be
-    up before the DaemonSet is touched.
+    `after` are what must be up before the DaemonSet is touched.
     """
-
-    url: pulumi.Output[str]
-    """Where hello answers; how far that reaches depends on `exposure`."""
-
-    def __init__(
-        self,
-        routing: Routing,
-        image: str,
-        kubectl_image: str,
-        exposure: str,
-        source_ranges: pulumi.Input[Sequence[str]],
-        kubeconfig: pulumi.Input[str],
-        node_address: pulumi.Input[str],
-        memory: Memory,
-        mounted: Mounted,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)
-        self._namespace = namespace = routing.namespace
-        child = pulumi.ResourceOptions(parent=self)
-        account = k8s.core.v1.ServiceAccount(
-            "l5d", metadata={"name": "l5d", "namespace": namespace}, opts=child
-        )
-        text = workload.config_text(routers.node_config(routing))
-        config_map = k8s.core.v1.ConfigMap(
-            "l5d-config",
-            metadata={"name": "l5d-config", "namespace": namespace},
-            data={workload.CONFIG_FILE: text},
-            opts=child,
-        )
-        # The services first: linkerd finds its peers on other nodes through `l5d`.
-        _internal_service(routing, child)
-        daemons = k8s.apps.v1.DaemonSet(
-            "l5d",
-            metadata={"name": "l5d", "namespace": namespace},
-            spec=_spec(routing, text, image, kubectl_image, memory, mounted),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, config_map, *after]),
-        )
-        external = edge.service(
-            namespace,
-            LABELS,
-            EXTERNAL,
-            exposure,
-            source_ranges,
-            pulumi.ResourceOptions(parent=self, depends_on=[daemons]),
-        )
-        self.url = edge.url(namespace, LABELS, external, exposure, kubeconfig, node_address)
-        self.register_outputs({"url": self.url})
-
-    def followers(self, router: str) -> dict[str, str]:
-        """Which linkerds follow the table of a router, for a Dtab to ask them."""
-        return {
-            "namespace": self._namespace,
-            "selector": pods.selector(LABELS),
-            "router": router,
-            "port": str(ADMIN),
-        }
+    namespace = routing.namespace
+    account = k8s.core.v1.ServiceAccount(
+        "l5d", metadata={"name": "l5d", "namespace": namespace}, opts=opts
+    )
+    text = workload.config_text(routers.node_config(routing))
+    config_map = k8s.core.v1.ConfigMap(
+        "l5d-config",
+        metadata={"name": "l5d-config", "namespace": namespace},
+        data={workload.CONFIG_FILE: text},
+        opts=opts,
+    )
+    # The services first: linkerd finds its peers on other nodes through `l5d`.
+    _internal_service(routing, opts)
+    first = pulumi.ResourceOptions(depends_on=[account, config_map, *after])
+    return k8s.apps.v1.DaemonSet(
+        "l5d",
+        metadata={"name": "l5d", "namespace": namespace},
+        spec=_spec(routing, text, image, kubectl_image, memory, mounted),
+        opts=pulumi.ResourceOptions.merge(opts, first),
+    )
 
 
 def _spec(
@@ -136,7 +103,7 @@ def _spec(
     mounted: Mounted,
 ) -> Any:
     containers = [
-        container(image, routers.ports(routing.way), memory, mounted),
+        container(image, routers.node_ports(routing.way), memory, mounted),
         kubectl_proxy.container(kubectl_image),
     ]
     volumes = [kubectl_proxy.volume(), *mounted.volumes]
@@ -165,7 +132,7 @@ def container(
 
 
 def _internal_service(routing: Routing, opts: pulumi.ResourceOptions) -> k8s.core.v1.Service:
-    ports = routers.ports(routing.way)
+    ports = routers.node_ports(routing.way)
     del ports["external"]  # which has a service of its own
     return k8s.core.v1.Service(
         routers.PEERS,

@@ -23,6 +23,8 @@ class Linkerd:
     annotations: Mapping[str, str]
     secret: str
     """The Secret of its certificates; "" for none."""
+    ports: frozenset[int]
+    """Those that it declares."""
 
     @property
     def way(self) -> Way:
@@ -61,7 +63,7 @@ def listed(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]:
             if _runs_linkerd(pod):
                 metadata = pod["metadata"]
                 annotations = metadata.get("annotations") or {}
-                yield Linkerd(namespace, metadata["name"], annotations, _secret(pod))
+                yield Linkerd(namespace, metadata["name"], annotations, _secret(pod), _ports(pod))
 
 
 def _secret(pod: Mapping[str, Any]) -> str:
@@ -70,14 +72,22 @@ def _secret(pod: Mapping[str, Any]) -> str:
     return named[0] if named else ""
 
 
+def _ports(pod: Mapping[str, Any]) -> frozenset[int]:
+    listed = [each.get("ports") or [] for each in _linkerds(pod)]
+    return frozenset(port["containerPort"] for ports in listed for port in ports)
+
+
+def _linkerds(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or [])]
+    return [each for each in containers if each["name"] == CONTAINER]
+
+
 def _runs_linkerd(pod: Mapping[str, Any]) -> bool:
     """Whether it has one that others may meet; one that is going is gone before the next starts."""
     phase = (pod.get("status") or {}).get("phase")
     if "deletionTimestamp" in pod["metadata"] or phase in ("Succeeded", "Failed"):
         return False
-    spec = pod["spec"]
-    containers = [*spec["containers"], *spec.get("initContainers", [])]
-    return any(container["name"] == CONTAINER for container in containers)
+    return bool(_linkerds(pod))
 
 
 def named(pods: Collection[Linkerd]) -> str:

@@ -29,7 +29,7 @@ min, and a version that was at weight 0 counts from 0 when its weight comes back
 MAX_WAITERS = 2000
 """Requests that wait for a connection to one endpoint before further ones are refused."""
 
-EVERY_ADDRESS = "0.0.0.0"
+EVERY_ADDRESS, LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Hop:
     """The transformer that leaves only the pods beside the receiver."""
 
 
-def ports(way: Way) -> dict[str, int]:
-    """The ports by name of a linkerd that goes this way."""
+def node_ports(way: Way) -> dict[str, int]:
+    """The ports by name of a node's linkerd that goes this way."""
     return {"outgoing": OUTGOING, **incoming_ports(way), "external": EXTERNAL, "admin": ADMIN}
 
 
@@ -86,6 +86,19 @@ def by_node(routing: Routing, port: str) -> Hop:
     )
 
 
+def by_sidecar(port: str) -> Hop:
+    """To the linkerd in the pod itself, at a port by its name.
+
+    Neither end asks Kubernetes for anything.
+    """
+    number = _TO_LINKERDS[port]
+    return Hop(
+        sender={"kind": "io.l5d.port", "port": number},
+        prefix=f"/%/io.l5d.port/{number}",
+        receiver={"kind": "io.l5d.localhost"},
+    )
+
+
 def node_config(routing: Routing) -> dict[str, Any]:
     """The config file of the linkerd on a node.
 
@@ -102,6 +115,22 @@ def node_config(routing: Routing) -> dict[str, Any]:
             external(routing, hop),
         ]
     )
+
+
+def sidecar_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerd beside an app.
+
+    The app's requests enter at `outgoing`, where its own pod alone can reach it. Others enter at
+    `incoming`, and reach the app.
+    """
+    hop = by_sidecar(_sent_to(routing.way))
+    receivers = [by_sidecar(port) for port in incoming_ports(routing.way)]
+    return _config([outgoing(routing, hop, LOOPBACK), incoming(routing, receivers)])
+
+
+def edge_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerds where requests from outside enter, with sidecars."""
+    return _config([external(routing, by_sidecar(_sent_to(routing.way)))])
 
 
 def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:

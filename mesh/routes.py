@@ -7,6 +7,8 @@ of `/#/io.l5d.k8s/<namespace>/<port name>/<service>`, which namerd's Kubernetes 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
+from dynamic import rewriters
+
 if TYPE_CHECKING:
     from settings import Service
 
@@ -14,6 +16,9 @@ Splits: TypeAlias = dict[str, dict[str, float]]
 """Percents by branch by prefix."""
 
 _TO_ENTRY = "/host"
+
+_SPELLINGS = ("{}", "{}.svc", "{}.svc.cluster.local")
+"""What may stand behind a service's name, for a namespace, as the cluster's DNS has it."""
 
 
 def external(apps_namespace: str, entry: "Service") -> list[str]:
@@ -28,8 +33,16 @@ def external_splits(apps_namespace: str, entry: "Service") -> Splits:
 
 
 def internal(apps_namespace: str) -> list[str]:
-    """A service asks for another by its name; a split stands in for a name that has versions."""
+    """A service asks for another by its name; a split stands in for a name that has versions.
+
+    A name is tried as it is first. Else it loses its port or its namespace, and is looked up again:
+    so each spelling of a name comes by the same split.
+    """
+    domains = [spelling.format(apps_namespace) for spelling in _SPELLINGS]
     return [
+        "/portless/* => /svc",
+        f"/svc => {rewriters.PORT_FIRST}/portless",
+        *(f"/svc => {rewriters.SUBDOMAIN}/{domain}/host" for domain in domains),
         f"/srv => {_of(apps_namespace)}",
         "/host => /srv",
         "/tmp => /srv",

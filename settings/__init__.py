@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from settings import aks, foreign, readers, services, tls
+from canary.analysis.limits import Limits
+from settings import aks, analysis, foreign, readers, services, tls
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+SIDECAR_PORTS = (4140, 4141, 4143, 9990)
+"""Of the linkerd beside an app: outgoing, incoming plain and with TLS, admin."""
 
 OVERHEAD_MB = 200
 """What a linkerd needs beyond its heap, in MiB: 150 were measured under mutual TLS."""
@@ -57,6 +61,12 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    create_namespaces: bool
+    """Whether the stack makes both namespaces; else an administrator has made them for it."""
+    mesh_topology: str
+    """Where linkerds run: daemonset, sidecar, or both on the way from one to the other."""
+    edge_replicas: int
+    """Linkerds that requests from outside enter by where there are sidecars, 1–100."""
     total_timeout_ms: int
     """How long a service's request to another may take with its retries; 0 for any time."""
     max_connections: int
@@ -83,6 +93,8 @@ class Settings:
     """Sorted by name."""
     entry_service: str
     """The name of the service that requests from outside reach."""
+    canary_analysis: Limits
+    """What `python -m canary run` judges by; the program only checks it."""
     tls: Tls
     """TLS between linkerds."""
     secret: frozenset[str]
@@ -92,6 +104,12 @@ class Settings:
     def entry(self) -> Service:
         """The service that requests from outside reach."""
         return next(each for each in self.services if each.name == self.entry_service)
+
+    @property
+    def runs_as_root(self) -> bool:
+        """Whether any service's containers run as root."""
+        every = (each for service in self.services for each in service.deployments)
+        return any(each.run_as_user == 0 for each in every)
 
 
 def load() -> Settings:
@@ -117,7 +135,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    every_key = (*_KEYS, SERVICES, *tls.KEYS, *aks.KEYS)
+    every_key = (*_KEYS, SERVICES, analysis.KEY, *tls.KEYS, *aks.KEYS)
     for key, instead in _GONE.items():
         if key in config:
             raise SettingsError(
@@ -143,11 +161,13 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
         services=services.read(
             _given(SERVICES, config), _service_defaults(values), SERVICES in secret
         ),
+        canary_analysis=analysis.read(_given(analysis.KEY, config)),
         secret=frozenset(secret),
     )
     _refuse_missing_entry(found)
     _refuse_what_the_exposure_ignores(found)
     _refuse_too_little_memory(found)
+    _refuse_ports_of_sidecars(found)
     return found
 
 
@@ -190,6 +210,20 @@ def _refuse_missing_entry(settings: Settings) -> None:
             f"config entryService is {settings.entry_service!r}, which is no service: it must be "
             f"one of {', '.join(names)}" + ("" if "hello" in names else f"; {services.REPLACED}")
         )
+
+
+def _refuse_ports_of_sidecars(settings: Settings) -> None:
+    """A pod's containers share its ports."""
+    if settings.mesh_topology == "daemonset":
+        return
+    for service in settings.services:
+        for deployment in service.deployments:
+            if deployment.port in SIDECAR_PORTS:
+                raise SettingsError(
+                    f"config services: {deployment.name} listens on port {deployment.port}, which "
+                    f"the linkerd beside it takes with meshTopology {settings.mesh_topology}: give "
+                    "it another port"
+                )
 
 
 def _refuse_too_little_memory(settings: Settings) -> None:
@@ -279,6 +313,9 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
+    "createNamespaces": readers.boolean,
+    "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
+    "edgeReplicas": readers.integer(1, 100),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),
     "linkerdHeapMb": readers.integer(48, 65_536),

@@ -60,6 +60,44 @@ def two_decimals(value: str) -> float | None:
     return float(value) if decimals.strip("0") else int(whole)
 
 
+def number(low: float, high: float) -> Callable[[str], float]:
+    """A number of a range, both ends included: an int where it is whole."""
+
+    def read(value: str) -> float:
+        is_number = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value, re.ASCII)
+        if not is_number or not low <= float(value) <= high:
+            raise ValueError(f"it must be a number from {low:g} to {high:g}")
+        found = float(value)
+        return int(found) if found.is_integer() else found
+
+    return read
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def duration(low: int, high: int) -> Callable[[str], int]:
+    """Seconds of a time such as 60s, 10m or 1h, within a range of seconds."""
+
+    def read(value: str) -> int:
+        found = re.fullmatch(r"([0-9]{1,6})([smh])", value, re.ASCII)
+        seconds = int(found[1]) * _SECONDS[found[2]] if found else -1
+        if not low <= seconds <= high:
+            raise ValueError(
+                f"it must be a time from {in_units(low)} to {in_units(high)}, such as 60s, 10m or "
+                "1h"
+            )
+        return seconds
+
+    return read
+
+
+def in_units(seconds: int) -> str:
+    """Seconds as `duration` reads them, in the largest unit that divides them."""
+    unit = next(unit for unit in ("h", "m", "s") if seconds % _SECONDS[unit] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """One of some words."""
 

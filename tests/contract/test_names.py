@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mesh import routes
 from tests.contract.namerd_api import until, weights
 from tests.contract.pair import Mesh
 
@@ -166,6 +167,53 @@ def test_addresses_are_names_too(
     bound = mesh.namerd.bound(unused, "/svc/x", dtab=f"/svc/x => {path}")["bound"]
     assert bound["id"] == path
     assert [(each["ip"], each["port"]) for each in bound["addr"]["addrs"]] == addresses
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        ("/$/io.buoyant.porthostPfx/portless/world-v1:7778", "world-v1"),
+        ("/$/io.buoyant.porthostPfx/portless/world-v1:http", "world-v1"),
+        ("/$/io.buoyant.hostportPfx/srv/world-v1:7778", "world-v1"),
+        ("/$/io.buoyant.http.subdomainOfPfx/a.b/srv/world-v1.a.b", "world-v1"),
+        ("/$/io.buoyant.porthostPfx/portless/world-v1", None),
+        ("/$/io.buoyant.porthostPfx/portless/world-v1:7778:7778", None),
+        ("/$/io.buoyant.http.subdomainOfPfx/a.b/srv/world-v1.b", None),
+        ("/$/io.buoyant.http.subdomainOfPfx/a.b/srv/a.b", None),
+    ],
+)
+def test_namers_rewrite_names(mesh: Mesh, unused: str, path: str, service: str | None) -> None:
+    """As linkerd's documentation has it ("Rewriting namers"); namerd's image holds them too."""
+    whole = f"{table(mesh, '~')} ; /portless/* => /srv"
+    tree = mesh.namerd.bound(unused, path, dtab=whole)
+    bound = tree.get("bound", {}).get("id")
+    assert bound == (service and f"/#/io.l5d.k8s/{mesh.apps}/http/{service}")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "world",
+        "world:7778",
+        "world.NS",
+        "world.NS:80",
+        "world.NS.svc",
+        "world.NS.svc.cluster.local",
+        "world.NS.svc.cluster.local:7778",
+    ],
+)
+def test_a_split_holds_for_each_spelling_of_a_name(mesh: Mesh, unused: str, spelling: str) -> None:
+    """By the table that the program writes."""
+    host = spelling.replace("NS", mesh.apps)
+    split = "/host/world => 30 * /srv/world-v2 & 70 * /srv/world-v1"
+    whole = " ; ".join([*routes.internal(mesh.apps), split])
+    tree = until(
+        lambda: mesh.namerd.bound(unused, f"/svc/{host}", dtab=whole),
+        lambda tree: tree["type"] == "union",
+    )
+    prefix = f"/#/io.l5d.k8s/{mesh.apps}/http"
+    assert weights(tree) == {f"{prefix}/world-v2": 0.3, f"{prefix}/world-v1": 0.7}
+    assert not any(branch["tree"]["bound"]["path"].strip("/") for branch in tree["union"])
 
 
 def test_nil_is_empty(mesh: Mesh, unused: str) -> None:

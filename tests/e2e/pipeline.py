@@ -17,6 +17,10 @@ from tests.harness.workflows import command
 
 RIGHTS = ROOT / "ci" / "rights"
 NAMESPACE = "ci"
+NAMESPACES = ("linkerd", "hello-world")
+"""The stack's own."""
+IDENTITIES = ("preview", "deploy")
+ADMINISTRATOR = "administrator"
 
 CREDENTIAL = "LINKERD_CANARY_TEST_CREDENTIAL"
 """A variable that stands in for an Azure login: the file that the stand-in of kubelogin gives."""
@@ -35,19 +39,50 @@ class Pipeline:
         self.set_pull_request("0123456789abcdef")
         self.close()  # what a run that was killed has left
         cluster.kubectl("create", "namespace", NAMESPACE)
-        for identity in ("preview", "deploy"):
+        for identity in (*IDENTITIES, ADMINISTRATOR):
             self._make(identity)
+        everything = ("--clusterrole=cluster-admin", _user(ADMINISTRATOR))
+        cluster.kubectl("create", "clusterrolebinding", _name(ADMINISTRATOR), *everything)
+        self.grant()
 
     def restore(self) -> None:
         """Bring the stack back to its settings, whatever a test that failed has left."""
-        who: Any = {CREDENTIAL: str(self._credential("deploy"))}
-        local_stack.command("pulumi", "up", "--yes", "--skip-preview", "--refresh", **who)
+        self.pulumi("up", "--yes", "--skip-preview", "--refresh", identity=ADMINISTRATOR)
 
     def close(self) -> None:
         """Remove the identities."""
-        names = [f"linkerd-canary-{identity}" for identity in ("preview", "deploy")]
-        for kind, of in (("namespace", [NAMESPACE]), ("clusterrolebinding,clusterrole", names)):
-            self._cluster.kubectl("delete", kind, *of, "--ignore-not-found")
+        ask = self._cluster.kubectl
+        ask("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        for identity in (*IDENTITIES, ADMINISTRATOR):
+            name, gone = _name(identity), "--ignore-not-found"
+            ask("delete", "clusterrolebinding,clusterrole", name, gone)
+            for namespace in NAMESPACES:
+                ask("delete", "rolebinding,role", name, "-n", namespace, gone)
+
+    def grant(self) -> None:
+        """Give the identities their rights, by the commands of docs/rights.md."""
+        for identity in IDENTITIES:
+            name, user, ask = _name(identity), _user(identity), self._cluster.kubectl
+            ask("apply", "-f", str(RIGHTS / f"{identity}.yaml"))
+            if not self._has_binding(name):
+                ask("create", "clusterrolebinding", name, f"--clusterrole={name}", user)
+            for namespace in NAMESPACES:
+                ask("create", "rolebinding", name, "-n", namespace, f"--role={name}", user)
+
+    def give_namespaces(self) -> None:
+        """Have an administrator make the stack's namespaces, by docs/rights.md."""
+        text = (RIGHTS / "namespaces.yaml").read_text()
+        given = text.replace("/linkerd-canary/dev", f"/linkerd-canary/{stack.NAME}")
+        self._cluster.kubectl("apply", "-f", "-", given=given)
+        self.grant()
+
+    def take_namespaces(self) -> None:
+        """Remove them, with whatever is in them."""
+        self._cluster.kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found")
+
+    def _has_binding(self, name: str) -> bool:
+        found = self._cluster.kubectl("get", "clusterrolebinding", name, "--ignore-not-found")
+        return bool(found.strip())
 
     def set_pull_request(self, commit: str) -> None:
         """What the jobs run for."""
@@ -99,12 +134,8 @@ class Pipeline:
         return self.folder / f"{identity}.json"
 
     def _make(self, identity: str) -> None:
-        """An identity with the rights that docs/pull-requests.md gives it, by its commands."""
-        name, rights = f"linkerd-canary-{identity}", RIGHTS / f"{identity}.yaml"
-        user = f"system:serviceaccount:{NAMESPACE}:{identity}"
+        """An identity without rights."""
         ask = self._cluster.kubectl
-        ask("apply", "-f", str(rights))
-        ask("create", "clusterrolebinding", name, f"--clusterrole={name}", f"--user={user}")
         ask("create", "serviceaccount", identity, "-n", NAMESPACE)
         token = ask("create", "token", identity, "-n", NAMESPACE, "--duration=2h").strip()
         credential = {
@@ -113,6 +144,14 @@ class Pipeline:
             "status": {"token": token},
         }
         self._credential(identity).write_text(json.dumps(credential))
+
+
+def _name(identity: str) -> str:
+    return f"linkerd-canary-{identity}"
+
+
+def _user(identity: str) -> str:
+    return f"--user=system:serviceaccount:{NAMESPACE}:{identity}"
 
 
 def _without_credentials(folder: Path) -> Path:

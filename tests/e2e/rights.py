@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from local.node.identity import FIRST
-from mesh import discovery
 from tests.e2e.cluster import Cluster
 from tests.e2e.pipeline import NAMESPACE, RIGHTS
 
@@ -27,15 +26,17 @@ FOR_ALL = "authorization.k8s.io"
 class Right:
     """One verb on one kind of object."""
 
+    namespace: str
+    """Empty for the whole cluster."""
     group: str
     resource: str
     verb: str
 
 
-def _of_rules(rules: list[dict[str, list[str]]]) -> set[Right]:
+def _of_role(role: dict[str, Any]) -> set[Right]:
     return {
-        Right(group, resource, verb)
-        for rule in rules
+        Right(role["metadata"].get("namespace", ""), group, resource, verb)
+        for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
@@ -44,18 +45,19 @@ def _of_rules(rules: list[dict[str, list[str]]]) -> set[Right]:
 
 def granted(identity: str) -> set[Right]:
     """What `ci/rights` gives an identity, whatever the names that it is limited to."""
-    return _of_rules(yaml.safe_load((RIGHTS / f"{identity}.yaml").read_text())["rules"])
+    roles = yaml.safe_load_all((RIGHTS / f"{identity}.yaml").read_text())
+    return set[Right]().union(*map(_of_role, roles))
 
 
 def given_away(cluster: Cluster) -> set[Right]:
     """What the mesh's own roles give: only who has it may create them."""
-    roles = (
-        ("linkerd", "namerd-dtab-storage"),
-        ("linkerd", discovery.LINKERD),
-        ("hello-world", discovery.NAMERD),
-    )
-    found = [cluster.get("role", name, "-n", namespace) for namespace, name in roles]
-    return _of_rules([rule for role in found for rule in role["rules"]])
+    roles = [
+        role
+        for namespace in ("linkerd", "hello-world")
+        for role in cluster.get("roles", "-n", namespace)["items"]
+        if not role["metadata"]["name"].startswith("linkerd-canary-")
+    ]
+    return set[Right]().union(*map(_of_role, roles))
 
 
 def used(identity: str, since: datetime) -> set[Right]:
@@ -66,10 +68,12 @@ def used(identity: str, since: datetime) -> set[Right]:
         if not about or status in (401, 403):
             continue
         kind = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+        # A namespace is in itself, as the API server sees it.
+        namespace = "" if kind == "namespaces" else about.get("namespace", "")
         group = about.get("apiGroup", "")
-        rights.add(Right(group, kind, event["verb"]))
+        rights.add(Right(namespace, group, kind, event["verb"]))
         if (event["verb"], status) == ("patch", 201):  # a server-side apply of a new object
-            rights.add(Right(group, kind, "create"))
+            rights.add(Right(namespace, group, kind, "create"))
     return {right for right in rights if right.group != FOR_ALL}
 
 

@@ -169,7 +169,7 @@ def _internal(cluster: Cluster) -> dict[str, Any]:
 def test_drift_shows_as_lines_and_is_mended(cluster: Cluster, url: str) -> None:
     set_weight(10)
     dentry = {"prefix": "/host/world", "dst": "50.00*/srv/world-v1 & 50.00*/srv/world-v2"}
-    patch = [{"op": "replace", "path": "/dentries/4", "value": dentry}]
+    patch = [{"op": "replace", "path": "/dentries/9", "value": dentry}]
     cluster.kubectl(
         "patch", "dtab", "internal", "-n", "linkerd", "--type=json", f"-p={json.dumps(patch)}"
     )

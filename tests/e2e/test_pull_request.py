@@ -14,7 +14,7 @@ from local.paths import ROOT
 from tests.e2e import linkerds, local_stack, rights
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command
-from tests.e2e.pipeline import Pipeline
+from tests.e2e.pipeline import ADMINISTRATOR, Pipeline
 from tests.harness.fake_github import FakeGitHub, fake_github
 
 TABLES = "/apis/l5d.io/v1alpha1/namespaces/linkerd/dtabs"
@@ -69,7 +69,7 @@ def table(cluster: Cluster) -> tuple[str, str]:
 def change(cluster: Cluster, destination: str) -> None:
     """Somebody changes the live table."""
     dentry = {"prefix": "/host/world", "dst": destination}
-    patch = json.dumps([{"op": "replace", "path": "/dentries/4", "value": dentry}])
+    patch = json.dumps([{"op": "replace", "path": "/dentries/9", "value": dentry}])
     cluster.kubectl("patch", "dtab", "internal", "-n", "linkerd", "--type=json", f"-p={patch}")
 
 
@@ -208,16 +208,33 @@ def test_what_the_previews_identity_may_not(pipeline: Pipeline, asked: str) -> N
     assert (done, said.splitlines()[-1]) == (False, "no"), said
 
 
+@pytest.fixture
+def given(pipeline: Pipeline, cluster: Cluster) -> Iterator[None]:
+    """The stack in namespaces that an administrator has made for it, and nothing deployed yet."""
+    settings = stack.SETTINGS.read_text()
+    set_weight(0)
+    destroy = ("destroy", "--yes", "--skip-preview")
+    pipeline.pulumi(*destroy, identity=ADMINISTRATOR)
+    cluster.kubectl("delete", "crd", "dtabs.l5d.io")  # which a destroy leaves, as others may use it
+    try:
+        pipeline.give_namespaces()
+        command("pulumi", "config", "set", "createNamespaces", "false")
+        command("pulumi", "config", "set", "networkPolicies", "true")
+        yield
+    finally:
+        pipeline.pulumi(*destroy, identity=ADMINISTRATOR)
+        pipeline.take_namespaces()
+        stack.SETTINGS.write_text(settings)
+        pipeline.restore()
+        pipeline.grant()
+
+
+@pytest.mark.usefixtures("given")
 def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     pipeline: Pipeline, cluster: Cluster
 ) -> None:
     """From the first deployment by a change of everything, and drift, to the end."""
     since = datetime.now(UTC)
-    set_weight(0)
-    destroy = ("destroy", "--yes", "--skip-preview")
-    pipeline.pulumi(*destroy, "--target", "**Dtab::internal", identity="deploy")
-    pipeline.pulumi(*destroy, identity="deploy")
-    cluster.kubectl("delete", "crd", "dtabs.l5d.io")  # which a destroy leaves, as others may use it
     pipeline.run("ci/preview.sh", "preview")
     assert "| `/srv/world-v1` | – | **100 %** |" in pipeline.summary
     assert re.search(r"\*\*Resources\*\*: \d+ made\n", pipeline.summary), pipeline.summary
@@ -232,6 +249,9 @@ def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     set_weight(20)
     pipeline.run("ci/deploy.sh", "deploy")
     given_away = rights.given_away(cluster)
+    destroy = ("destroy", "--yes", "--skip-preview")
+    pipeline.pulumi(*destroy, "--target", "**Dtab::internal", identity="deploy")
+    pipeline.pulumi(*destroy, identity="deploy")
 
     def used_are_those_granted() -> bool:
         """A watch is logged when it ends."""

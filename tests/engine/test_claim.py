@@ -27,6 +27,7 @@ class Place:
         return {
             "stack": stack,
             "namespaces": {"meshNamespace": self.mesh, "appsNamespace": self.apps},
+            "makes_namespaces": True,
             "cluster": "here",
             "kubeconfig": self.api_server.kubeconfig.read_text(),
             **more,
@@ -140,3 +141,56 @@ def test_whatever_the_cluster_does_not_tell_stops_nobody(stack: Stack, place: Pl
     )
     for kubeconfig in (nobody, nowhere, UNKNOWN):
         stack.preview(place.claim(kubeconfig=kubeconfig))
+
+
+def test_namespaces_that_an_administrator_gives(stack: Stack, place: Place) -> None:
+    given = place.claim(makes_namespaces=False)
+    for key, name in sorted(given["namespaces"].items(), reverse=True):
+        assert refused(stack, given) == (
+            f"config createNamespaces is false, and the cluster at {place.api_server.url} has no "
+            f"namespace {name!r} ({key}): have an administrator make it (docs/rights.md), or set "
+            "createNamespaces to true"
+        )
+        place.make(name)
+        said = refused(stack, given)
+        assert f"the namespace {name!r} ({key})" in said
+        way_out = said.partition("`kubectl ")[2].partition("`")[0]
+        place.api_server.kubectl(*way_out.split())
+    assert stack.up(given) == "create"
+    assert stack.up(given) == "same"
+
+
+def test_given_namespaces_are_still_refused_to_another_stack(stack: Stack, place: Place) -> None:
+    place.make(place.mesh, DEV)
+    place.make(place.apps, STAGING)
+    said = refused(stack, place.claim(makes_namespaces=False))
+    assert said.startswith(f"config meshNamespace is {place.mesh!r}, which the stack {DEV} has on")
+
+
+@pytest.mark.parametrize("makes", [True, False])
+def test_namespaces_in_use_do_not_change_hands(stack: Stack, place: Place, makes: bool) -> None:
+    """Pulumi would delete those that the stack has made, with all that runs there."""
+    place.make(place.mesh, STAGING)
+    place.make(place.apps, STAGING)
+    stack.up(place.claim(makes_namespaces=makes))
+    names = ", ".join(sorted((place.mesh, place.apps)))
+    assert refused(stack, place.claim(makes_namespaces=not makes)) == (
+        f"config createNamespaces is {str(not makes).lower()}, and this stack "
+        f"{'made' if makes else 'was given'} its namespaces ({names}), which cannot change: set "
+        f"it to {str(makes).lower()}, or move to other namespaces"
+    )
+    others = {"meshNamespace": f"to-{place.mesh}", "appsNamespace": f"to-{place.apps}"}
+    for name in others.values():
+        place.make(name, STAGING)
+    moved = place.claim(makes_namespaces=not makes, namespaces=others)
+    assert stack.up(moved) == "update"
+
+
+def test_a_state_that_does_not_say_who_made_the_namespaces(stack: Stack, place: Place) -> None:
+    place.make(place.mesh, STAGING)
+    stack.up(place.claim())
+    assert stack.state
+    del stack.state.inputs["makes_namespaces"]
+    del stack.state.outputs["makes_namespaces"]
+    assert stack.up(place.claim()) == "same"
+    assert "createNamespaces is false" in refused(stack, place.claim(makes_namespaces=False))

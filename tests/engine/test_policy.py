@@ -41,6 +41,16 @@ BROKEN = {
     ),
     ("declared-branches", "bad-port"): "service 'web-v3' in namespace 'shop' has no port called",
     ("declared-branches", "bad-nowhere"): "/src/web-v2, but no entry of the table takes it any",
+    ("no-host-ports", "bad-host-port"): "container main takes the port 4140 of its node, which",
+    ("hardened-pods", "bad-root"): "container main is not hardened: set runAsNonRoot: true",
+    ("hardened-pods", "bad-bare"): (
+        "container main is not hardened: set runAsNonRoot: true, readOnlyRootFilesystem: true, "
+        "allowPrivilegeEscalation: false, capabilities.drop: [ALL], seccompProfile.type: Run"
+    ),
+    ("table-rights", "bad-writer"): "it lets ServiceAccount web write the routing tables of shop",
+    ("table-rights", "bad-wildcard"): "it lets ServiceAccount web write the routing tables of sho",
+    ("table-rights", "bad-everywhere"): "it may write the routing tables of all namespaces",
+    ("table-rights", "bad-admin"): "it gives ServiceAccount namerd every right (cluster-admin)",
     ("secret-outputs", "harness-test"): "shows a kubeconfig to everyone who may read the stack",
 }
 
@@ -157,9 +167,16 @@ def test_options(policed: Policed) -> None:
             "source-ranges": {"devStacks": ["test"]},
             "supported-kubernetes": {"endOfSupport": {"9.99": "2020-01-31"}},
             "declared-branches": {"elsewhere": ["shop/web-v9"]},
+            "hardened-pods": {"exempt": ["shop/bad-bare"]},
+            "table-rights": {"writers": ["shop/web"]},
         }
     )
     found = policed.violations()
+    assert [name for rule, name in found if rule == "hardened-pods"] == ["bad-root"]
+    assert {name for rule, name in found if rule == "table-rights"} == {
+        "bad-everywhere",
+        "bad-admin",
+    }
     assert not [where for where in found if where[0] == "source-ranges"]
     assert ("declared-branches", "bad-undeclared") not in found
     (said,) = found["supported-kubernetes", "good-cluster"]
@@ -182,7 +199,11 @@ def test_what_a_preview_cannot_know_is_looked_at_by_the_update(
         "image = made.id.apply(lambda _: 'example.com/late')\n"
         "secret = pulumi.Output.secret(image)\n"
         "containers = [{'name': 'main', 'image': image}, {'name': 'side', 'image': secret}]\n"
-        "spec = {'containers': containers}\n"
+        "hardened = {'readOnlyRootFilesystem': True, 'allowPrivilegeEscalation': False}\n"
+        "hardened |= {'capabilities': {'drop': ['ALL']}}\n"
+        "containers = [{**each, 'securityContext': hardened} for each in containers]\n"
+        "pod = {'runAsNonRoot': True, 'seccompProfile': {'type': 'RuntimeDefault'}}\n"
+        "spec = {'containers': containers, 'securityContext': pod}\n"
         "k8s.core.v1.Pod('late', metadata={'name': 'late'}, spec=spec)\n"
     )
     policed.run(program)

@@ -1,5 +1,6 @@
 """`python -m canary tls`: what a linkerd serves and refuses, and what its log means."""
 
+import itertools
 import socket
 import ssl
 import threading
@@ -78,7 +79,11 @@ class TestHandshake:
 
     def test_one_that_hangs_up_is_told(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            thread = threading.Thread(target=lambda: server.accept()[0].close())
+
+            def hang_up() -> None:
+                server.accept()[0].close()
+
+            thread = threading.Thread(target=hang_up)
             thread.start()
             assert shaken(server.getsockname()[1], None).refused == "it hangs up"
             thread.join()
@@ -123,7 +128,7 @@ def test_the_page_has_every_line_that_the_command_knows() -> None:
 
 def examined(made: Made, *authorities: Made, name: str = "l5d-1") -> Examined:
     annotations = {"linkerd-canary/tls": "mutual"}
-    found = Examined(Linkerd("linkerd", name, annotations, "certs"))
+    found = Examined(Linkerd("linkerd", name, annotations, "certs", frozenset({4143})))
     found.pair = pair.read(pairs.files(made, *authorities), "Secret linkerd/certs", True, NOW)
     return found
 
@@ -165,7 +170,7 @@ class TestVerdicts:
             examined(leaf(ANOTHER), AUTHORITY, ANOTHER),
             examined(leaf(ANOTHER)),
         ]
-        for one, other in zip(steps, steps[1:], strict=False):
+        for one, other in itertools.pairwise(steps):
             command._compare([one, other])
             assert one.wrong == other.wrong == []
 

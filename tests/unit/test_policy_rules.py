@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from policy import aks, exposure, outputs, tables
+from policy.hardening import HARDENED_PODS, NO_HOST_PORTS
 from policy.images import PINNED_IMAGES, is_pinned
+from policy.rights import TABLE_RIGHTS
 from policy.rule import Secret, Seen, Unknown
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9m"
@@ -304,3 +306,145 @@ def test_secret_services_are_judged_and_not_shown(spec: Any) -> None:
         seen = Seen(f"urn:pulumi:prod::p::{type_}::s", type_, properties)
         (line,) = broken(exposure.PRIVATE_ADMIN, seen)
         assert "9991" not in line
+
+
+HARDENED: dict[str, Any] = {
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def hardening(container: Any, pod_context: Any = None) -> list[str]:
+    spec = {"containers": [container], "securityContext": pod_context}
+    return broken(HARDENED_PODS, pod(spec))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"runAsNonRoot": None}, "runAsNonRoot: true"),
+        ({"runAsUser": 0.0}, "runAsUser to another one than 0"),
+        ({"runAsUser": 65532.0}, None),
+        ({"readOnlyRootFilesystem": False}, "readOnlyRootFilesystem: true"),
+        ({"allowPrivilegeEscalation": None}, "allowPrivilegeEscalation: false"),
+        ({"privileged": True}, "privileged: false"),
+        ({"capabilities": {"drop": ["NET_RAW"]}}, "capabilities.drop: [ALL]"),
+        ({"capabilities": None}, "capabilities.drop: [ALL]"),
+        ({"seccompProfile": {"type": "Unconfined"}}, "seccompProfile.type: RuntimeDefault"),
+        ({"seccompProfile": {"type": "Localhost"}}, None),
+        ({"runAsNonRoot": Unknown(), "capabilities": Unknown(), "seccompProfile": Unknown()}, None),
+    ],
+)
+def test_each_setting_of_a_hardened_container(change: Any, said: str | None) -> None:
+    lines = hardening({"name": "main", "securityContext": {**HARDENED, **change}})
+    assert lines == ([f"container main is not hardened: set {said}"] if said else [])
+
+
+def test_a_container_has_what_its_pod_sets_for_all() -> None:
+    for_all = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    own = {key: value for key, value in HARDENED.items() if key not in for_all}
+    assert hardening({"name": "main", "securityContext": own}, for_all) == []
+    (line,) = hardening(
+        {"name": "main", "securityContext": {**own, "runAsNonRoot": False}}, for_all
+    )
+    assert line.endswith("set runAsNonRoot: true")
+    assert hardening({"name": "main", "securityContext": own}, {}) != []
+
+
+def test_secret_containers_are_judged_and_not_shown() -> None:
+    (line,) = hardening(Secret({"name": "main", "securityContext": {}}))
+    assert line.startswith("container [secret] is not hardened")
+    assert hardening(Secret({"name": "main", "securityContext": HARDENED})) == []
+    assert hardening(Unknown()) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "lines"),
+    [
+        ({"containers": [{"name": "a", "ports": [{"containerPort": 80.0}]}]}, 0),
+        ({"containers": [{"name": "a", "ports": [{"hostPort": 0.0}]}]}, 0),
+        ({"containers": [{"name": "a", "ports": [{"hostPort": 80.0}, {"hostPort": 81.0}]}]}, 2),
+        ({"initContainers": [{"name": "a", "ports": [{"hostPort": 80.0}]}]}, 1),
+        ({"containers": [{"name": "a", "ports": Unknown()}]}, 0),
+        ({"hostNetwork": True, "containers": [{"name": "a", "ports": [{"hostPort": 80.0}]}]}, 1),
+        ({"hostNetwork": False}, 0),
+    ],
+)
+def test_ports_of_the_node(spec: Any, lines: int) -> None:
+    assert len(broken(NO_HOST_PORTS, pod(spec))) == lines
+
+
+RBAC = "kubernetes:rbac.authorization.k8s.io/v1:"
+
+
+def right(kind: str = "Role", **rule: Any) -> Seen:
+    rules = [{"apiGroups": ["l5d.io"], "resources": ["dtabs"], "verbs": ["update"], **rule}]
+    metadata = {"name": "writer", **({"namespace": "linkerd"} if kind == "Role" else {})}
+    return Seen("role", f"{RBAC}{kind}", {"metadata": metadata, "rules": rules})
+
+
+def given_to(*subjects: Any, kind: str = "Role", name: str = "writer") -> Seen:
+    properties = {
+        "metadata": {"name": "binding", "namespace": "linkerd"},
+        "roleRef": {"kind": kind, "name": name},
+        "subjects": list(subjects),
+    }
+    return Seen("binding", f"{RBAC}RoleBinding", properties)
+
+
+def account(name: str, namespace: str = "linkerd") -> dict[str, str]:
+    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+
+def too_wide(*stack: Seen, **options: Any) -> list[str]:
+    return [seen.urn for seen, _ in TABLE_RIGHTS.violations(stack, options)]
+
+
+@pytest.mark.parametrize(
+    ("subject", "urns"),
+    [
+        (account("namerd"), []),
+        (account("namerd", "other"), ["binding"]),
+        (account("web"), ["binding"]),
+        ({"kind": "Group", "name": "system:authenticated"}, ["binding"]),
+        ({"kind": "User", "name": "namerd", "namespace": "linkerd"}, ["binding"]),
+        (Unknown(), []),
+    ],
+)
+def test_whom_a_role_lets_write_tables(subject: Any, urns: list[str]) -> None:
+    assert too_wide(right(), given_to(subject)) == urns
+    assert too_wide(right(), given_to(account("namerd"), subject)) == urns
+    assert too_wide(right(), given_to(subject, name="another")) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "writes"),
+    [
+        ({"verbs": ["get", "list", "watch"]}, False),
+        ({"verbs": ["*"]}, True),
+        ({"verbs": ["deletecollection"]}, True),
+        ({"resources": ["*"], "apiGroups": ["*"]}, True),
+        ({"resources": ["*"], "apiGroups": [""]}, False),
+        ({"resources": ["deployments"]}, False),
+        ({"verbs": Unknown()}, False),
+        ({"resources": [Secret("dtabs")]}, True),
+    ],
+)
+def test_what_writes_tables(rule: Any, writes: bool) -> None:
+    assert too_wide(right(**rule), given_to(account("web"))) == ["binding"] * writes
+    assert too_wide(right("ClusterRole", **rule)) == ["role"] * writes
+
+
+def test_service_accounts_that_may_write_tables_too() -> None:
+    stack = (right(), given_to(account("operator", "ops")))
+    assert too_wide(*stack) == ["binding"]
+    assert too_wide(*stack, writers=["ops/operator"]) == []
+
+
+def test_every_right_is_too_much() -> None:
+    binding = given_to(account("namerd"), kind="ClusterRole", name="cluster-admin")
+    assert too_wide(binding, writers=["linkerd/namerd"]) == ["binding"]

@@ -497,6 +497,11 @@ def test_the_base_tables(program: Recorder) -> None:
     ]
     assert program.get("Dtab", "external")["splits"] == {}
     assert program.get("Dtab", "internal")["dentries"] == [
+        "/portless/* => /svc",
+        "/svc => /$/io.buoyant.porthostPfx/portless",
+        "/svc => /$/io.buoyant.http.subdomainOfPfx/hello-world/host",
+        "/svc => /$/io.buoyant.http.subdomainOfPfx/hello-world.svc/host",
+        "/svc => /$/io.buoyant.http.subdomainOfPfx/hello-world.svc.cluster.local/host",
         "/srv => /#/io.l5d.k8s/hello-world/http",
         "/host => /srv",
         "/tmp => /srv",

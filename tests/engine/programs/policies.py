@@ -71,11 +71,24 @@ service("bad-all-ranges", **balanced(loadBalancerSourceRanges=["0.0.0.0/0"], por
 
 
 # pinned-images
-def deployment(name: str, image: Any, init: Any = "example.com/init:1") -> None:
+HARDENED: dict[str, Any] = {
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def container(name: str, image: Any, **more: Any) -> dict[str, Any]:
+    return {"name": name, "image": image, "securityContext": HARDENED, **more}
+
+
+def deployment(name: str, image: Any, init: Any = "example.com/init:1", **more: Any) -> None:
     labels = {"app": name}
     pod = {
-        "containers": [{"name": "main", "image": image}],
-        "initContainers": [{"name": "first", "image": init}],
+        "containers": [container("main", image, **more)],
+        "initContainers": [container("first", init)],
     }
     spec: Any = {
         "selector": {"matchLabels": labels},
@@ -91,12 +104,52 @@ deployment("bad-latest", "example.com/web:latest")
 deployment("bad-init", "example.com/web:1", init="busybox")
 deployment("good-secret", pulumi.Output.secret("example.com/s3cret-key:1"))
 deployment("bad-secret", pulumi.Output.secret("example.com/s3cret-key"))
-job = {"template": {"spec": {"containers": [{"name": "main", "image": "busybox"}]}}}
+job = {"template": {"spec": {"containers": [container("main", "busybox")]}}}
 cron: Any = {"schedule": "0 0 * * *", "jobTemplate": {"spec": job}}
 k8s.batch.v1.CronJob(
     "bad-cron",
     metadata={"name": "bad-cron", "namespace": "shop"},
     spec=cron,
+)
+
+# no-host-ports, hardened-pods
+deployment("good-port", "example.com/web:1", ports=[{"containerPort": 80}])
+deployment("bad-host-port", "example.com/web:1", ports=[{"containerPort": 80, "hostPort": 4140}])
+deployment("bad-root", "example.com/web:1", securityContext={**HARDENED, "runAsNonRoot": False})
+deployment("bad-bare", "example.com/web:1", securityContext={})
+
+
+# table-rights
+def role(name: str, verbs: list[str], account: str, **rule: list[str]) -> None:
+    metadata: Any = {"name": name, "namespace": "shop"}
+    rules: Any = [{"apiGroups": ["l5d.io"], "resources": ["dtabs"], "verbs": verbs, **rule}]
+    k8s.rbac.v1.Role(name, metadata=metadata, rules=rules)
+    k8s.rbac.v1.RoleBinding(
+        name,
+        metadata=metadata,
+        role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        subjects=[{"kind": "ServiceAccount", "name": account, "namespace": "shop"}],
+    )
+
+
+role("good-namerd", ["get", "list", "watch", "create", "update", "delete"], "namerd")
+role("good-reader", ["get", "list", "watch"], "web")
+role("bad-writer", ["get", "update"], "web")
+role("bad-wildcard", ["*"], "web", apiGroups=["*"], resources=["*"])
+k8s.rbac.v1.ClusterRole(
+    "bad-everywhere",
+    metadata={"name": "bad-everywhere"},
+    rules=[{"apiGroups": ["l5d.io"], "resources": ["dtabs"], "verbs": ["patch"]}],
+)
+k8s.rbac.v1.ClusterRoleBinding(
+    "bad-admin",
+    metadata={"name": "bad-admin"},
+    role_ref={
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "cluster-admin",
+    },
+    subjects=[{"kind": "ServiceAccount", "name": "namerd", "namespace": "shop"}],
 )
 
 

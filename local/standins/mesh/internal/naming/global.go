@@ -35,6 +35,8 @@ func lookupGlobal(reads *live.Reads, path dtab.Path) (dtab.Tree[Name], bool, err
 		return inetLeaf(rest[1], rest[0], path[:4], path[4:]), true, nil
 	case "io.buoyant.hostportPfx", "io.buoyant.porthostPfx":
 		return rewriteHostPort(rest, kind == "io.buoyant.porthostPfx"), true, nil
+	case "io.buoyant.http.subdomainOfPfx":
+		return rewriteSubdomain(rest), true, nil
 	default:
 		return neg, false, fmt.Errorf("Unknown namer: %s for path: %s", kind, path)
 	}
@@ -133,4 +135,19 @@ func rewriteHostPort(path dtab.Path, portFirst bool) dtab.Tree[Name] {
 	}
 	rewritten := dtab.Path{path[0]}.Join(parts...).Join(path[2:]...)
 	return dtab.LeafOf(Name{Path: rewritten})
+}
+
+// httpHost is what linkerd takes for a host in its rewriting namers.
+var httpHost = regexp.MustCompile(`^[A-Za-z0-9.:_-]+$`)
+
+// rewriteSubdomain turns /DOMAIN/PFX/SUB.DOMAIN/REST into /PFX/SUB/REST.
+func rewriteSubdomain(path dtab.Path) dtab.Tree[Name] {
+	if len(path) < 3 || !httpHost.MatchString(path[0]) || !httpHost.MatchString(path[2]) {
+		return neg
+	}
+	sub, found := strings.CutSuffix(path[2], "."+path[0])
+	if !found || sub == "" {
+		return neg
+	}
+	return dtab.LeafOf(Name{Path: dtab.Path{path[1], sub}.Join(path[3:]...)})
 }

@@ -1,0 +1,86 @@
+"""The config key `canaryAnalysis`: what `python -m canary run` judges a canary by.
+
+The program does nothing with it but check it, so that a preview tells a mistake before a rollout
+does.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from canary.analysis.limits import Limits
+from settings import readers
+from settings.errors import SettingsError
+
+KEY = "canaryAnalysis"
+
+DAY = 24 * 3600
+
+
+def read(text: str) -> Limits:
+    """Limits of the key's value, an object as JSON; a SettingsError for the first thing wrong."""
+    given = readers.parsed_json(text)
+    if not isinstance(given, dict):
+        raise SettingsError(
+            f"config {KEY} is {text!r}: it must be an object such as {{interval: 60s}}"
+        )
+    unknown = sorted(given.keys() - _READERS.keys())
+    if unknown:
+        raise SettingsError(
+            f"config {KEY}.{unknown[0]}: there is no such key, only {', '.join(_READERS)}"
+        )
+    found = Limits(**{_READERS[key][0]: _value(key, given) for key in given})
+    if found.scrape > found.interval:
+        raise SettingsError(
+            f"config {KEY}.scrape is {found.scrape:g}s: it must not be longer than the interval, "
+            f"which is {found.interval:g}s"
+        )
+    return found
+
+
+def _value(key: str, given: Mapping[str, Any]) -> Any:
+    value, (_, reader) = given[key], _READERS[key]
+    try:
+        # `pulumi config set --path` makes a string of a number with decimals.
+        return reader(value if isinstance(value, str) else json.dumps(value))
+    except ValueError as error:
+        raise SettingsError(f"config {KEY}.{key} is {value!r}: {error}") from None
+
+
+def _steps(value: str) -> tuple[float, ...]:
+    """A list of percents, or as on a command line: 1,5,10."""
+    given = readers.parsed_json(value)
+    parts = [str(part) for part in given] if isinstance(given, list) else value.split(",")
+    try:
+        found = tuple(readers.percent(0.01)(part.strip()) for part in parts)
+    except ValueError:
+        found = ()
+    if not found or any(low >= high for low, high in pairwise(found)):
+        raise ValueError(
+            "it must be percents from 0.01 to 100 with at most two decimals, each higher than the "
+            "one before, such as [1, 5, 10, 25, 50, 100]"
+        )
+    return found
+
+
+_READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "interval": ("interval", readers.duration(10, DAY)),
+    "scrape": ("scrape", readers.duration(1, 600)),
+    "steps": ("steps", _steps),
+    "minSuccessRate": ("min_success_rate", readers.number(1, 99.999)),
+    "maxLatencyMs": ("max_latency_ms", readers.integer(1, 600_000)),
+    "oddsMargin": ("odds_margin", readers.number(1, 100)),
+    "minEffectPoints": ("min_effect_points", readers.number(0, 50)),
+    "latencyMargin": ("latency_margin", readers.number(1, 100)),
+    "latencyMarginMs": ("latency_margin_ms", readers.integer(0, 600_000)),
+    "falseAlarmRate": ("false_alarm_rate", readers.number(0.0001, 0.2)),
+    "minRequests": ("min_requests", readers.integer(1, 1_000_000)),
+    "onNoData": ("on_no_data", readers.one_of("hold", "go", "abort")),
+    "maxHold": ("max_hold", readers.duration(10, 7 * DAY)),
+    "scrapeErrors": ("scrape_errors", readers.integer(1, 100)),
+}
+"""The field of Limits by its key here, and what reads it."""
+
+KEYS = tuple(_READERS)
+"""All keys that it may have."""

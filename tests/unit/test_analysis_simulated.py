@@ -1,0 +1,55 @@
+"""canary.analysis on simulated rollouts: how many it ends without cause, and how fast with one."""
+
+import statistics
+
+import pytest
+
+from bench.rollouts import End, Ours, Rollout, Traffic, run
+from canary.analysis.limits import Limits
+
+GO = Limits(on_no_data="go")
+"""Each step takes a minute, so that all weights are seen: by default the first waits for data."""
+
+
+def ends(number: int, traffic: Traffic, limits: Limits = GO) -> list[End]:
+    return [run(rollout, Ours(limits)) for rollout in Rollout.some(number, traffic)]
+
+
+def seconds(found: list[End]) -> float:
+    """The median until they were ended, of all: some may not have been."""
+    return statistics.median(end.seconds if end.was_ended else float("inf") for end in found)
+
+
+@pytest.mark.parametrize("outages", [False, True])
+def test_of_2000_healthy_rollouts_at_most_1_percent_are_ended(outages: bool) -> None:
+    found = ends(2000, Traffic(20, baseline=0.002, canary=0.002, outages=outages))
+    assert sum(end.was_ended for end in found) <= 20
+    if not outages:
+        assert all(end.reached == 100 for end in found)
+
+
+def test_at_the_edge_of_the_margin_at_most_1_percent_are_ended() -> None:
+    limits = Limits(on_no_data="go", min_success_rate=80, min_effect_points=0)
+    found = ends(400, Traffic(100, baseline=0.02, canary=0.0297), limits)
+    assert sum(end.was_ended for end in found) <= 4
+
+
+@pytest.mark.parametrize(("rate", "limit"), [(0.2, 90), (0.05, 180)])
+def test_a_bad_canary_is_ended_in_time(rate: float, limit: int) -> None:
+    found = ends(300, Traffic(20, baseline=0.001, canary=rate))
+    assert seconds(found) <= limit
+    assert all(end.was_ended for end in found)
+
+
+def test_a_canary_that_fails_each_fifth_request_is_ended_in_time_while_a_step_waits_for_data() -> (
+    None
+):
+    found = ends(300, Traffic(20, baseline=0.001, canary=0.2), Limits())
+    assert seconds(found) <= 90
+    assert statistics.median(end.lost for end in found) <= 4
+
+
+def test_a_regression_that_begins_at_25_percent_is_ended_within_a_minute() -> None:
+    found = ends(200, Traffic(20, baseline=0.001, canary=0.05, bad_from=25))
+    assert seconds(found) <= 240
+    assert {end.reached for end in found} <= {25, 50}
