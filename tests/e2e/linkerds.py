@@ -48,7 +48,7 @@ def addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
 def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
     """The attempts of all linkerds, those beside apps included, by router and version."""
     found: Counter[tuple[str, str]] = Counter()
-    for address in [*_addresses(cluster).values(), *_beside_apps(cluster)]:
+    for address in [*addresses(cluster).values(), *_beside_apps(cluster)]:
         page = get(f"http://{address}:{routers.ADMIN}/admin/metrics.json")
         for metric, value in json.loads(page).items():
             if of_version := REQUESTS.fullmatch(metric):

@@ -12,16 +12,17 @@ import pytest
 
 from canary import handshake, tls_log
 from local import node
-from local.paths import PYTHON
-from mesh import pair, routers
+from local.paths import KUBECONFIG, PYTHON
+from mesh import live, pair, routers
+from mesh.live import Linkerd
 from mesh.tls import Way
-from tests.e2e import linkerds, local_stack
+from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.wire import Heard, listening
 from tests.harness import pairs
 from tests.harness.pairs import DAY, Made
 
-MESH = "linkerd"
+MESH, APPS = "linkerd", "hello-world"
 ON = [("off", True), ("mutual", True), ("mutual", False)]
 BACK = [("mutual", True), ("off", True), ("off", False)]
 
@@ -70,20 +71,30 @@ def url(cluster: Cluster, settings: dict[str, Any]) -> str:
     return address
 
 
+@pytest.fixture(scope="module", params=[[], ["both", "sidecar"]], ids=["daemonset", "sidecar"])
+def topology(url: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Linkerds on nodes, or beside apps."""
+    for each in request.param:
+        deploy(meshTopology=each)
+    yield
+    for each in ["daemonset", *request.param][-2::-1]:
+        deploy(meshTopology=each)
+
+
 @pytest.fixture(scope="module")
-def mutual(cluster: Cluster, url: str) -> Iterator[str]:
+def mutual(cluster: Cluster, url: str, topology: None) -> Iterator[str]:
     """Where hello answers, with mutual TLS; turned on and, in the end, off under load."""
-    in_clear = heard(cluster, url, routers.INCOMING)
+    in_clear = heard(url, routers.INCOMING)
     assert found_in(in_clear) == set(HTTP), "or the proof proves nothing"
     with without_loss(url):
         for mode, permissive in ON:
             turn(mode, permissive)
             assert ways(cluster) == {Way.of(mode, permissive, "")}
     yield url
-    # What is for certificates is refused where there are none.
-    local_stack.command("pulumi", "config", "rm", "meshTlsSerial")
     with without_loss(url):
         for mode, permissive in BACK:
+            if not permissive:  # what is for certificates is refused where there are none
+                local_stack.command("pulumi", "config", "rm", "meshTlsSerial")
             turn(mode, permissive)
             assert ways(cluster) == {Way.of(mode, permissive, "")}
     assert secrets(cluster) == {}
@@ -91,11 +102,22 @@ def mutual(cluster: Cluster, url: str) -> Iterator[str]:
 
 def ways(cluster: Cluster) -> set[Way]:
     """How the linkerds that run speak with one another."""
-    pods = cluster.get("pods", "-n", MESH, "-l", "app=l5d")["items"]
-    going = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
-    assert len(going) == len(cluster.nodes())
-    annotations = [each["metadata"]["annotations"] for each in going]
-    return {Way.of_annotation(each.get("linkerd-canary/tls", "")) for each in annotations}
+    return {each.way for each in running()}
+
+
+def running() -> list[Linkerd]:
+    found = live.linkerds(KUBECONFIG.read_text(), [MESH, APPS])
+    assert len(found) >= 3
+    return found
+
+
+def receivers(cluster: Cluster) -> dict[str, str]:
+    """The addresses of pods whose linkerd takes other linkerds' requests, by their names."""
+    taking = [each for each in running() if {4141, 4143} & each.ports]
+    return {
+        str(each): cluster.get("pod", each.name, "-n", each.namespace)["status"]["podIP"]
+        for each in taking
+    }
 
 
 def secrets(cluster: Cluster) -> dict[str, Files]:
@@ -114,13 +136,10 @@ def own(cluster: Cluster) -> Files:
     return found
 
 
-def heard(cluster: Cluster, url: str, port: int) -> Heard:
-    """What all nodes' linkerds say to a port of one another while hello is asked."""
+def heard(url: str, port: int) -> Heard:
+    """What linkerds of a node and those of others say at a port while hello is asked."""
     with listening(node.nodes()[0], port) as found:
-        for entrance in linkerds.entrances(cluster).values():
-            for _ in range(10):
-                local_stack.ask(entrance, Host="hello")
-        for _ in range(20):
+        for _ in range(60):
             local_stack.ask(url)
     assert len(found.content) > 1000
     return found
@@ -132,18 +151,18 @@ def found_in(heard: Heard) -> set[str]:
 
 
 def test_linkerds_say_nothing_in_clear(cluster: Cluster, mutual: str) -> None:
-    assert found_in(heard(cluster, mutual, routers.INCOMING_TLS)) == set()
+    assert found_in(heard(mutual, routers.INCOMING_TLS)) == set()
 
 
 def test_the_plain_port_is_closed(cluster: Cluster, mutual: str) -> None:
-    for address in linkerds.addresses(cluster).values():
+    for address in receivers(cluster).values():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((address, routers.INCOMING), timeout=10)
 
 
 def connected(cluster: Cluster) -> socket.socket:
     """To the TLS port of some linkerd."""
-    address = linkerds.addresses(cluster)[node.nodes()[0].name]
+    address = next(iter(receivers(cluster).values()))
     return socket.create_connection((address, routers.INCOMING_TLS), timeout=30)
 
 
@@ -156,8 +175,10 @@ def received(connection: socket.socket) -> bytes:
 
 def logged(cluster: Cluster, part: str) -> bool:
     """Whether some linkerd's log says it."""
-    names = cluster.kubectl("get", "pods", "-n", MESH, "-l", "app=l5d", "-o", "name").split()
-    return any(part in cluster.kubectl("logs", "-n", MESH, name, "-c", "l5d") for name in names)
+    return any(
+        part in cluster.kubectl("logs", "-n", each.namespace, each.name, "-c", "l5d")
+        for each in running()
+    )
 
 
 class TestRefusals:
@@ -197,7 +218,7 @@ def canary_tls() -> str:
 def test_the_command_finds_all_right(cluster: Cluster, mutual: str) -> None:
     said = canary_tls()
     assert "WRONG" not in said
-    count = len(cluster.nodes())
+    count = len(receivers(cluster))
     assert said.count("it takes a linkerd's certificate, and serves one until ") == count
     assert said.count("it refuses who has no certificate") == count
 
@@ -227,12 +248,10 @@ def test_a_new_certificate_loses_nothing(cluster: Cluster, mutual: str) -> None:
 
 
 def test_an_unsafe_step_is_refused_and_nothing_happens(cluster: Cluster, mutual: str) -> None:
-    local_stack.command("pulumi", "config", "set", "meshTls", "off")
-    local_stack.command("pulumi", "config", "rm", "meshTlsSerial")
+    local_stack.command("pulumi", "config", "set", "meshTls", "server")
     try:
-        said = local_stack.command("pulumi", "up", "--yes", "--skip-preview", status=255)
+        said = local_stack.command("pulumi", "up", "--yes", "--skip-preview", status=1)
     finally:
         local_stack.command("pulumi", "config", "set", "meshTls", "mutual")
-        local_stack.command("pulumi", "config", "set", "meshTlsSerial", "2")
-    assert "(1) meshTls mutual with meshTlsPermissive true; (2) meshTls off with " in said
+    assert "(1) meshTls mutual with meshTlsPermissive true; (2) meshTls server with " in said
     assert ways(cluster) == {Way.of("mutual", False, "")}

@@ -123,3 +123,52 @@ def test_all_on_the_cluster_waits_for_what_refuses_a_change() -> None:
     first = min(made.index(name) for name in made if name.startswith("kubernetes:"))
     for refusing in ("mesh:Tls::tls", "mesh:Certificates::certificates"):
         assert made.index(f"pulumi-python:dynamic/{refusing}") < first
+
+
+@pytest.mark.parametrize(
+    ("mode", "permissive", "sent_to", "taken_at"),
+    [
+        ("off", False, 4141, [4141]),
+        ("off", True, 4141, [4141, 4143]),
+        ("server", True, 4143, [4141, 4143]),
+        ("mutual", False, 4143, [4143]),
+    ],
+)
+def test_linkerds_beside_apps_and_at_the_edge(
+    mode: str, permissive: bool, sent_to: int, taken_at: list[int]
+) -> None:
+    found = program(mode, permissive, meshTopology="sidecar")
+    beside = {each["label"]: each for each in config_file(found, "l5d-sidecar-config")["routers"]}
+    (edge,) = config_file(found, "l5d-edge-config")["routers"]
+    for sender in (beside["outgoing"], edge):
+        (transformer,) = sender["interpreter"]["transformers"]
+        assert transformer == {"kind": "io.l5d.port", "port": sent_to}
+        assert ("tls" in sender["client"]) == (mode != "off")
+    assert [server["port"] for server in beside["incoming"]["servers"]] == taken_at
+    prefixes = [f"/svc/%/io.l5d.port/{port} => / ;" for port in taken_at]
+    assert beside["incoming"]["dtab"] == " ".join(prefixes)
+    ports = container(found.get("Deployment", "world-v1"), "l5d")["ports"]
+    assert {each["containerPort"] for each in ports} == {*taken_at, 9990}
+
+
+def test_the_pods_of_apps_and_the_edge_mount_the_secret_of_their_own_namespace() -> None:
+    found = program("mutual", meshTopology="both")
+    namespaces = {"l5d-edge": "linkerd", "hello": "hello-world", "world-v2": "hello-world"}
+    for name, namespace in namespaces.items():
+        workload = found.get("Deployment", name)
+        assert workload["metadata"]["namespace"] == namespace
+        (volume,) = [each for each in pod(workload)["volumes"] if each["name"] == "tls"]
+        secret = found.get("Secret", f"l5d-tls-{namespace}")
+        assert secret["metadata"]["namespace"] == namespace
+        assert volume["secret"]["secretName"] == secret["metadata"]["name"]
+        assert pod(workload)["securityContext"]["fsGroup"] == 65532
+        mounting = {
+            each["name"]
+            for each in pod(workload)["containers"]
+            if any(mount["name"] == "tls" for mount in each["volumeMounts"])
+        }
+        assert mounting == {"l5d"}, "an app has no key"
+        annotations = workload["spec"]["template"]["metadata"]["annotations"]
+        assert annotations["linkerd-canary/tls"] == "mutual"
+    assert found.get("Tls", "tls")["namespaces"] == ["linkerd", "hello-world"]
+    assert found.get("Certificates", "certificates")["namespaces"] == ["linkerd", "hello-world"]
