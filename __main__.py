@@ -19,11 +19,13 @@ from infra.platform import cluster_of
 from kube.errors import OneLineError
 from mesh import claim, linkerds, pod_security, routes, sidecar, topology
 from mesh.discovery import Discovery
+from mesh.encryption import Encryption
 from mesh.linkerd import own_nodes_service, proxy_url
 from mesh.linkerds import Exposure, Linkerd, Programs
 from mesh.namerd import Namerd
 from mesh.routers import Routing
 from mesh.sidecar import Sidecar
+from mesh.tls import Way
 from mesh.topology_change import Topology
 from mesh.workload import Memory
 
@@ -56,7 +58,16 @@ change = Topology(
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
 )
-# Pulumi goes on with what does not depend on what is refused, so everything depends on this.
+encryption = Encryption(
+    Way.of(config.tls.mesh_tls, config.tls.mesh_tls_permissive, config.tls.mesh_tls_secret),
+    config.tls.mesh_tls_rotation,
+    config.tls.mesh_tls_serial,
+    [config.mesh_namespace, *([config.apps_namespace] if topology.beside_apps(where) else [])],
+    cluster.kubeconfig,
+    opts=pulumi.ResourceOptions(depends_on=[change], deleted_with=made),
+)
+# Pulumi goes on with what does not depend on what is refused, so everything depends on these.
+allowed = [change, *encryption.resources]
 claimed = claim.Claim(
     "claim",
     stack=f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}",
@@ -67,10 +78,10 @@ claimed = claim.Claim(
     makes_namespaces=config.create_namespaces,
     cluster=cluster.identifier,
     kubeconfig=cluster.kubeconfig,
-    opts=pulumi.ResourceOptions(depends_on=[change], deleted_with=made),
+    opts=pulumi.ResourceOptions(depends_on=allowed, deleted_with=made),
 )
 on_cluster = pulumi.ResourceOptions(
-    provider=cluster.provider, depends_on=[change], deleted_with=made
+    provider=cluster.provider, depends_on=allowed, deleted_with=made
 )
 
 
@@ -100,7 +111,9 @@ namerd = Namerd(
     config.namerd_replicas,
     opts=in_mesh,
 )
-routing = Routing(config.mesh_namespace, config.total_timeout_ms, config.max_connections)
+routing = Routing(
+    config.mesh_namespace, config.total_timeout_ms, config.max_connections, encryption.way
+)
 memory = Memory(config.linkerd_heap_mb, config.linkerd_memory_mb)
 
 
@@ -109,7 +122,13 @@ def declare_linkerd(after: Sequence[pulumi.Resource]) -> Linkerd:
     return Linkerd(
         routing,
         where,
-        Programs(config.linkerd_image, config.kubectl_image, memory, config.edge_replicas),
+        Programs(
+            config.linkerd_image,
+            config.kubectl_image,
+            memory,
+            config.edge_replicas,
+            encryption.mounted_in(config.mesh_namespace, in_mesh),
+        ),
         Exposure(
             config.exposure,
             kept("sourceRanges", config.source_ranges),
@@ -127,7 +146,12 @@ def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
     first = list(after)
     if topology.beside_apps(where):
         beside, config_map = sidecar.sidecar(
-            routing, config.apps_namespace, config.linkerd_image, memory, in_apps
+            routing,
+            config.apps_namespace,
+            config.linkerd_image,
+            memory,
+            encryption.mounted_in(config.apps_namespace, in_apps),
+            in_apps,
         )
         first.append(config_map)
     if not topology.sends_by_sidecar(where):
@@ -213,3 +237,4 @@ admin = linkerds.admin(
 pulumi.export("linkerdAdmin", f"kubectl {admin}")
 pulumi.export("namerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/namerd 9991")
 pulumi.export("split", internal.splits)
+pulumi.export("meshTls", {"way": str(encryption.way), "expires": encryption.expires})

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import shtab
 
-from canary import comment, drift, exits, set_weight, status, summary
+from canary import comment, drift, exits, set_weight, status, summary, tls
 from canary.errors import CanaryError
 
-COMMANDS = (status, set_weight, summary, comment, drift)
+COMMANDS = (status, set_weight, summary, comment, drift, tls)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status.
 
 A command may give EXAMPLES, which its `--help` ends with.

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from mesh import linkerd, routers, workload
+from mesh.encryption import Mounted
 from mesh.routers import ADMIN, EXTERNAL, Routing
 from mesh.workload import Memory
 
@@ -16,7 +17,12 @@ PORTS: Mapping[str, int] = {"external": EXTERNAL, "admin": ADMIN}
 
 
 def deployment(
-    routing: Routing, image: str, memory: Memory, replicas: int, opts: pulumi.ResourceOptions
+    routing: Routing,
+    image: str,
+    memory: Memory,
+    replicas: int,
+    mounted: Mounted,
+    opts: pulumi.ResourceOptions,
 ) -> k8s.apps.v1.Deployment:
     """The Deployment `l5d-edge`, spread over nodes. Like a sidecar it has no token."""
     namespace = routing.namespace
@@ -28,8 +34,11 @@ def deployment(
         opts=opts,
     )
     workload.disruption_budget(NAME, namespace, LABELS, opts)
-    containers = [linkerd.container(image, PORTS, memory)]
-    template = workload.pod_template(LABELS, None, "l5d-edge-config", text, containers)
+    containers = [linkerd.container(image, PORTS, memory, mounted)]
+    template = workload.pod_template(
+        LABELS, None, "l5d-edge-config", text, containers, mounted.volumes
+    )
+    template["metadata"]["annotations"].update(mounted.annotations)
     template["spec"]["topologySpreadConstraints"] = workload.spread(LABELS)
     spec: Any = {
         "replicas": replicas,

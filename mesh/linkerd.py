@@ -7,7 +7,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from mesh import kubectl_proxy, routers, workload
-from mesh.routers import ADMIN, OUTGOING, PORTS, Routing
+from mesh.encryption import Mounted
+from mesh.routers import ADMIN, OUTGOING, Routing
 from mesh.workload import Memory
 
 LABELS: Mapping[str, str] = {"app": "l5d"}
@@ -65,6 +66,7 @@ def daemon_set(
     image: str,
     kubectl_image: str,
     memory: Memory,
+    mounted: Mounted,
     is_leaving: bool,
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
@@ -86,18 +88,31 @@ def daemon_set(
         opts=opts,
     )
     # linkerd finds its peers by this service, so that comes before it and goes after it.
-    peers = _internal_service(namespace, is_leaving, opts)
+    peers = _internal_service(routing, is_leaving, opts)
     first = pulumi.ResourceOptions(depends_on=[account, config_map, peers, *after])
     return k8s.apps.v1.DaemonSet(
         "l5d",
         metadata={"name": "l5d", "namespace": namespace},
-        spec=_spec(text, image, kubectl_image, memory),
+        spec=_spec(routing, text, image, kubectl_image, memory, mounted),
         opts=pulumi.ResourceOptions.merge(opts, first),
     )
 
 
-def _spec(config: str, image: str, kubectl_image: str, memory: Memory) -> Any:
-    containers = [container(image, PORTS, memory), kubectl_proxy.container(kubectl_image)]
+def _spec(
+    routing: Routing,
+    config: str,
+    image: str,
+    kubectl_image: str,
+    memory: Memory,
+    mounted: Mounted,
+) -> Any:
+    containers = [
+        container(image, routers.node_ports(routing.way), memory, mounted),
+        kubectl_proxy.container(kubectl_image),
+    ]
+    volumes = [kubectl_proxy.volume(), *mounted.volumes]
+    template = workload.pod_template(LABELS, "l5d", "l5d-config", config, containers, volumes)
+    template["metadata"]["annotations"].update(mounted.annotations)
     return {
         "selector": {"matchLabels": dict(LABELS)},
         "minReadySeconds": workload.MIN_READY_SECONDS,
@@ -106,25 +121,28 @@ def _spec(config: str, image: str, kubectl_image: str, memory: Memory) -> Any:
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
         },
-        "template": workload.pod_template(
-            LABELS, "l5d", "l5d-config", config, containers, [kubectl_proxy.volume()]
-        ),
+        "template": template,
     }
 
 
-def container(image: str, ports: Mapping[str, int], memory: Memory) -> dict[str, Any]:
+def container(
+    image: str, ports: Mapping[str, int], memory: Memory, mounted: Mounted
+) -> dict[str, Any]:
     """The container spec of a linkerd."""
     found = workload.container("l5d", image, ports, ADMIN, memory)
     found["args"] = [WINDOW_FLAG, *found["args"]]
+    found["volumeMounts"] += mounted.mounts
     return found
 
 
 def _internal_service(
-    namespace: str, lists_all: bool, opts: pulumi.ResourceOptions
+    routing: Routing, lists_all: bool, opts: pulumi.ResourceOptions
 ) -> k8s.core.v1.Service:
+    ports = routers.node_ports(routing.way)
+    del ports["external"]  # which has a service of its own
     metadata: Any = {
         "name": routers.PEERS,
-        "namespace": namespace,
+        "namespace": routing.namespace,
         "labels": dict(LABELS),
         "annotations": dict(NOT_AWAITED),
     }
@@ -137,9 +155,7 @@ def _internal_service(
             # for some seconds, by connections that clients keep, and would reach no other.
             **({"publishNotReadyAddresses": True} if lists_all else {}),
             "selector": dict(LABELS),
-            "ports": [
-                {"name": name, "port": PORTS[name]} for name in ("outgoing", "incoming", "admin")
-            ],
+            "ports": [{"name": name, "port": port} for name, port in ports.items()],
         },
         opts=opts,
     )

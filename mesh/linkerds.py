@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 
 from kube import pods
 from mesh import edge, edge_pods, linkerd, sidecar, topology
+from mesh.encryption import Mounted
 from mesh.routers import ADMIN, EXTERNAL, Routing
 from mesh.workload import Memory
 
@@ -21,6 +22,8 @@ class Programs:
     memory: Memory
     edge_replicas: int
     """How many are at the edge where there are sidecars."""
+    mounted: Mounted
+    """What TLS takes."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Linkerd(pulumi.ComponentResource):
                     programs.image,
                     programs.kubectl_image,
                     programs.memory,
+                    programs.mounted,
                     topology.beside_apps(where),
                     after,
                     child,
@@ -75,6 +79,7 @@ class Linkerd(pulumi.ComponentResource):
                     programs.image,
                     programs.memory,
                     programs.edge_replicas,
+                    programs.mounted,
                     pulumi.ResourceOptions(parent=self, depends_on=list(after)),
                 )
             )

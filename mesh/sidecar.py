@@ -11,13 +11,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from mesh import hardening, linkerd, routers, workload
-from mesh.routers import ADMIN, INCOMING, OUTGOING, Routing
+from mesh.encryption import Mounted
+from mesh.routers import ADMIN, OUTGOING, Routing
 from mesh.workload import Memory
 
 LABELS: Mapping[str, str] = {"linkerd-canary/linkerd": "sidecar"}
 """Of the pods that have one."""
-
-PORTS: Mapping[str, int] = {"incoming": INCOMING, "admin": ADMIN}
 
 PROXY_URL = f"http://127.0.0.1:{OUTGOING}"
 """Where an app finds it: the value of `http_proxy`."""
@@ -36,7 +35,7 @@ class Sidecar:
     containers: Sequence[Mapping[str, Any]] = ()
     volumes: Sequence[Mapping[str, Any]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 def sidecar(
@@ -44,6 +43,7 @@ def sidecar(
     namespace: str,
     image: str,
     memory: Memory,
+    mounted: Mounted,
     opts: pulumi.ResourceOptions | None = None,
 ) -> tuple[Sidecar, k8s.core.v1.ConfigMap]:
     """A sidecar for the pods of a namespace, and its config there, which comes before them."""
@@ -54,19 +54,22 @@ def sidecar(
         data={workload.CONFIG_FILE: text},
         opts=opts,
     )
-    container = linkerd.container(image, PORTS, memory)
+    ports = {**routers.incoming_ports(routing.way), "admin": ADMIN}
+    container = linkerd.container(image, ports, memory, mounted)
     container["lifecycle"] = hardening.stops_after(STOPS_AFTER)
     container["volumeMounts"] = [
         {"name": _VOLUME, "mountPath": workload.CONFIG_FOLDER, "readOnly": True},
         hardening.tmp_mount(hardening.SIDECARS_TMP),
+        *mounted.mounts,
     ]
     found = Sidecar(
         containers=[container],
         volumes=[
             {"name": _VOLUME, "configMap": {"name": CONFIG_MAP}},
             hardening.tmp_volume(hardening.SIDECARS_TMP),
+            *mounted.volumes,
         ],
         labels=LABELS,
-        annotations={workload.CONFIG_HASH: workload.config_hash(text)},
+        annotations={workload.CONFIG_HASH: workload.config_hash(text), **mounted.annotations},
     )
     return found, config_map

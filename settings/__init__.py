@@ -13,12 +13,22 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from canary.analysis.limits import Limits
-from settings import aks, analysis, foreign, readers, services
+from settings import aks, analysis, foreign, readers, services, tls
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
+from settings.tls import Tls
 
-__all__ = ["Aks", "Service", "Settings", "SettingsError", "ignored_keys", "load", "parse"]
+__all__ = [
+    "Aks",
+    "Service",
+    "Settings",
+    "SettingsError",
+    "Tls",
+    "ignored_keys",
+    "load",
+    "parse",
+]
 
 T = TypeVar("T")
 
@@ -85,6 +95,8 @@ class Settings:
     """The name of the service that requests from outside reach."""
     canary_analysis: Limits
     """What `python -m canary run` judges by; the program only checks it."""
+    tls: Tls
+    """TLS between linkerds."""
     secret: frozenset[str]
     """The keys that the stack keeps encrypted, and whose values must not be shown."""
 
@@ -123,7 +135,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    every_key = (*_KEYS, SERVICES, analysis.KEY, *aks.KEYS)
+    every_key = (*_KEYS, SERVICES, analysis.KEY, *tls.KEYS, *aks.KEYS)
     for key, instead in _GONE.items():
         if key in config:
             raise SettingsError(
@@ -145,6 +157,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     found = Settings(
         **values,
         aks=_aks(values, config, secret),
+        tls=_tls(config, secret),
         services=services.read(
             _given(SERVICES, config), _service_defaults(values), SERVICES in secret
         ),
@@ -174,6 +187,13 @@ def _aks(
     fields = {_field(key): value for key, value in given.items()}
     found = Aks(**fields, secret=frozenset(secret) & aks.KEYS.keys())
     aks.refuse_what_does_not_fit(found)
+    return found
+
+
+def _tls(config: Mapping[str, str], secret: Collection[str]) -> Tls:
+    given = {key: _value(key, reader, config, secret) for key, (_, reader) in tls.KEYS.items()}
+    found = Tls(**{_field(key): value for key, value in given.items()})
+    tls.refuse_without_effect(found)
     return found
 
 

@@ -125,6 +125,11 @@ dns_label = form(
     "a Kubernetes name: up to 63 of a–z, 0–9 and -, no - at either end",
 )
 
+secret_name = form(
+    r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+    "the name of a Secret: up to 253 of a–z, 0–9, - and ., each part with no - at either end",
+)
+
 service_name = form(
     r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
     "the name of a Kubernetes service: up to 63 of a–z, 0–9 and -, a letter first, no - at the end",

@@ -24,18 +24,18 @@ def entrances(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
     """
     return {
         node: f"http://{ip}:{routers.OUTGOING}"
-        for node, ip in _addresses(cluster, namespace).items()
+        for node, ip in addresses(cluster, namespace).items()
     }
 
 
 def pages(cluster: Cluster, path: str) -> dict[str, str]:
     """A page of every linkerd, by the name of its node."""
     return {
-        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in _addresses(cluster).items()
+        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in addresses(cluster).items()
     }
 
 
-def _addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
+def addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
     """The address of the linkerd of each node."""
     found = cluster.get("pods", "-n", namespace, "-l", "app=l5d")["items"]
     return {
@@ -48,7 +48,7 @@ def _addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
 def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
     """The attempts of all linkerds, those beside apps included, by router and version."""
     found: Counter[tuple[str, str]] = Counter()
-    for address in [*_addresses(cluster).values(), *_beside_apps(cluster)]:
+    for address in [*addresses(cluster).values(), *_beside_apps(cluster)]:
         page = get(f"http://{address}:{routers.ADMIN}/admin/metrics.json")
         for metric, value in json.loads(page).items():
             if of_version := REQUESTS.fullmatch(metric):
