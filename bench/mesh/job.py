@@ -91,7 +91,7 @@ def main(given: argparse.Namespace, seconds: float) -> None:
                     f"no service {stack.app} in {stack.apps} and no linkerd in {stack.mesh}: give "
                     "--apps-namespace, --mesh-namespace and --app"
                 )
-            rows = [measure(stack, name, route, seconds) for name, route in found.items()]
+            rows = list(_measured_paths(stack, found, seconds))
             print(f"linkerd: {', '.join(_images(stack)) or 'none'}")
             print(
                 f"{load.CONNECTIONS} connections, {seconds:g} s after the warm-up; CPU and memory "
@@ -100,6 +100,19 @@ def main(given: argparse.Namespace, seconds: float) -> None:
             print(figures.table(rows))
     except OneLineError as error:
         raise LocalError(str(error)) from None
+
+
+def _measured_paths(stack: Stack, found: Mapping[str, Route], seconds: float) -> Iterator[Row]:
+    """Each path that can be measured; a LocalError where none can."""
+    failures = []
+    for name, route in found.items():
+        try:
+            yield measure(stack, name, route, seconds)
+        except LocalError as error:
+            failures.append(f"{name}: {error}")
+            print(f"not measured: {failures[-1]}", flush=True)
+    if len(failures) == len(found):
+        raise LocalError("no path could be measured")
 
 
 def _local_kubeconfig() -> str:

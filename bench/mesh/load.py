@@ -22,7 +22,7 @@ SECONDS = 10.0
 WINDOW = 2.0
 """Seconds of one stretch of the warm-up."""
 
-STEADY, SPREAD = 3, 0.05
+STEADY, SPREAD = 3, 0.08
 """The warm-up is over when so many stretches in a row differ by no more than this share."""
 
 MOST_WINDOWS = 30

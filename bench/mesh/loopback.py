@@ -11,6 +11,7 @@ from mesh import linkerd, namerd
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi
 from tests.contract.stand_ins import APPS_NAMESPACE, MESH_NAMESPACE, StandIns
+from tests.contract.talk import Talker
 from tests.harness.apiserver import ApiServer
 from tests.harness.processes import Process, running
 
@@ -87,6 +88,10 @@ class Loopback:
         ) as process:
             out, err = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def talker(self, address: str, port: int) -> Talker:
+        """A client of a program inside."""
+        return self._it.talker(address, port)
 
     @property
     def folder(self) -> Path:

@@ -60,7 +60,7 @@ def _one(place: Loopback, stack: ExitStack) -> Route:
     return Route(url, {linkerd.CHOSEN: chosen}, [pid])
 
 
-def _two(tls: str) -> Callable[[Loopback, ExitStack], Route]:
+def two(tls: str) -> Callable[[Loopback, ExitStack], Route]:
     """The linkerd of the caller's node, and that of the app's."""
 
     def prepare(place: Loopback, stack: ExitStack) -> Route:
@@ -102,9 +102,9 @@ def _beside(tls: str) -> Callable[[Loopback, ExitStack], Route]:
 PATHS = (
     Path("direct", _direct),
     Path("one linkerd", _one),
-    Path("daemonset", _two(OFF)),
-    Path("daemonset, server TLS", _two(SERVER)),
-    Path("daemonset, mutual TLS", _two(MUTUAL)),
+    Path("daemonset", two(OFF)),
+    Path("daemonset, server TLS", two(SERVER)),
+    Path("daemonset, mutual TLS", two(MUTUAL)),
     Path("sidecars", _beside(OFF)),
     Path("sidecars, mutual TLS", _beside(MUTUAL)),
 )

@@ -76,8 +76,8 @@ def test_the_number_of_connections_is_fixed_and_headers_are_sent() -> None:
         ([100, 100], False),
         ([100, 100, 100], True),
         ([100, 96, 99], True),
-        ([100, 94, 99], False),
-        ([10, 50, 90, 100, 98], False),
+        ([100, 91, 99], False),
+        ([10, 50, 85, 100, 98], False),
         ([10, 50, 97, 100, 98], True),
     ],
 )

@@ -2,6 +2,7 @@ module linkerd-canary.local/fortio
 
 go 1.25.0
 
+// The last one without a scripting language among its dependencies.
 tool fortio.org/fortio
 
 require (
