@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local.standins import mesh_binaries
-from mesh import linkerd, namerd
+from mesh import namerd, routers
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi
 from tests.contract.stand_ins import APPS_NAMESPACE, MESH_NAMESPACE, StandIns
@@ -35,7 +35,7 @@ class Loopback:
         self._it.start_pod(WORLD, APP_PORT, TARGET_WORLD="world")
         self._it.endpoints("world", [WORLD], APP_PORT)
         nodes = [stand_ins.L5D, stand_ins.OTHER_L5D]
-        self._it.endpoints("l5d", nodes, linkerd.INCOMING, "incoming", MESH_NAMESPACE)
+        self._it.endpoints("l5d", nodes, routers.INCOMING, "incoming", MESH_NAMESPACE)
         self._start_namerd(stack)
 
     def _start_namerd(self, stack: ExitStack) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.mesh.load import CONNECTIONS, Route
 from bench.mesh.loopback import APP_PORT, SERVICE, WORLD, Loopback
-from mesh import linkerd
+from mesh import routers
 from tests.contract import sidecars, stand_ins
 from tests.contract.certificates import authority, issue
 from tests.contract.stand_ins import L5D, MESH_NAMESPACE, OTHER_L5D, linkerd_config
@@ -56,8 +56,8 @@ def _one(place: Loopback, stack: ExitStack) -> Route:
     """The linkerd of the app's node, told the version as another linkerd tells it."""
     pid = place.start_linkerd(stack, OTHER_L5D, linkerd_config(OTHER_L5D))
     chosen = f"/%/io.l5d.k8s.daemonset/{MESH_NAMESPACE}/incoming/l5d{SERVICE}/world"
-    url = f"http://{OTHER_L5D}:{linkerd.INCOMING}/"
-    return Route(url, {linkerd.CHOSEN: chosen}, [pid])
+    url = f"http://{OTHER_L5D}:{routers.INCOMING}/"
+    return Route(url, {routers.CHOSEN: chosen}, [pid])
 
 
 def two(tls: str) -> Callable[[Loopback, ExitStack], Route]:
@@ -65,17 +65,17 @@ def two(tls: str) -> Callable[[Loopback, ExitStack], Route]:
 
     def prepare(place: Loopback, stack: ExitStack) -> Route:
         configs = {address: linkerd_config(address) for address in (L5D, OTHER_L5D)}
-        routers = [
+        by_label = [
             {router["label"]: router for router in config["routers"]} for config in configs.values()
         ]
         secure(
             place,
             tls,
-            [each["outgoing"] for each in routers],
-            [each["incoming"] for each in routers],
+            [each["outgoing"] for each in by_label],
+            [each["incoming"] for each in by_label],
         )
         pids = [place.start_linkerd(stack, *each) for each in configs.items()]
-        return Route(f"http://{L5D}:{linkerd.OUTGOING}/", {"Host": "world"}, pids)
+        return Route(f"http://{L5D}:{routers.OUTGOING}/", {"Host": "world"}, pids)
 
     return prepare
 

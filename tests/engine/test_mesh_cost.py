@@ -13,6 +13,7 @@ from bench.mesh.loopback import Loopback
 from bench.mesh.paths import MUTUAL, OFF, PATHS, SERVER
 from local.errors import LocalError
 from tests.contract import sidecars
+from tests.contract.stand_ins import L5D, OTHER_L5D
 from tests.contract.test_metrics import Metrics, metrics_of
 from tests.harness.apiserver import api_server
 
@@ -61,9 +62,7 @@ def test_linkerds_speak_tls_where_the_path_says_so(place: Loopback, fortio: Path
     with ExitStack() as running:
         route = paths.two(tls)(place, running)
         load.measure(fortio, place, tls, route, 0.5)
-        assert [secured(place, each) > 0 for each in (paths.L5D, paths.OTHER_L5D)] == [
-            tls != OFF
-        ] * 2
+        assert [secured(place, each) > 0 for each in (L5D, OTHER_L5D)] == [tls != OFF] * 2
 
 
 def test_a_load_that_fails_is_no_figure(place: Loopback, fortio: Path) -> None:
