@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.report import Ratio
 from tests.contract.stand_ins import DTAB_DEFINITION
-from tests.engine.test_services import AGREEABLE, deployments, endpoints, namer, services
+from tests.engine.test_services import AGREEABLE, endpoints, namer
 from tests.harness.apiserver import ApiServer, api_server
 from tests.harness.engine import Engine, own_project, stack
 from tests.harness.namerd import namerd
@@ -58,6 +59,26 @@ def _note(found: Figures, what: str, count: int, figure: float) -> None:
     print(f"  {count:>3} services: {what.replace(',', f' {figure:,.1f}')}", flush=True)
 
 
+def services(count: int) -> dict[str, dict[str, Any]]:
+    """So many, every fifth from the first on in two versions."""
+    found: dict[str, dict[str, Any]] = {}
+    for number in range(count):
+        service: dict[str, Any] = {"port": 7000, "image": "example.com/shop:1"}
+        if number % 5 == 0:
+            service["versions"] = {"v1": {}, "v2": {"image": "example.com/shop:2"}}
+        found[f"shop-{number}"] = service
+    return found
+
+
+def deployments(count: int) -> list[str]:
+    """The names of what runs them."""
+    return [
+        f"{name}-{version}" if version else name
+        for name, service in services(count).items()
+        for version in service.get("versions", [""])
+    ]
+
+
 def lines(figures: Figures) -> Iterator[str]:
     """A table of the figures, then what one more service costs early and late."""
     yield f"{'services':<32}" + "".join(f"{count:>10}" for count in COUNTS)
@@ -92,7 +113,7 @@ def _shop(
             "meshNamespace": MESH,
             "appsNamespace": APPS,
             "exposure": "ClusterIP",
-            "entryService": "shop-01",
+            "entryService": "shop-0",
         }
         with stack(folder, plugins, own_project, LINKERD_CANARY_PATIENCE="0.3") as engine:
 
