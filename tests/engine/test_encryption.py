@@ -80,21 +80,24 @@ def warnings(text: str) -> list[str]:
     return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
 
 
-def test_no_key_is_in_the_state_or_in_a_preview(engine: Engine, mesh: Mesh) -> None:
+def test_no_key_is_in_the_state_or_in_a_preview(engine: Engine, mesh: Mesh, tmp_path: Path) -> None:
+    engine.set_environment(PULUMI_DEBUG_COMMANDS="true")
+    logs = [tmp_path / f"{number}.log" for number in range(4)]
     configure(engine, "mutual")
-    shown = [engine.preview().text, engine.up().text]
+    shown = [engine.preview("--event-log", str(logs[0])).text, engine.up().text]
     at_first = keys(mesh)
     states = [json.dumps(engine.state())]
     shown.append(engine.refresh().text)
     states.append(json.dumps(engine.state()))
-    for rotation in ("both", "new", "none"):
+    for log, rotation in zip(logs[1:], ("both", "new", "none"), strict=True):
         configure(engine, "mutual", ROTATION=rotation)
-        shown += [engine.preview().text, engine.up().text]
+        shown += [engine.preview("--event-log", str(log)).text, engine.up().text]
         states.append(json.dumps(engine.state()))
     for state in states:
         assert "BEGIN PRIVATE KEY" not in state
         assert not any(line in state for line in at_first + keys(mesh))
-    for text in shown:
+    assert all(log.stat().st_size > 1000 for log in logs)
+    for text in [*shown, *(log.read_text() for log in logs)]:
         assert "BEGIN PRIVATE KEY" not in text
         assert not any(line in text for line in at_first + keys(mesh))
     (certificates,) = [
