@@ -86,17 +86,19 @@ def mutual(cluster: Cluster, url: str, topology: None) -> Iterator[str]:
     """Where hello answers, with mutual TLS; turned on and, in the end, off under load."""
     in_clear = heard(url, routers.INCOMING)
     assert found_in(in_clear) == set(HTTP), "or the proof proves nothing"
-    with without_loss(url):
-        for mode, permissive in ON:
-            turn(mode, permissive)
-            assert ways(cluster) == {Way.of(mode, permissive, "")}
-    yield url
-    with without_loss(url):
-        for mode, permissive in BACK:
-            if not permissive:  # what is for certificates is refused where there are none
-                local_stack.command("pulumi", "config", "rm", "meshTlsSerial")
-            turn(mode, permissive)
-            assert ways(cluster) == {Way.of(mode, permissive, "")}
+    try:
+        with without_loss(url):
+            for mode, permissive in ON:
+                turn(mode, permissive)
+                assert ways(cluster) == {Way.of(mode, permissive, "")}
+        yield url
+    finally:  # also after a failure: from mutual no test to come could go on
+        with without_loss(url):
+            for mode, permissive in BACK:
+                if not permissive:  # what is for certificates is refused where there are none
+                    local_stack.command("pulumi", "config", "rm", "meshTlsSerial")
+                turn(mode, permissive)
+                assert ways(cluster) == {Way.of(mode, permissive, "")}
     assert secrets(cluster) == {}
 
 
