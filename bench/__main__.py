@@ -11,6 +11,7 @@ BENCHMARKS = (
     "analysis",
     "provider",
     "following",
+    "counters",
     "growth",
     "mesh",
     "preview",
