@@ -17,7 +17,7 @@ from dynamic import Dtab
 from infra.cluster import ClusterError
 from infra.platform import cluster_of
 from kube.errors import OneLineError
-from mesh import claim, linkerds, pod_security, routes, sidecar, topology
+from mesh import claim, linkerds, pod_security, policies, routers, routes, sidecar, topology
 from mesh.discovery import Discovery
 from mesh.encryption import Encryption
 from mesh.linkerd import own_nodes_service, proxy_url
@@ -101,6 +101,22 @@ in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], dele
 
 in_both = pulumi.ResourceOptions.merge(in_mesh, pulumi.ResourceOptions(depends_on=[apps_ns]))
 
+routing = Routing(
+    config.mesh_namespace, config.total_timeout_ms, config.max_connections, encryption.way
+)
+if config.has_network_policies:
+    shape = policies.Shape(
+        config.mesh_namespace,
+        config.apps_namespace,
+        routers.incoming_ports(routing.way),
+        on_nodes=topology.on_nodes(where),
+        beside_apps=topology.beside_apps(where),
+    )
+    # Before the pods, so that what speaks in a new way may do so from its start.
+    first = pulumi.ResourceOptions(depends_on=[policies.Policies(shape, opts=in_both)])
+    in_mesh = pulumi.ResourceOptions.merge(in_mesh, first)
+    in_apps = pulumi.ResourceOptions.merge(in_apps, first)
+
 discovery = Discovery(
     config.mesh_namespace, config.apps_namespace, topology.on_nodes(where), opts=in_both
 )
@@ -110,9 +126,6 @@ namerd = Namerd(
     config.kubectl_image,
     config.namerd_replicas,
     opts=in_mesh,
-)
-routing = Routing(
-    config.mesh_namespace, config.total_timeout_ms, config.max_connections, encryption.way
 )
 memory = Memory(config.linkerd_heap_mb, config.linkerd_memory_mb)
 

@@ -61,6 +61,8 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    network_policies: str
+    """auto, true or false; auto is true where the platform has an engine for them."""
     create_namespaces: bool
     """Whether the stack makes both namespaces; else an administrator has made them for it."""
     mesh_topology: str
@@ -104,6 +106,13 @@ class Settings:
     def entry(self) -> Service:
         """The service that requests from outside reach."""
         return next(each for each in self.services if each.name == self.entry_service)
+
+    @property
+    def has_network_policies(self) -> bool:
+        """Whether the stack restricts who may speak to its pods."""
+        if self.network_policies == "auto":
+            return self.platform == "aks"
+        return self.network_policies == "true"
 
     @property
     def runs_as_root(self) -> bool:
@@ -316,6 +325,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "createNamespaces": readers.boolean,
     "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
     "edgeReplicas": readers.integer(1, 100),
+    "networkPolicies": readers.one_of("auto", "true", "false"),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),
     "linkerdHeapMb": readers.integer(48, 65_536),

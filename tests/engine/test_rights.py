@@ -14,7 +14,7 @@ from tests.unit.test_program import Recorder, kubernetes_objects, run_program
 
 RIGHTS = ROOT / "ci" / "rights"
 NAMESPACES = ("linkerd", "hello-world")
-CONFIGS: list[dict[str, str]] = [{}]
+CONFIGS: list[dict[str, str]] = [{}, {"networkPolicies": "true"}]
 """Of stacks that are deployed by these rights, in namespaces that are given to them."""
 
 
