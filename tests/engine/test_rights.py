@@ -35,8 +35,8 @@ class Place:
             bound = ("create", "clusterrolebinding", role, f"--clusterrole={role}")
             server.kubectl(*bound, f"--user={name}")
             for namespace in NAMESPACES:
-                bound = ("create", "rolebinding", role, "-n", namespace, f"--role={role}")
-                server.kubectl(*bound, f"--user={name}")
+                there = ("-n", namespace, f"--role={role}", f"--user={name}")
+                server.kubectl("create", "rolebinding", role, *there)
         for name, probe in (("preview", "get"), ("deploy", "patch")):
             for namespace in NAMESPACES:
                 server.wait_until_allowed(name, probe, "deployments", namespace)

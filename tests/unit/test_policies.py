@@ -58,7 +58,8 @@ def admits(shape: Shape, source: End, target: End, port: int) -> bool:
 
 
 def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: Mapping[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()
 
 
 def _has_port(rule: Mapping[str, Any], target: End, port: int) -> bool:
