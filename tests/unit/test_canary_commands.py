@@ -18,7 +18,9 @@ from canary.overview import ClusterView, StackView
 from canary.stack import configured, deployed, split
 from tests.harness.stacks import config_text, export, table
 
-INTERNAL = {"/host/world": {"/srv/world-v1": 90.0, "/srv/world-v2": 10.0}}
+INTERNAL: dict[str, dict[str, float]] = {
+    "/host/world": {"/srv/world-v1": 90.0, "/srv/world-v2": 10.0}
+}
 NAMES = {"/#/v1": "world-v1", "/#/v2": "world-v2"}
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
