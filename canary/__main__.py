@@ -4,22 +4,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import shtab
-
-from canary import comment, drift, exits, set_weight, status, summary, tls
+from canary import comment, completion, drift, exits, set_weight, status, summary, tls
 from canary.errors import CanaryError
 
-COMMANDS = (status, set_weight, summary, comment, drift, tls)
+COMMANDS = (status, set_weight, summary, comment, drift, tls, completion)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status.
 
 A command may give EXAMPLES, which its `--help` ends with.
 """
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """Run one command, by default the program's own; its exit status: of canary/exits.py."""
-    parser = argparse.ArgumentParser(prog="python -m canary", description="The canary's commands.")
-    shtab.add_argument_to(parser, help="print what completes these commands in a shell")
+def parser_of(program: str = "python -m canary") -> argparse.ArgumentParser:
+    """What parses the commands of a program of that name."""
+    parser = argparse.ArgumentParser(prog=program, description="The canary's commands.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         said = (command.__doc__ or "").partition("\n")[0]
@@ -31,8 +28,13 @@ def main(given: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(added)
-        added.set_defaults(run=command.run)
-    arguments = parser.parse_args(given)
+        added.set_defaults(run=command.run, parser_of=parser_of)
+    return parser
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run one command, by default the program's own; its exit status: of canary/exits.py."""
+    arguments = parser_of().parse_args(given)
     try:
         status: int = arguments.run(arguments)
     except CanaryError as error:
