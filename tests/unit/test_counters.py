@@ -72,17 +72,7 @@ def noting() -> tuple[list[str], Expression]:
 
 
 def test_a_label_with_quotes_and_backslashes_is_read_as_what_it_stands_for() -> None:
-<<<<<<< HEAD
-    asked: list[str] = []
-
-    def counts(_: object, name: str) -> bool:
-        asked.append(name)
-        return True
-
-    expression = Expression(("outgoing",), (V1,), counts)
-=======
     asked, expression = noting()
->>>>>>> status
     client = f"{DAEMONSET}{WORLD}-v1"
     odd = version(client, 3, service=r"svc/a\"b\\c")
     assert expression.versions(counters.page(odd)) == {V1: Version(3, 0)}
@@ -92,17 +82,7 @@ def test_a_label_with_quotes_and_backslashes_is_read_as_what_it_stands_for() -> 
 
 
 def test_whether_a_service_counts_is_asked_once() -> None:
-<<<<<<< HEAD
-    asked: list[str] = []
-
-    def counts(_: object, name: str) -> bool:
-        asked.append(name)
-        return True
-
-    expression = Expression(("outgoing",), (V1,), counts)
-=======
     asked, expression = noting()
->>>>>>> status
     for _ in range(3):
         expression.versions(counters.page(version(f"{WORLD}-v1", 3, 1)))
     assert asked == ["svc/world"]

@@ -79,15 +79,10 @@ def test_the_baseline_comes_first_whatever_its_name() -> None:
 
 
 def test_of_several_splits_one_is_to_be_named() -> None:
-<<<<<<< HEAD
-    api: dict[str, float] = {"/srv/api-a": 50, "/srv/api-b": 50}
-    several = {**INTERNAL, "/host/api": api}
-=======
     several: dict[str, dict[str, float]] = {
         **INTERNAL,
         "/host/api": {"/srv/api-a": 50, "/srv/api-b": 50},
     }
->>>>>>> status
     found = state(table("internal", several))
     assert split.chosen(found, "api").canary == "api-b"
     with pytest.raises(
@@ -104,14 +99,9 @@ def test_a_stack_without_splits() -> None:
 
 
 def test_a_service_that_is_split_at_the_edge_too_is_one_split_with_two_ways() -> None:
-<<<<<<< HEAD
-    v1, v2 = (f"/#/io.l5d.k8s/hello-world/http/world-v{number}" for number in (1, 2))
-    edge: dict[str, dict[str, float]] = {"/host": {v1: 50, v2: 50}}
-=======
     edge: dict[str, dict[str, float]] = {
         "/host": {f"/#/io.l5d.k8s/hello-world/http/world-v{n}": 50 for n in (1, 2)}
     }
->>>>>>> status
     outside = table("external", edge, dentries=["/svc/* => /host"], router="external")
     found = split.chosen(state(outside, table("internal", INTERNAL)), None)
     assert found.service == "world"
