@@ -23,8 +23,8 @@ class HttpService(pulumi.ComponentResource):
 
     The port's name is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
-    to `proxy`, a URL, but for those to the hosts in `no_proxy`. `beside` is the linkerd in each pod,
-    if any. `hidden` is applied to what may be secret: image, arguments, variables.
+    to `proxy`, a URL, but for those to the hosts in `no_proxy`. `beside` is the linkerd in each
+    pod, if any. `hidden` is applied to what may be secret: image, arguments, variables.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ THE_PODS_OWN = ("localhost", "127.0.0.1", "::1", "169.254.169.254")
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    They reach linkerd at `proxy`, a URL, and the hosts in `past_linkerd` without it; `beside` is the
-    one in each pod, if any. With `are_secret`, images, arguments and the variables' values are
+    They reach linkerd at `proxy`, a URL, and the hosts in `past_linkerd` without it; `beside` is
+    the one in each pod, if any. With `are_secret`, images, arguments and the variables' values are
     encrypted in the state and hidden in previews.
     """
 
