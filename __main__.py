@@ -174,6 +174,7 @@ def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
         config.apps_namespace,
         config.services,
         proxy,
+        config.no_proxy,
         beside,
         "services" in config.secret,
         opts=pulumi.ResourceOptions.merge(in_apps, pulumi.ResourceOptions(depends_on=first)),

@@ -23,8 +23,8 @@ class HttpService(pulumi.ComponentResource):
 
     The port's name is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
-    to `proxy`, a URL. `beside` is the linkerd in each pod, if any. `hidden` is applied to what may
-    be secret: image, arguments, variables.
+    to `proxy`, a URL, but for those to the hosts in `no_proxy`. `beside` is the linkerd in each
+    pod, if any. `hidden` is applied to what may be secret: image, arguments, variables.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class HttpService(pulumi.ComponentResource):
         deployment: "Deployment",
         namespace: str,
         proxy: str,
+        no_proxy: str,
         beside: Sidecar,
         hidden: Callable[[Any], Any],
         opts: pulumi.ResourceOptions | None = None,
@@ -51,13 +52,14 @@ class HttpService(pulumi.ComponentResource):
             },
             opts=child,
         )
+        container = _container(deployment, proxy, no_proxy, hidden)
         spec: Any = {
             "replicas": deployment.replicas,
             "selector": {"matchLabels": labels},
             **workload.rolled_without_a_gap(),
             "template": {
                 "metadata": _template_metadata(labels, beside),
-                "spec": _pod(deployment, _container(deployment, proxy, hidden), beside),
+                "spec": _pod(deployment, container, beside),
             },
         }
         k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
@@ -86,8 +88,10 @@ def _pod(deployment: "Deployment", container: Mapping[str, Any], beside: Sidecar
 
 
 def _container(
-    deployment: "Deployment", proxy: str, hidden: Callable[[Any], Any]
+    deployment: "Deployment", proxy: str, no_proxy: str, hidden: Callable[[Any], Any]
 ) -> dict[str, Any]:
+    # A service that knows its hosts itself may say so in a variable of its own.
+    env = {"no_proxy": no_proxy, **{name: hidden(each) for name, each in deployment.env.items()}}
     args = [hidden(each) for each in deployment.args]
     return {
         "name": "service",
@@ -99,7 +103,7 @@ def _container(
             workload.from_pod("NODE_NAME", "spec.nodeName"),
             workload.from_pod("HOST_IP", "status.hostIP"),
             {"name": "http_proxy", "value": proxy},
-            *({"name": name, "value": hidden(value)} for name, value in deployment.env.items()),
+            *({"name": name, "value": value} for name, value in env.items()),
         ],
         "ports": [{"name": "http", "containerPort": deployment.port}],
         "readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},

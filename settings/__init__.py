@@ -61,6 +61,8 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    no_proxy: tuple[str, ...]
+    """Hosts that services call past linkerd: names, .suffixes, addresses and ranges."""
     network_policies: str
     """auto, true or false; auto is true where the platform has an engine for them."""
     create_namespaces: bool
@@ -325,6 +327,7 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "createNamespaces": readers.boolean,
     "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
     "edgeReplicas": readers.integer(1, 100),
+    "noProxy": readers.no_proxy,
     "networkPolicies": readers.one_of("auto", "true", "false"),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),

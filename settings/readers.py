@@ -209,6 +209,18 @@ def _cidr(text: str) -> str:
         raise ValueError(f"{text!r} is no address range such as 203.0.113.0/24: {error}") from None
 
 
+def no_proxy(value: str) -> tuple[str, ...]:
+    """A list of hosts as clients take them from the variable `no_proxy`."""
+    hosts = texts(value)
+    for host in hosts:
+        if not re.fullmatch(r"\.?[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?(/\d{1,3})?", host):
+            raise ValueError(
+                f"{host!r} is no host such as example.com, .example.com (all below it), "
+                "203.0.113.7 or 203.0.113.0/24"
+            )
+    return hosts
+
+
 def texts(value: str) -> tuple[str, ...]:
     """A list of strings."""
     parsed = parsed_json(value)
