@@ -4,7 +4,9 @@ The random numbers of a look depend on the rollout and the time alone, so that e
 same rollouts, whatever weight it has brought them to by then.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -64,25 +66,32 @@ class Rollout:
             cls(traffic, seed, _outage(seed) if traffic.outages else None) for seed in range(number)
         ]
 
-    def look(self, time: int, weight: float) -> list[Stratum]:
+    def look(self, time: int, weight: float) -> tuple[Stratum, ...]:
         """What each linkerd counts in the look that begins at a time, in seconds."""
-        chance, traffic = np.random.default_rng((self.seed, time)), self.traffic
-        attempts = chance.poisson(traffic.per_second * LOOK / traffic.nodes, traffic.nodes)
-        drawn = chance.binomial(attempts, weight / 100)
-        bad = traffic.canary if weight >= traffic.bad_from else traffic.baseline
-        canary = chance.binomial(drawn, self._rate(bad, time))
-        baseline = chance.binomial(attempts - drawn, self._rate(traffic.baseline, time))
-        return [
-            Stratum(f"node-{node}", Counts(int(n - a), int(y)), Counts(int(a), int(x)))
-            for node, (n, a, y, x) in enumerate(zip(attempts, drawn, baseline, canary, strict=True))
-        ]
+        return _strata(self, time, weight)
 
-    def _rate(self, usual: float, time: int) -> float:
+    def rate(self, usual: float, time: int) -> float:
+        """What fails in the look that begins at a time, of what usually fails: 0 to 1."""
         outage = self.outage
         if outage is None:
             return usual
         part = max(0.0, min(time + LOOK, outage.ends) - max(time, outage.begins)) / LOOK
         return usual + (1 - usual) * outage.rate * part
+
+
+@lru_cache(maxsize=4096)
+def _strata(rollout: Rollout, time: int, weight: float) -> tuple[Stratum, ...]:
+    """Kept for the next rule, which asks for most of them too."""
+    chance, traffic = np.random.default_rng((rollout.seed, time)), rollout.traffic
+    attempts = chance.poisson(traffic.per_second * LOOK / traffic.nodes, traffic.nodes)
+    drawn = chance.binomial(attempts, weight / 100)
+    bad = traffic.canary if weight >= traffic.bad_from else traffic.baseline
+    canary = chance.binomial(drawn, rollout.rate(bad, time))
+    baseline = chance.binomial(attempts - drawn, rollout.rate(traffic.baseline, time))
+    return tuple(
+        Stratum(f"node-{node}", Counts(int(n - a), int(y)), Counts(int(a), int(x)))
+        for node, (n, a, y, x) in enumerate(zip(attempts, drawn, baseline, canary, strict=True))
+    )
 
 
 def _outage(seed: int) -> Outage:
@@ -111,7 +120,7 @@ class Rule(Protocol):
     def begin(self, step: int) -> None:
         """A step begins."""
 
-    def look(self, strata: list[Stratum]) -> str:
+    def look(self, strata: Sequence[Stratum]) -> str:
         """`end`, `hold`, or `go` on once the interval is over."""
 
 
@@ -144,7 +153,7 @@ class Ours:
         """A step begins."""
         self._analysis = self._analysis.begin(step)
 
-    def look(self, strata: list[Stratum]) -> str:
+    def look(self, strata: Sequence[Stratum]) -> str:
         """By its verdict."""
         self._analysis = self._analysis.look(strata)
         kind = self._analysis.verdict().kind

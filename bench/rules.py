@@ -1,6 +1,7 @@
-"""Rules that others judge a canary by, as they are documented, on the rollouts of bench.rollouts."""
+"""Rules of others to judge a canary by, as they are documented, on simulated rollouts."""
 
 import math
+from collections.abc import Sequence
 
 from bench.rollouts import INTERVAL, LOOK
 from canary.analysis.strata import NONE, Counts, Stratum
@@ -10,17 +11,17 @@ class ZTest:
     """A one-sided test of two proportions at 5 %, on the step's counts at each look."""
 
     Z = 1.645
-    FEWEST = 5
-    """Failures in both together, without which the normal approximation says nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, fewest: int) -> None:
+        """`fewest` failures must be there: with less the normal approximation is a bad one."""
+        self._fewest = fewest
         self._baseline, self._canary = NONE, NONE
 
     def begin(self, _step: int) -> None:
         """A step begins."""
         self._baseline, self._canary = NONE, NONE
 
-    def look(self, strata: list[Stratum]) -> str:
+    def look(self, strata: Sequence[Stratum]) -> str:
         """By the counts since the step began."""
         self._baseline += sum((stratum.baseline for stratum in strata), NONE)
         self._canary += sum((stratum.canary for stratum in strata), NONE)
@@ -29,7 +30,7 @@ class ZTest:
     def _z(self) -> float:
         baseline, canary = self._baseline, self._canary
         both = baseline + canary
-        if both.failures < self.FEWEST or not baseline.requests or not canary.requests:
+        if both.failures < self._fewest or not baseline.requests or not canary.requests:
             return 0.0
         spread = both.rate * (1 - both.rate) * (1 / baseline.requests + 1 / canary.requests)
         return (canary.rate - baseline.rate) / math.sqrt(spread) if spread else 0.0
@@ -45,7 +46,7 @@ class _EachMinute:
     def begin(self, _step: int) -> None:
         """A step begins: whatever the weight, the next measurement is due as before."""
 
-    def look(self, strata: list[Stratum]) -> str:
+    def look(self, strata: Sequence[Stratum]) -> str:
         """By the last measurement."""
         self._looks.append(sum((stratum.canary for stratum in strata), NONE))
         if len(self._looks) * LOOK == INTERVAL:

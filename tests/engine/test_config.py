@@ -48,6 +48,20 @@ def test_weights_set_on_the_command_line(engine: Engine) -> None:
     assert "/srv/hello-v2: 0.25\n" in shown
 
 
+def test_what_a_canary_is_judged_by_changes_no_resource(engine: Engine) -> None:
+    engine.configure(kubeconfig=KUBECONFIG)
+    shown = engine.preview().text
+    engine.configure(kubeconfig=KUBECONFIG, canaryAnalysis={"steps": [0.5, 100]})
+    engine.set("canaryAnalysis.minSuccessRate", "99.5", "--path")
+    engine.set("canaryAnalysis.interval", "2m", "--path")
+    assert lines(engine.preview().text) == lines(shown)
+
+
+def lines(shown: str) -> list[str]:
+    """What a preview shows, without its duration."""
+    return [line for line in shown.splitlines() if "uration" not in line]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -57,6 +71,8 @@ def test_weights_set_on_the_command_line(engine: Engine) -> None:
         ("services", {"world": {"replicas": 5}}),
         ("kubeContext", "elsewhere"),
         ("appsNamespace", "linkerd"),
+        ("canaryAnalysis", {"interval": "5s"}),
+        ("canaryAnalysis", {"steps": [1, 0.5]}),
     ],
 )
 def test_a_wrong_value_is_one_line_and_nothing_else(

@@ -24,8 +24,8 @@ Log = Sequence[tuple[int, list[Stratum]]]
 """The looks of a rollout, each with its step: what a journal keeps."""
 
 
-def look(baseline: Counts, canary: Counts, node: str = "node-1", **more: int) -> list[Stratum]:
-    return [Stratum(node, baseline, canary, **more)]
+def look(baseline: Counts, canary: Counts) -> list[Stratum]:
+    return [Stratum("node-1", baseline, canary)]
 
 
 def after(log: Log, limits: Limits = LIMITS, steps: tuple[float, ...] = STEPS) -> Analysis:
@@ -140,8 +140,8 @@ def test_the_one_linkerd_with_another_share_is_named() -> None:
 
 
 def hanging(waiting: int, baseline_waiting: int = 0, answered: int = 0) -> list[Stratum]:
-    more = {"canary_waiting": waiting, "baseline_waiting": baseline_waiting}
-    return look(Counts(9 * answered or 180, 0), Counts(answered, 0), **more)
+    [stratum] = look(Counts(9 * answered or 180, 0), Counts(answered, 0))
+    return [replace(stratum, canary_waiting=waiting, baseline_waiting=baseline_waiting)]
 
 
 def test_a_canary_that_answers_nothing_hangs() -> None:
@@ -167,30 +167,29 @@ def test_a_linkerd_that_was_not_read_lets_nothing_pass() -> None:
     assert log.look(HEALTHY).verdict().kind is Kind.PASS
 
 
-def slow(baseline: Slower, canary: Slower, key: str) -> list[Stratum]:
+def slow(relative: Compared | None = None, absolute: Compared | None = None) -> list[Stratum]:
     [healthy] = HEALTHY
-    compared = Compared(baseline, canary)
-    return [replace(healthy, **{key: compared})]
+    return [replace(healthy, relative=relative, absolute=absolute)]
 
 
 def test_a_slow_canary_fails_by_the_brackets_ends_that_speak_for_it() -> None:
-    surely = slow(Slower(180, 0, 9), Slower(20, 12, 20), "relative")
+    surely = slow(relative=Compared(Slower(180, 0, 9), Slower(20, 12, 20)))
     found = verdict_of([surely] * 6)
     assert found.kind is Kind.FAIL
     assert found.failed
     assert (found.failed.name, found.failed.against) == ("latency", "baseline")
     assert found.failed.canary == Counts(120, 72)
     assert found.failed.baseline == Counts(1080, 54)
-    perhaps = slow(Slower(180, 0, 90), Slower(20, 0, 20), "relative")
+    perhaps = slow(relative=Compared(Slower(180, 0, 90), Slower(20, 0, 20)))
     assert verdict_of([perhaps] * 6).kind is Kind.PASS
 
 
 def test_a_canary_over_the_latency_limit_fails_if_the_baseline_is_not() -> None:
-    found = verdict_of([slow(Slower(180, 0, 1), Slower(20, 2, 20), "absolute")] * 6)
+    found = verdict_of([slow(absolute=Compared(Slower(180, 0, 1), Slower(20, 2, 20)))] * 6)
     assert found.kind is Kind.FAIL
     assert found.failed
     assert (found.failed.name, found.failed.against) == ("latency", "limit")
-    both = slow(Slower(180, 18, 20), Slower(20, 2, 20), "absolute")
+    both = slow(absolute=Compared(Slower(180, 18, 20), Slower(20, 2, 20)))
     assert verdict_of([both] * 6).kind is Kind.BOTH
 
 

@@ -8,7 +8,7 @@ import pytest
 import settings
 from canary.analysis.limits import Limits
 from settings import analysis
-from tests.unit.test_settings import defaults, project_config
+from tests.unit.test_settings import ROOT, defaults, project_config
 
 
 def read(**given: object) -> Limits:
@@ -53,9 +53,12 @@ def test_what_config_set_path_makes_strings_of_is_read_too() -> None:
     )
 
 
-def test_every_key_is_described_in_the_project_file() -> None:
+def test_every_key_is_described_in_the_project_file_and_on_the_page() -> None:
     description = str(project_config()["canaryAnalysis"]["description"])
-    assert all(key in description for key in analysis.KEYS)
+    page = (ROOT / "docs" / "analysis.md").read_text()
+    for key in analysis.KEYS:
+        assert key in description
+        assert f"`{key}`" in page
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import statistics
 
 import pytest
 
+from bench.latencies import Slow, seconds_to_end
 from bench.rollouts import End, Ours, Rollout, Traffic, run
 from canary.analysis.limits import Limits
 
@@ -53,3 +54,15 @@ def test_a_regression_that_begins_at_25_percent_is_ended_within_a_minute() -> No
     found = ends(200, Traffic(20, baseline=0.001, canary=0.05, bad_from=25))
     assert seconds(found) <= 240
     assert {end.reached for end in found} <= {25, 50}
+
+
+def test_of_100_rollouts_as_fast_as_the_baseline_none_is_ended() -> None:
+    assert [seconds_to_end(seed, Slow()) for seed in range(100)] == [None] * 100
+
+
+@pytest.mark.parametrize(
+    ("slow", "limit"), [(Slow(factor=3), 90), (Slow(factor=2), 210), (Slow(part=0.2), 210)]
+)
+def test_a_slow_canary_is_ended_in_time(slow: Slow, limit: int) -> None:
+    found = [seconds_to_end(seed, slow) for seed in range(40)]
+    assert statistics.median(each or float("inf") for each in found) <= limit

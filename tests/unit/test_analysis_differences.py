@@ -1,0 +1,215 @@
+"""canary.analysis.differences: what two readings of counters come to, or why nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from canary.analysis.differences import Differences, Look, Reason
+from canary.analysis.limits import Limits
+from canary.analysis.strata import Compared, Counts, Latency, Reading, Slower, Stratum, Version
+
+V1, V2 = "#/io.l5d.k8s/hello/http/world-v1", "#/io.l5d.k8s/hello/http/world-v2"
+
+
+def reading(
+    baseline: Version | None, canary: Version | None, node: str = "node-1", started: float = 1
+) -> Reading:
+    given = {V1: baseline, V2: canary}
+    return Reading(node, 0, started, {name: each for name, each in given.items() if each})
+
+
+def looks(*some: Sequence[Reading], nodes: Sequence[str] = ("node-1",)) -> list[Look]:
+    differences, found = Differences(Limits(scrape_errors=2), V1, V2), []
+    for readings in some:
+        differences, look = differences.look(readings, nodes)
+        found.append(look)
+    return found
+
+
+def last(*some: Reading) -> Stratum | Reason:
+    """What comes of the last of one linkerd's readings."""
+    look = looks(*([each] for each in some))[-1]
+    return look.left_out["node-1"] if look.left_out else look.strata[0]
+
+
+FIRST = reading(Version(1000, 5), Version(100, 2))
+
+
+def test_a_stratum_is_what_the_counters_grew_by() -> None:
+    found = last(FIRST, reading(Version(1180, 6), Version(120, 4)))
+    assert found == Stratum("node-1", Counts(180, 1), Counts(20, 2))
+
+
+def test_of_a_first_reading_nothing_is_known() -> None:
+    assert last(FIRST) is Reason.FIRST
+
+
+def test_a_restart_is_left_out_and_counted_from_then_on() -> None:
+    restarted = reading(Version(2000, 5), Version(200, 2), started=2)
+    assert last(FIRST, restarted) is Reason.RESTARTED
+    after = reading(Version(2010, 5), Version(201, 2), started=2)
+    assert last(FIRST, restarted, after) == Stratum("node-1", Counts(10, 0), Counts(1, 0))
+
+
+@pytest.mark.parametrize(
+    "fell",
+    [
+        reading(Version(999, 5), Version(120, 2)),
+        reading(Version(1180, 5), Version(20, 2)),
+        reading(Version(1180, 4), Version(120, 2)),
+        reading(Version(1180, 5), None),
+    ],
+)
+def test_counters_that_fell_are_left_out_and_counted_from_then_on(fell: Reading) -> None:
+    assert last(FIRST, fell) is Reason.FELL
+    assert last(FIRST, fell, fell) == Stratum("node-1", Counts(0, 0), Counts(0, 0))
+
+
+def test_a_version_that_was_never_used_has_counted_nothing() -> None:
+    found = last(reading(Version(10, 0), None), reading(Version(20, 0), None))
+    assert found == Stratum("node-1", Counts(10, 0), Counts(0, 0))
+
+
+def test_a_series_that_begins_counts_from_0() -> None:
+    found = last(reading(Version(10, 0), None), reading(Version(20, 0), Version(5, 1)))
+    assert found == Stratum("node-1", Counts(10, 0), Counts(5, 1))
+
+
+def test_the_first_failure_counts() -> None:
+    found = last(reading(Version(9, 0), Version(9, 0)), reading(Version(9, 0), Version(11, 1)))
+    assert found == Stratum("node-1", Counts(0, 0), Counts(2, 1))
+
+
+def test_a_failure_read_before_its_request_counts_with_its_request() -> None:
+    early, late = (reading(Version(1000, 5), Version(n, 3)) for n in (100, 101))
+    assert last(FIRST, early) == Stratum("node-1", Counts(0, 0), Counts(0, 0))
+    assert last(FIRST, early, late) == Stratum("node-1", Counts(0, 0), Counts(1, 1))
+
+
+def test_zero_traffic_is_a_stratum_of_nothing() -> None:
+    assert last(FIRST, FIRST) == Stratum("node-1", Counts(0, 0), Counts(0, 0))
+
+
+def test_what_waits_and_what_was_refused_is_told() -> None:
+    canary = Version(100, 2, pending=34, refused=9)
+    before = reading(Version(1000, 5), Version(100, 2, refused=2))
+    found = last(before, reading(Version(1000, 5, pending=3), canary))
+    assert isinstance(found, Stratum)
+    assert (found.baseline_waiting, found.canary_waiting, found.refused) == (3, 34, 7)
+
+
+# Linkerds that come, go and do not answer
+
+TWO = ("node-1", "node-2")
+
+
+def of(node: str, requests: int) -> Reading:
+    return reading(Version(requests, 0), Version(requests, 0), node)
+
+
+def test_a_new_linkerd_counts_from_its_second_reading() -> None:
+    found = looks(
+        [of("node-1", 1)],
+        [of("node-1", 2), of("node-2", 7)],
+        [of("node-1", 3), of("node-2", 9)],
+    )
+    assert found[1].left_out == {"node-2": Reason.FIRST}
+    assert [stratum.node for stratum in found[1].strata] == ["node-1"]
+    assert found[2].strata[1] == Stratum("node-2", Counts(2, 0), Counts(2, 0))
+
+
+def test_a_linkerd_that_is_gone_is_told_once() -> None:
+    both = [of("node-1", 1), of("node-2", 1)]
+    found = looks(both, [of("node-1", 2)], [of("node-1", 3)])
+    assert [look.left_out for look in found[1:]] == [{"node-2": Reason.GONE}, {}]
+    assert found[1].unread == ()
+
+
+def test_a_missed_look_is_made_up_for_by_the_next() -> None:
+    both = [of("node-1", 1), of("node-2", 1)]
+    found = looks(both, [of("node-1", 2)], [of("node-1", 3), of("node-2", 5)], nodes=TWO)
+    assert found[1].unread == ("node-2",)
+    assert found[2].strata[1] == Stratum("node-2", Counts(4, 0), Counts(4, 0))
+    assert found[2].unread == ()
+
+
+def test_a_linkerd_without_metrics_for_long_no_longer_stops_the_others() -> None:
+    both = [of("node-1", 1), of("node-2", 1)]
+    found = looks(both, [of("node-1", 2)], [of("node-1", 3)], nodes=TWO)
+    assert found[1].left_out == {"node-2": Reason.UNREAD}
+    assert found[2].left_out == {"node-2": Reason.LOST}
+    assert found[2].unread == ()
+
+
+def test_if_no_linkerd_can_be_read_nothing_passes() -> None:
+    found = looks([of("node-1", 1)], [], [], [])
+    assert [look.unread for look in found[1:]] == [("node-1",)] * 3
+
+
+def test_no_stratum_reaches_across_a_weight() -> None:
+    differences = Differences(Limits(), V1, V2)
+    differences, _ = differences.look([of("node-1", 1)], ["node-1"])
+    differences, look = differences.begin().look([of("node-1", 8)], ["node-1"])
+    assert look == Look((), {"node-1": Reason.FIRST})
+    _, look = differences.look([of("node-1", 9)], ["node-1"])
+    assert look.strata == (Stratum("node-1", Counts(1, 0), Counts(1, 0)),)
+
+
+# Latency windows
+
+
+def window(count: int, p50: float, most: float) -> Latency:
+    return Latency(count, count * p50, {0.0: p50, 0.5: p50, 0.95: p50, 1.0: most})
+
+
+def at(number: int, baseline: Latency | None, canary: Latency | None) -> Reading:
+    requests = 100 * number
+    return reading(Version(requests, 0, latency=baseline), Version(requests, 0, latency=canary))
+
+
+USUAL = [at(n, window(90 + n, 20, 30), window(10 + n, 20, 30)) for n in range(3)]
+
+
+def test_a_window_is_held_against_the_usual_and_against_the_limit() -> None:
+    found = last(*USUAL, at(3, window(100, 20, 40), window(40, 90, 600)))
+    assert isinstance(found, Stratum)
+    # More than 25 ms, 5 over the baseline's p95 of 20, and more than 500.
+    assert found.relative == Compared(Slower(100, 1, 5), Slower(40, 40, 40))
+    assert found.absolute == Compared(Slower(100, 0, 0), Slower(40, 1, 2))
+
+
+def test_a_window_read_twice_counts_once() -> None:
+    [*_, third] = USUAL
+    again = replace(third, at=1)
+    found = last(*USUAL, again)
+    assert isinstance(found, Stratum)
+    assert (found.relative, found.absolute) == (None, None)
+
+
+def test_the_window_that_began_before_the_weight_does_not_count() -> None:
+    first, second, third = (last(*USUAL[: n + 1]) for n in range(3))
+    assert first is Reason.FIRST
+    assert isinstance(second, Stratum)
+    assert second.absolute is None
+    assert isinstance(third, Stratum)
+    assert third.absolute == Compared(Slower(92, 0, 0), Slower(12, 0, 0))
+
+
+def test_a_version_without_requests_in_a_window_has_none_slower() -> None:
+    found = last(*USUAL, at(3, window(100, 20, 40), None))
+    assert isinstance(found, Stratum)
+    assert found.absolute == Compared(Slower(100, 0, 0), Slower(0, 0, 0))
+
+
+def test_a_window_does_not_set_its_own_limit() -> None:
+    found = last(*USUAL, at(3, window(100, 90, 90), window(10, 90, 90)))
+    assert isinstance(found, Stratum)
+    assert found.relative == Compared(Slower(100, 100, 100), Slower(10, 10, 10))
+
+
+def test_what_was_usual_before_a_restart_is_not_for_the_new_linkerd() -> None:
+    restarted = [replace(at(n, window(90 + n, 200, 300), None), started=2) for n in range(3)]
+    found = last(*USUAL, *restarted)
+    assert isinstance(found, Stratum)
+    assert found.relative == Compared(Slower(92, 1, 5), Slower(0, 0, 0))
