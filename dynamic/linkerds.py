@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from dynamic.inputs import Linkerds
@@ -35,6 +35,30 @@ class View:
     """Why it cannot be told."""
 
 
+class Pod(NamedTuple):
+    """A pod that runs a linkerd, and its node."""
+
+    name: str
+    node: str
+
+
+def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
+    """Those that are ready and not being deleted. Raises OneLineError."""
+    where = linkerds.namespace
+    answer = until_up(
+        lambda: api.get(
+            f"/api/v1/namespaces/{quote(where)}/pods",
+            {"labelSelector": linkerds.selector},
+            right=f"list on pods in {where}",
+        ),
+        Deadline(UP_SECONDS),
+    )
+    for pod in api.parsed(answer).get("items") or []:
+        metadata = pod["metadata"]
+        if pods.is_ready(pod) and "deletionTimestamp" not in metadata:
+            yield Pod(metadata["name"], (pod.get("spec") or {}).get("nodeName", "?"))
+
+
 class Fleet:
     """All ready linkerds that follow one table. Every method raises OneLineError."""
 
@@ -49,7 +73,7 @@ class Fleet:
         A selector that finds none would prove whatever is written, so that is a line.
         """
         where = self._linkerds.namespace
-        if not any(self._ready_pods()):
+        if not any(ready_pods(self._api, self._linkerds)):
             print(f"no pod {self._linkerds.selector} in {where} is ready: no linkerd follows")
         about = {"verb": "get", "resource": "pods", "subresource": "proxy", "namespace": where}
         review = {
@@ -66,25 +90,9 @@ class Fleet:
 
     def views(self) -> list[View]:
         """What each follows, asked all at once."""
-        pods = list(self._ready_pods())
+        found = list(ready_pods(self._api, self._linkerds))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(lambda each: self._view(*each), pods))
-
-    def _ready_pods(self) -> Iterator[tuple[str, str]]:
-        """Name and node of each."""
-        where = self._linkerds.namespace
-        answer = until_up(
-            lambda: self._api.get(
-                f"/api/v1/namespaces/{quote(where)}/pods",
-                {"labelSelector": self._linkerds.selector},
-                right=f"list on pods in {where}",
-            ),
-            Deadline(UP_SECONDS),
-        )
-        for pod in self._api.parsed(answer).get("items") or []:
-            metadata = pod["metadata"]
-            if pods.is_ready(pod) and "deletionTimestamp" not in metadata:
-                yield metadata["name"], (pod.get("spec") or {}).get("nodeName", "?")
+            return list(pool.map(lambda each: self._view(*each), found))
 
     def _view(self, pod: str, node: str) -> View:
         where = self._linkerds.namespace

@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,6 +142,24 @@ class Engine:
     def outputs(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._command("stack", "output", "--json").text)
         return found
+
+    @property
+    def project(self) -> Path:
+        """The project's folder."""
+        return self._project
+
+    def canary(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the operator's commands, with what it prints and its exit status."""
+        return subprocess.run(
+            [sys.executable, "-m", "canary", *arguments],
+            cwd=self._project,
+            env={**os.environ, **self._environment, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
 
     def _command(self, *arguments: str) -> Ran:
         done = subprocess.run(

@@ -2,11 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from canary.counters import page
+from tests.harness import counters
 from tests.harness.apiserver import ApiServer
 
 Shares = Mapping[str, float]
@@ -27,6 +29,8 @@ class StandInLinkerds:
         self._port = port
         self.pages: dict[str, Any] = {}
         """What each shows, by pod; `{}` where it has not been asked for a name."""
+        self.counters: dict[str, Callable[[], str]] = {}
+        """What gives the counters of each, by pod; a page without any by default."""
         self.pods: list[str] = []
         """Those started so far."""
         self.asked: list[str] = []
@@ -101,11 +105,17 @@ def stand_in_linkerds(api: ApiServer, namespace: str) -> Iterator[StandInLinkerd
             pod = asked.partition("/pods/")[2].partition(":")[0]
             with lock:
                 found.asked.append(pod)
-                page = found.pages.get(pod, {})
-            status = 200 if isinstance(page, dict) else page
-            body = json.dumps(page if status == 200 else {}).encode()
+                if asked.endswith(page.PATH):
+                    self._answer(200, found.counters.get(pod, counters.page)(), "text/plain")
+                    return
+                shown = found.pages.get(pod, {})
+            status = 200 if isinstance(shown, dict) else shown
+            self._answer(status, json.dumps(shown if status == 200 else {}), "application/json")
+
+        def _answer(self, status: int, text: str, kind: str) -> None:
+            body = text.encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -1,0 +1,22 @@
+"""The exit codes of the commands that look at a canary or move it."""
+
+DONE = 0
+"""The wish is fulfilled; of `status`: nothing is wrong."""
+
+CANNOT = 1
+"""It cannot be done, as one `error:` line says."""
+
+FAILED = 3
+"""A check failed: a version with weight has no endpoints, or its share is not its weight."""
+
+PAUSED = 5
+"""A rollout waits for `promote`."""
+
+HELD = 6
+"""A rollout holds, or the wait for the share ran out."""
+
+DRIFTED = 7
+"""Somebody else's change, config that is not deployed or committed, or a rollout of another's."""
+
+INTERRUPTED = 130
+"""Ended by SIGINT, as shells have it."""

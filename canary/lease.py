@@ -1,0 +1,79 @@
+"""The Lease by which a rollout holds a split: whose it is, and how far it has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from canary.errors import CanaryError
+from kube.api import Api, status_message
+
+PHASE, REASON, WEIGHT = (f"linkerd-canary/{name}" for name in ("phase", "reason", "weight"))
+"""Annotations: Progressing, Holding or Paused; why, in a sentence; the step's percent."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A rollout that is under way."""
+
+    holder: str
+    """user@host/pid"""
+    since: datetime | None
+    renewed: datetime | None
+    seconds: int
+    """How long it holds after it was renewed."""
+    phase: str = "Progressing"
+    reason: str = ""
+    weight: str = ""
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether its holder has not renewed it in time: it was killed, or is cut off."""
+        return self.renewed is None or now > self.renewed + timedelta(seconds=self.seconds)
+
+    @property
+    def who(self) -> str:
+        """`anna@ws7 (pid 4121)`"""
+        person, _, pid = self.holder.partition("/")
+        return f"{person} (pid {pid})" if pid else person
+
+
+def name_of(service: str) -> str:
+    """The name of a split's lease."""
+    return f"canary-{service}"
+
+
+def read(api: Api, namespace: str, service: str) -> Lease | None:
+    """The lease of a split, None where nobody holds one. Raises OneLineError, CanaryError."""
+    name = name_of(service)
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"
+    answer = api.get(path, right=f"get on leases named {name} in {namespace}")
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise CanaryError(f"{api.where}: the lease {name}: {status_message(answer)}")
+    return of(api.parsed(answer))
+
+
+def of(found: Mapping[str, Any]) -> Lease | None:
+    """An object's lease; None where its holder has given it back."""
+    spec, metadata = found.get("spec") or {}, found.get("metadata") or {}
+    if not spec.get("holderIdentity"):
+        return None
+    annotations = metadata.get("annotations") or {}
+    return Lease(
+        holder=str(spec["holderIdentity"]),
+        since=_time(spec.get("acquireTime")),
+        renewed=_time(spec.get("renewTime")),
+        seconds=int(spec.get("leaseDurationSeconds") or 0),
+        phase=str(annotations.get(PHASE) or "Progressing"),
+        reason=str(annotations.get(REASON) or ""),
+        weight=str(annotations.get(WEIGHT) or ""),
+    )
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

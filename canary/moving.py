@@ -1,0 +1,192 @@
+"""Moving a split to a weight: checks first, then the config, then an update of its tables alone.
+
+A weight that is refused leaves everything as it was, the config included. So the stack's settings
+are put back where the update failed and the table is still the former one.
+"""
+
+import getpass
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from canary import exits, figures, findings, overview
+from canary.errors import CanaryError
+from canary.overview import ClusterView, StackView
+from canary.sharing import wait_for_share
+from canary.stack import history, targeted
+from canary.stack.cli import Cli
+from canary.stack.configured import CANARY_WEIGHT, SERVICES
+from canary.stack.split import Split
+from kube import lazily
+from kube.api import Api
+
+
+def move(
+    percent: str, stack: str | None, service: str | None, folder: Path, max_wait: float | None
+) -> int:
+    """Move the split of a service; the exit code. Waits so many seconds for the share, or not.
+
+    Raises CanaryError.
+    """
+    weight = _weight(percent)
+    with Cli(stack) as cli:
+        known = overview.of_stack(cli, folder, service)
+        settings = _Settings(cli, folder / known.deployed.settings, known, weight)
+        settings.check()
+        with overview.api_of(known.split) as api:
+            _must_be_free(known, overview.of_cluster(api, known.split))
+            _tell_what_is_left_out(known)
+            _update(cli, api, known, settings, weight)
+            if max_wait is None:
+                return exits.DONE
+            return wait_for_share(api, known.split, weight, max_wait)
+
+
+def _weight(text: str) -> float:
+    try:
+        found: float = lazily.module("settings.readers").percent(0)(text)
+    except ValueError as error:
+        raise CanaryError(f"the weight is {text!r}: {error}") from None
+    return found
+
+
+class _Settings:
+    """The stack's config: which values move the split, and how they are written."""
+
+    def __init__(self, cli: Cli, path: Path, known: StackView, weight: float) -> None:
+        self._cli, self._path, self._known, self._weight = cli, path, known, weight
+        self._former = path.read_bytes() if path.exists() else None
+
+    def check(self) -> None:
+        """Raise CanaryError where the weight cannot be set."""
+        split, known = self._known.split, self._known
+        if len(split.versions) != 2:
+            raise CanaryError(
+                f"{split.service} has {len(split.versions)} versions: set their weights with "
+                f"`pulumi config set --path {SERVICES}.{split.service}.weights.VERSION PERCENT`"
+            )
+        if known.configured is None:
+            raise CanaryError(f"{known.deployed.settings} cannot be used: {known.problem}")
+        if SERVICES in known.values.secret and not self._follows:
+            raise CanaryError(
+                "config services is a secret, whose weights this command does not change"
+            )
+        self._refuse_others_that_move()
+        most = lazily.module("settings.readers").percent(0.01)(known.values.texts["maxWeightStep"])
+        before = known.weights.get(split.canary, 0)
+        if round(self._weight - before, 2) > most:
+            raise CanaryError(
+                f"from {before:g} to {self._weight:g} is more than maxWeightStep, {most:g}: go by "
+                f"{before + most:g}, or raise it with `pulumi config set maxWeightStep …` and "
+                "`pulumi up`"
+            )
+
+    @property
+    def _follows(self) -> bool:
+        values = self._known.values
+        return values.follows_canary_weight(values.declared(self._known.split))
+
+    def _refuse_others_that_move(self) -> None:
+        values, own = self._known.values, self._known.values.declared(self._known.split)
+        others = [
+            name for name in values.services if name != own and values.follows_canary_weight(name)
+        ]
+        if self._follows and others:
+            raise CanaryError(
+                f"canaryWeight moves {' and '.join(sorted([own, *others]))} alike: give "
+                f"{own} weights of its own, under {SERVICES}.{own}.weights"
+            )
+
+    def write(self) -> None:
+        """Write them. Raises CanaryError."""
+        split = self._known.split
+        if self._follows:
+            self._set(CANARY_WEIGHT, self._weight)
+            return
+        service = self._known.values.declared(split)
+        rest = lazily.module("dynamic.splits").rest(self._weight)
+        for version, percent in ((split.canary, self._weight), (split.baseline, rest)):
+            path = f"{SERVICES}.{service}.weights.{version.removeprefix(f'{service}-')}"
+            self._set(path, percent, "--path")
+
+    def _set(self, key: str, percent: float, *how: str) -> None:
+        name = f"{self._known.deployed.project}:{key}"
+        self._cli.ask("config", "set", "--plaintext", *how, name, f"{percent:g}")
+
+    def put_back(self) -> None:
+        """Leave the file as it was before."""
+        if self._former is None:
+            self._path.unlink(missing_ok=True)
+        else:
+            self._path.write_bytes(self._former)
+
+
+def _must_be_free(known: StackView, cluster: ClusterView) -> None:
+    """Raise CanaryError where somebody else is at it."""
+    now = datetime.now(UTC)
+    if cluster.rollout is not None and not cluster.rollout.is_expired(now):
+        held = cluster.rollout
+        at = f", at {held.weight} %" if held.weight else ""
+        raise CanaryError(
+            f"{held.who} runs a rollout of {known.split.canary}{at}: canary abort or promote act "
+            "on it",
+            exits.DRIFTED,
+        )
+    if not cluster.agrees:
+        raise CanaryError(findings.changed(known, cluster), exits.DRIFTED)
+
+
+def _tell_what_is_left_out(known: StackView) -> None:
+    left_out = history.not_deployed(known.updates, known.values)
+    if left_out:
+        _say(f"Not part of this update, and not deployed yet: {', '.join(left_out)}.")
+
+
+def _update(cli: Cli, api: Api, known: StackView, settings: _Settings, weight: float) -> None:
+    split = known.split
+    before = known.weights.get(split.canary, 0)
+    began = time.monotonic()
+    _say(f"{split.canary}: {figures.percent(before)} to {figures.percent(weight)} …")
+    settings.write()
+    message = f"{history.MESSAGE} set {split.service} {weight:g} by {_who()}"
+    try:
+        ended = targeted.up(cli, [way.table.urn for way in split.ways], message)
+    except BaseException:
+        settings.put_back()
+        raise
+    if not ended.succeeded:
+        _refuse(api, split, settings, ended)
+    _say(f"{figures.percent(weight)} is in force after {time.monotonic() - began:.1f} s.")
+    if ended.was_interrupted:
+        raise KeyboardInterrupt
+
+
+def _refuse(api: Api, split: Split, settings: _Settings, ended: targeted.Ended) -> None:
+    """Raise CanaryError with why, and with what is in force now."""
+    code = exits.INTERRUPTED if ended.was_interrupted else exits.CANNOT
+    try:
+        after = overview.of_cluster(api, split)
+    except CanaryError as error:
+        raise CanaryError(
+            f"{ended.error}; which table is in force is not known ({error}): look with `canary "
+            "status`",
+            code,
+        ) from None
+    if after.agrees:
+        settings.put_back()
+        raise CanaryError(f"{ended.error}; nothing was changed", code)
+    in_force = figures.percent((after.in_force or {}).get(split.canary, 0))
+    raise CanaryError(f"{ended.error}; {in_force} is in force by now", code)
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "?"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

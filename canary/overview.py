@@ -1,0 +1,192 @@
+"""All that is known of a split at a moment: its weights by every account, its traffic, its rollout.
+
+What the stack knows is asked of Pulumi and git by commands that run at the same time; what the
+cluster knows by requests that do. The two are separate, as a watch asks the cluster more often.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from canary import endpoints, lease
+from canary.counters import reading
+from canary.counters.page import Expression
+from canary.counters.reading import Seen
+from canary.endpoints import Endpoints
+from canary.errors import CanaryError
+from canary.lease import Lease
+from canary.stack import configured, deployed, history, split
+from canary.stack.cli import Cli
+from canary.stack.configured import Values
+from canary.stack.deployed import Deployed
+from canary.stack.history import Update
+from canary.stack.split import Split, Way, Weights
+from dynamic import splits
+from dynamic.objects import Objects
+from dynamic.tables import Table, entries_of
+from kube.api import Api
+from kube.connection import to_cluster
+from kube.errors import OneLineError
+
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class StackView:
+    """What Pulumi and git know of a split."""
+
+    deployed: Deployed
+    split: Split
+    values: Values
+    updates: list[Update]
+    configured: Weights | None
+    """None where the config cannot be used; `problem` says why."""
+    problem: str
+    committed: Weights | None
+    """None where git has no such file, or its secrets cannot be compared."""
+    committed_values: Values | None
+    is_uncommitted: bool
+    """Whether git should have the stack's settings and does not."""
+
+    @property
+    def weights(self) -> Weights:
+        """As of the last update."""
+        return self.split.ways[0].weights
+
+    @property
+    def last(self) -> Update | None:
+        """The update that set the weights."""
+        return history.of_weights(self.updates, self.split)
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """What the cluster knows of it."""
+
+    in_force: Weights | None
+    """None where there is no such table, or it does not split the service any more."""
+    agrees: bool
+    """Whether every table is what the last update wrote."""
+    changed_by: str
+    """Who changed the table last, with what and when."""
+    endpoints: Mapping[str, Endpoints]
+    """By version; without those that are no Kubernetes services."""
+    names: Mapping[str, str]
+    """The version by bound name."""
+    seen: Seen
+    rollout: Lease | None
+
+
+def of_stack(cli: Cli, folder: Path, service: str | None) -> StackView:
+    """What Pulumi and git know. Raises CanaryError."""
+    asked = {show: cli.start(*show) for show in (deployed.SHOW, configured.SHOW, history.SHOW)}
+    found = deployed.read(asked[deployed.SHOW].result())
+    chosen = split.chosen(found, service)
+    committed = configured.committed(folder, found.settings, found.project)
+    values = configured.read(asked[configured.SHOW].result(), found.project)
+    updates = history.read(asked[history.SHOW].result(), found.project)
+    weights, problem = _weights(values, chosen)
+    missing = committed is None and configured.is_repository(folder)
+    return StackView(
+        deployed=found,
+        split=chosen,
+        values=values,
+        updates=updates,
+        configured=weights,
+        problem=problem,
+        committed=_weights(committed, chosen)[0] if committed else None,
+        committed_values=committed,
+        is_uncommitted=missing and not configured.is_ignored(folder, found.settings),
+    )
+
+
+def _weights(values: Values, chosen: Split) -> tuple[Weights | None, str]:
+    try:
+        return configured.weights(values, chosen), ""
+    except CanaryError as error:
+        return None, str(error)
+
+
+@contextmanager
+def api_of(found: Split) -> Iterator[Api]:
+    """The API server that the split's tables are kept by. Raises CanaryError."""
+    target = found.ways[0].table.target
+    try:
+        with to_cluster(target.kubeconfig, target.context) as connection:
+            yield Api(connection)
+    except OneLineError as error:
+        raise CanaryError(str(error)) from None
+
+
+def of_cluster(api: Api, found: Split) -> ClusterView:
+    """What the cluster knows: everything is asked at the same time.
+
+    Raises CanaryError for a cluster that cannot be asked, or does not let them who ask.
+    """
+    names, expression = what_is_counted(found)
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            seen = pool.submit(look, api, found, expression)
+            rollout = pool.submit(lease.read, api, mesh_namespace(found), found.service)
+            behind = {name: pool.submit(endpoints.read, api, name) for name in names}
+            live = list(pool.map(lambda way: _table(api, way), found.ways))
+            ready = {names[name]: asked.result() for name, asked in behind.items()}
+            return ClusterView(
+                in_force=_in_force(found.ways[0], live[0]),
+                agrees=all(map(_agrees, found.ways, live)),
+                changed_by=next((each.changed_by for each in live if each is not None), ""),
+                endpoints={version: each for version, each in ready.items() if each is not None},
+                names=names,
+                seen=seen.result(),
+                rollout=rollout.result(),
+            )
+    except OneLineError as error:
+        raise CanaryError(str(error)) from None
+
+
+def look(api: Api, found: Split, expression: Expression) -> Seen:
+    """The counters of the linkerds of all tables of a split. Raises OneLineError."""
+    return reading.read(api, [way.table.linkerds for way in found.ways], expression)
+
+
+def mesh_namespace(found: Split) -> str:
+    """The Kubernetes namespace of the mesh: namerd's."""
+    return str(found.ways[0].table.target.service).partition("/")[0]
+
+
+def what_is_counted(found: Split) -> tuple[dict[str, str], Expression]:
+    """The version by bound name, and what finds their counters.
+
+    By the tables as they were written: after somebody's change they may lead elsewhere.
+    """
+    tables = {way.table.linkerds.router: entries_of(way.table.dtab) for way in found.ways}
+    ways = {way.table.linkerds.router: way for way in found.ways}
+    names: dict[str, str] = {}
+    for router, way in ways.items():
+        names.update(split.bound_names(way, tables[router]))
+
+    def is_counted(router: str, service: str) -> bool:
+        return split.leads_through(ways[router], tables[router], f"/{service}")
+
+    return names, Expression(ways, names, is_counted)
+
+
+def _table(api: Api, way: Way) -> Table | None:
+    return Objects(api, str(way.table.target.service)).read(way.table.namespace)
+
+
+def _in_force(way: Way, table: Table | None) -> Weights | None:
+    if table is None:
+        return None
+    found = splits.recognise(table.entries, way.table.splits)[1].get(way.prefix)
+    return None if found is None else split.by_version(found)
+
+
+def _agrees(way: Way, table: Table | None) -> bool:
+    """Whether a table means what the last update wrote."""
+    if table is None:
+        return False
+    written = splits.recognise(entries_of(way.table.dtab), way.table.splits)
+    return splits.recognise(table.entries, way.table.splits) == written

@@ -1,0 +1,62 @@
+"""Waiting until traffic does what a weight says."""
+
+import time
+
+from canary import exits, figures, findings, overview
+from canary.analysis.limits import Limits
+from canary.analysis.share import Share
+from canary.counters import measured
+from canary.errors import CanaryError
+from canary.stack.split import Split
+from kube.api import Api
+from kube.errors import OneLineError
+
+LOOK_SECONDS = 1.0
+
+
+def wait_for_share(api: Api, split: Split, weight: float, seconds: float) -> int:
+    """Wait until the requests since now are drawn by a weight in percent; the exit code.
+
+    That takes `Limits.min_requests` of them, and a share whose interval has the weight in it.
+    Raises CanaryError where the cluster cannot be asked any more.
+    """
+    names, expression = overview.what_is_counted(split)
+    end = time.monotonic() + seconds
+    try:
+        first = overview.look(api, split, expression)
+        while True:
+            time.sleep(LOOK_SECONDS)
+            now = overview.look(api, split, expression)
+            traffic = measured.between(first, now, names)
+            found = findings.share_of(split.canary, names, traffic)
+            if _agrees(found, weight):
+                shown = figures.share(found.value, found.interval())
+                print(f"{shown} of {found.attempts:,} requests reach {split.canary}.", flush=True)
+                return exits.DONE
+            if time.monotonic() + LOOK_SECONDS > end:
+                print(_told(found, split.canary, weight, seconds), flush=True)
+                return exits.HELD
+            if _is_of_before(found, weight):
+                # Requests that were drawn before are counted when they are answered.
+                first = now
+    except OneLineError as error:
+        raise CanaryError(str(error)) from None
+
+
+def _agrees(found: Share, weight: float) -> bool:
+    low, high = found.interval()
+    return found.attempts >= Limits().min_requests and low <= weight / 100 <= high
+
+
+def _is_of_before(found: Share, weight: float) -> bool:
+    return found.is_wrong(weight / 100, Limits().log_evidence_limit)
+
+
+def _told(found: Share, canary: str, weight: float, seconds: float) -> str:
+    least = Limits().min_requests
+    if found.attempts < least:
+        return (
+            f"{figures.percent(weight)}: no data: {found.attempts} requests in the last of "
+            f"{seconds:g} s, {least} are needed."
+        )
+    return findings.wrong_share(canary, weight, found)

@@ -1,0 +1,75 @@
+"""An update of some resources alone, whose errors are told one a line."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from canary import events
+from canary.errors import CanaryError
+from canary.stack.cli import Cli, environment, first_error
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An update that came to its end."""
+
+    succeeded: bool
+    error: str
+    """The first; empty where it succeeded."""
+    was_interrupted: bool = False
+
+
+def up(cli: Cli, urns: Iterable[str], message: str) -> Ended:
+    """Bring these resources to the config, and no others. Raises CanaryError where it cannot begin.
+
+    An interrupt reaches pulumi from the terminal too: it is let come to its end.
+    """
+    targets = [word for urn in urns for word in ("--target", urn)]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "events.jsonl"
+        log.touch()
+        command = cli.command(
+            *("up", "--yes", "--skip-preview", "--diff", "--suppress-permalink"),
+            *("--message", message, "--event-log", str(log), *targets),
+        )
+        said, status, interrupted = _run(command)
+        if status == 0:
+            return Ended(True, "", interrupted)
+        return Ended(False, _error(log.read_text(encoding="utf-8"), said), interrupted)
+
+
+def _run(command: list[str]) -> tuple[str, int, bool]:
+    """What it says, its exit status, and whether it was interrupted."""
+    # Without the variable the CLI does not know --event-log.
+    env = {**environment(), "PULUMI_DEBUG_COMMANDS": "true"}
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            text=True,
+        )
+    except OSError as error:
+        raise CanaryError(f"cannot run pulumi: {error.strerror}; is it on PATH?") from None
+    interrupted = False
+    while True:
+        try:
+            said, _ = process.communicate()
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+        else:
+            return said, process.returncode, interrupted
+
+
+def _error(log: str, said: str) -> str:
+    try:
+        found = events.read(log, "pulumi's log").errors
+    except CanaryError:
+        found = []
+    return " ".join((found or [first_error(said)])[0].split())

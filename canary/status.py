@@ -1,0 +1,53 @@
+"""Show where a canary stands: its weights, its traffic, its endpoints, and who moved it last."""
+
+import argparse
+from pathlib import Path
+
+NAME = "status"
+
+EXAMPLES = """\
+examples:
+  python -m canary status                     where the only split stands, by one look
+  python -m canary status --for 30            the same, with rates of the next 30 seconds
+  python -m canary status --watch             on and on; plain lines where it is piped
+  python -m canary status --service world --stack prod --json
+
+exit codes: 0 all is well, 1 it cannot be told, 3 a check failed, 5 a rollout is paused,
+6 one holds, 7 the table, the config and the last commit do not say the same
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("--service", help="whose split, where the stack has several")
+    parser.add_argument("--stack", help="the stack; by default the one that is selected")
+    parser.add_argument(
+        "--for",
+        dest="seconds",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="measure for so long, or watch for so long; by default one look, or until Ctrl-C",
+    )
+    parser.add_argument("--watch", action="store_true", help="look again every two seconds")
+    parser.add_argument("--json", action="store_true", help="as JSON; a line a look with --watch")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show it; the exit code says what is to be done about it. Raises CanaryError."""
+    # What these import takes longer than what --help needs.
+    from canary import watching  # noqa: PLC0415
+
+    how = watching.How(arguments.seconds, arguments.json)
+    show = watching.watch if arguments.watch else watching.once
+    return show(arguments.stack, arguments.service, Path.cwd(), how)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 1 <= found <= 86400:
+        raise argparse.ArgumentTypeError("it must be seconds from 1 to 86400")
+    return found
