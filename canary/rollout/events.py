@@ -4,7 +4,7 @@ Times are seconds since 1970, taken once from the clock of the operator's machin
 by its monotonic clock. The journal is these events as JSON, so that they can be gone through again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -162,9 +162,13 @@ def _read_stratum(given: Mapping[str, Any]) -> Stratum:
         Counts(*given["canary"]) if "canary" in given else Counts(0, 0),
         _read_compared(given.get("relative")),
         _read_compared(given.get("absolute")),
-        *given.get("waiting", (0, 0)),
-        given.get("refused", 0),
+        *_pair(given.get("waiting", (0, 0))),
+        refused=given.get("refused", 0),
     )
+
+
+def _pair(given: Sequence[int]) -> tuple[int, int]:
+    return given[0], given[1]
 
 
 def _counts(given: Counts) -> list[int]:

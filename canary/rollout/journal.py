@@ -1,4 +1,4 @@
-"""A rollout's journal: JSON lines in `.canary/STACK/ID.jsonl`, each on the disk before anything else.
+"""A rollout's journal: JSON lines in `.canary/STACK/ID.jsonl`, each synced before it is acted on.
 
 The first line says what was planned; each other one is an event. A process that is killed leaves at
 most a torn last line, whose event nothing was done about yet.
