@@ -6,11 +6,31 @@ from collections.abc import Sequence
 
 import shtab
 
-from canary import abort, comment, drift, exits, promote, set_weight, status, summary
+from canary import (
+    abort,
+    comment,
+    drift,
+    exits,
+    promote,
+    rollout_report,
+    set_weight,
+    status,
+    summary,
+)
 from canary import run as run_command
 from canary.errors import CanaryError
 
-COMMANDS = (status, set_weight, run_command, promote, abort, summary, comment, drift)
+COMMANDS = (
+    status,
+    set_weight,
+    run_command,
+    promote,
+    abort,
+    rollout_report,
+    summary,
+    comment,
+    drift,
+)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status.
 
 A command may give EXAMPLES, which its `--help` ends with.

@@ -102,7 +102,7 @@ def engine(
     found.configure(
         kubeconfig=yaml.safe_dump(shared_cluster.admin),
         canaryWeight=0,
-        canaryAnalysis=json.dumps({"interval": "10s", "scrape": "1s", "maxHold": "10s"}),
+        canaryAnalysis={"interval": "10s", "scrape": "1s", "maxHold": "10s"},
     )
     found.up("--refresh")
     return found

@@ -39,7 +39,7 @@ runtime:
     toolchain: pip
     virtualenv: {VENV}
 """
-PACKAGES = ("settings", "infra", "mesh", "apps", "dynamic", "kube")
+PACKAGES = ("settings", "infra", "mesh", "apps", "dynamic", "kube", "canary")
 """What this project's program imports."""
 
 _STEP = re.compile(r"(\d+) (?:to )?(create|update|replace|delete|import|unchanged)")
