@@ -21,6 +21,9 @@ from kube.api import Api, status_message
 SECONDS = 60
 """How long a lease holds after it was renewed."""
 
+RENEW_SECONDS = 10.0
+"""How often it is written where nothing has changed."""
+
 WISH, WISHED_BY = "linkerd-canary/wish", "linkerd-canary/wished-by"
 """Annotations that another terminal writes."""
 
@@ -84,20 +87,25 @@ class Held:
         A wish is handed over once.
         """
         wished: list[tuple[Wish, str]] = []
+        is_new: list[bool] = []
+        is_due = time.monotonic() - self.renewed >= RENEW_SECONDS
 
         def renewed(found: dict[str, Any]) -> None:
             self._must_be_ours(found)
             notes = found["metadata"].setdefault("annotations", {})
+            before = dict(notes)
             wished.clear()
             if notes.get(WISH) in list(Wish):
                 wished.append((Wish(notes[WISH]), notes.get(WISHED_BY, "somebody")))
             notes.pop(WISH, None)
             notes.pop(WISHED_BY, None)
             notes.update({PHASE: phase, REASON: reason, WEIGHT: f"{weight:g}"})
+            is_new[:] = [is_due or notes != before]
             found["spec"]["renewTime"] = _now()
 
-        self._object.change(renewed)
-        self.renewed = time.monotonic()
+        self._object.change(renewed, only_if=lambda: is_new[0])
+        if is_new[0]:
+            self.renewed = time.monotonic()
         return wished[0] if wished else None
 
     def release(self) -> None:

@@ -135,10 +135,17 @@ def planned(known: StackView, weight: float, given: Given) -> Plan:
         steps: tuple[float, ...] = (weight,)
     else:
         steps = plan.steps_from(limits.steps, weight, given.to)
-        plan.check_jumps(steps, weight, split.ways[0].table.max_weight_step)
+        plan.check_jumps(steps, weight, _most_at_once(known))
     plan.check_pauses(given.pauses, steps)
     found = Plan(split.service, split.baseline, split.canary, limits, steps)
     return replace(found, pauses=given.pauses, observes=given.observes)
+
+
+def _most_at_once(known: StackView) -> float:
+    found: float = lazily.module("settings.readers").percent(0.01)(
+        known.values.texts["maxWeightStep"]
+    )
+    return found
 
 
 def limits_of(known: StackView) -> Limits:
@@ -159,6 +166,8 @@ def _run(at: _At, given: Given) -> int:
     if found.observes:
         return _drive(at, None, None, rollout, [], lambda now: Begun(now, at.weight))
     _check_config(at)
+    # What no step could write is told before anything begins.
+    at.stack.check(at.known, found.steps[0])
     held = at.held()
     held.acquire()
     canary = at.stack.releases(at.known, found.canary)

@@ -54,6 +54,10 @@ class Stack:
             raise CanaryError(str(error)) from None
         return sorted(set(found))
 
+    def check(self, known: StackView, weight: float) -> None:
+        """Raise CanaryError where the config cannot be given a weight."""
+        Settings(self._cli, self._folder / known.deployed.settings, known, weight).check()
+
     def write(self, ours: Ours) -> Written:
         """Bring what is wanted into force.
 

@@ -153,7 +153,7 @@ def test_the_page_tells_everything() -> None:
         "node-1",
         "worse beyond chance",
         "Back at 0 % in 3.0 s",
-        "python -m canary run --stack dev --service world --steps 10,50,100 --to 100 --interval 60s",
+        "python -m canary run --stack dev --service world --steps 10,50,100 --to 100",
         "/clone/.canary/dev/20261126T081349Z.jsonl",
     ):
         assert each in found.words, each

@@ -204,7 +204,8 @@ def _counts(moment: Moment, style: str) -> Counts:
 
 def _latency_chart(story: Story, found: list[list[Moment]]) -> Chart | None:
     plan = story.journal.header.plan
-    one, two = [], []
+    one: list[Point] = []
+    two: list[Point] = []
     for group in found:
         last = group[-1]
         for points, shown in ((one, last.baseline_latency), (two, last.canary_latency)):
