@@ -52,6 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-hold", type=_limit("maxHold"), metavar="TIME", help="how long a hold or pause lasts"
     )
+    parser.add_argument(
+        "--notify", metavar="URL", help="POST each line there, as the JSON of Flagger's webhooks"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
     how.add_argument("--observe", action="store_true", help="judge the weight in force")
@@ -74,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(sorted(set(arguments.pause_at))),
         changes,
         arguments.observe,
+        arguments.notify,
     )
     act = running.dry_run if arguments.dry_run else running.run
     return (running.resume if arguments.resume else act)(given, Path.cwd())

@@ -1,7 +1,7 @@
 """Beginning a rollout, going on with one, and the wishes of other terminals."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from canary.rollout.driver import Driver, Parts
 from canary.rollout.events import Begun, Event, Resumed, Wish, Wished
 from canary.rollout.journal import Header, Journal, Writer
 from canary.rollout.machine import Rollout, Taken
+from canary.rollout.notify import notifying
 from canary.rollout.plan import Plan
 from canary.rollout.writing import ChangedError, Stack
 from canary.stack.cli import Cli, output
@@ -39,6 +40,8 @@ class Given:
     changes: tuple[tuple[str, object], ...] = ()
     """Fields of Limits that are other than the config's."""
     observes: bool = False
+    notify: str | None = None
+    """The URL that is told what happens."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def dry_run(given: Given, folder: Path) -> int:
 
 def resume(given: Given, folder: Path) -> int:
     """Go on with the last rollout. Raises CanaryError."""
-    return _at(given.stack, given.service, folder, lambda at: _resume(at, None))
+    return _at(given.stack, given.service, folder, lambda at: _resume(at, None, given.notify))
 
 
 def promote(stack: str | None, service: str | None, folder: Path, *, full: bool) -> int:
@@ -164,7 +167,9 @@ def _run(at: _At, given: Given) -> int:
     found = planned(at.known, at.weight, given)
     rollout = Rollout.of(found)
     if found.observes:
-        return _drive(at, None, None, rollout, [], lambda now: Begun(now, at.weight))
+        return _drive(
+            at, None, None, rollout, [], [lambda now: Begun(now, at.weight)], given.notify
+        )
     _check_config(at)
     # What no step could write is told before anything begins.
     at.stack.check(at.known, found.steps[0])
@@ -183,7 +188,8 @@ def _run(at: _At, given: Given) -> int:
         canary,
     )
     with Writer.begin(at.folder, header) as writer:
-        return _drive(at, held, writer, rollout, canary, lambda now: Begun(now, at.weight))
+        begun = [lambda now: Begun(now, at.weight)]
+        return _drive(at, held, writer, rollout, canary, begun, given.notify)
 
 
 def _check_config(at: _At) -> None:
@@ -201,7 +207,7 @@ def _check_config(at: _At) -> None:
         )
 
 
-def _resume(at: _At, wish: Wish | None) -> int:
+def _resume(at: _At, wish: Wish | None, notify: str | None = None) -> int:
     found = at.last()
     if found is None:
         raise CanaryError(
@@ -228,7 +234,7 @@ def _resume(at: _At, wish: Wish | None) -> int:
     if wish is not None:
         first.append(lambda now: Wished(now, wish, who()))
     with Writer.resume(found) as writer:
-        return _drive(at, held, writer, rollout, found.header.canary_pods, *first)
+        return _drive(at, held, writer, rollout, found.header.canary_pods, first, notify)
 
 
 def _drive(
@@ -237,12 +243,15 @@ def _drive(
     writer: Writer | None,
     rollout: Rollout,
     pods: list[str],
-    *first: Callable[[float], Event],
+    first: Sequence[Callable[[float], Event]],
+    notify: str | None,
 ) -> int:
-    with terminal.display(at.known) as display:
+    with terminal.display(at.known) as display, notifying(notify) as notifier:
 
         def tell(taken: Taken, cluster: ClusterView | None) -> None:
             display.show(taken, cluster)
+            if notifier is not None:
+                notifier.tell(taken, time.time())
 
         parts = Parts(at.stack, held, writer, tell)
         update = checks.identity(at.known.updates)

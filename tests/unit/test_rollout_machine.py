@@ -262,7 +262,7 @@ def test_a_pause_waits_for_promote() -> None:
     told.wish(Wish.PROMOTE)
     assert told.wants() == SetWeight(50)
     assert told.last == "10 %: accepted by anna@ws7 after 1 min 30 s. On to 50 %."
-    assert told.written().phase is Phase.PROGRESSING
+    assert told.written().phase() is Phase.PROGRESSING
 
 
 def test_the_analysis_goes_on_in_a_pause() -> None:
@@ -282,7 +282,7 @@ def test_promote_accepts_a_step_once(what: Stratum) -> None:
     told = Told().begin().written().look(what, times=3 if what == healthy(10) else 6)
     told.wish(Wish.PROMOTE)
     assert told.wants() == SetWeight(50)
-    assert told.written().phase is Phase.PROGRESSING
+    assert told.written().phase() is Phase.PROGRESSING
     told.look(NOTHING, times=6)
     assert told.phase() is Phase.HOLDING
 
@@ -329,7 +329,7 @@ def test_a_weight_that_cannot_be_written_holds_and_is_tried_again() -> None:
     lines = len(told.lines)
     told.look(healthy(10)).not_written()
     assert len(told.lines) == lines
-    assert told.look(healthy(10)).written().phase is Phase.PROGRESSING
+    assert told.look(healthy(10)).written().phase() is Phase.PROGRESSING
     assert told.rollout.step == 1
 
 

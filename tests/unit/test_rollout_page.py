@@ -72,8 +72,8 @@ def test_the_first_sentence_of_a_rollback() -> None:
 def test_the_first_sentence_of_a_promotion() -> None:
     told = Told().begin().written().passes().written().passes().written().passes()
     assert sentence_of(told) == (
-        "world-v2 was promoted to 100 % in 3 min 9 s: 0 of 9,600 requests failed (0 %), of world-v1 "
-        "0 of 8,400 (0 %)."
+        "world-v2 was promoted to 100 % in 3 min 9 s: 0 of 9,600 requests failed (0 %), of "
+        "world-v1 0 of 8,400 (0 %)."
     )
 
 
