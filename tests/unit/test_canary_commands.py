@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from canary import exits, figures, findings
-from canary.__main__ import main
+from canary.__main__ import COMMANDS, main
 from canary.analysis.strata import Counts, Reading
 from canary.counters.measured import Measured, Traffic
 from canary.counters.reading import Seen, Unread
@@ -25,7 +25,17 @@ NAMES = {"/#/v1": "world-v1", "/#/v2": "world-v2"}
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("command", ["status", "set", "completion"])
+def test_the_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {command.NAME}" in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "set", "run", "promote", "abort", "report", "completion"]
+)
 def test_help_ends_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
