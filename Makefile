@@ -1,10 +1,10 @@
 # The project's commands. Those that need the local node run as root; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help up down env status image test check format bench clean lock venv
+.PHONY: help up down env status image test check format bench bench-mesh clean lock venv
 PYTHON := .venv/bin/python
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 19
 
 up: venv ## from a fresh machine to a running canary; safe to repeat
 	@$(PYTHON) -m local up
@@ -36,6 +36,9 @@ format: venv ## put the sources into the form that `make check` asks for
 
 bench: venv ## speed and memory, each against a floor or a peer in the same run
 	@$(PYTHON) -m bench
+
+bench-mesh: venv ## what the mesh costs by path and TLS; on a cluster with BENCH_ARGS=cluster
+	@$(PYTHON) -m bench.mesh $(BENCH_ARGS)
 
 clean: ## `make down`, and remove all that these commands have made in this folder
 	@[ ! -d .local ] || { local/venv.sh && $(PYTHON) -m local down; }

@@ -5,6 +5,7 @@ of world's traffic to world-v2.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -16,11 +17,16 @@ from dynamic import Dtab
 from infra.cluster import ClusterError
 from infra.platform import cluster_of
 from kube.errors import OneLineError
-from mesh import claim, pod_security, routes
+from mesh import claim, linkerds, pod_security, policies, routers, routes, sidecar, topology
 from mesh.discovery import Discovery
-from mesh.linkerd import Linkerd, own_nodes_service, proxy_url
+from mesh.encryption import Encryption
+from mesh.linkerd import own_nodes_service, proxy_url
+from mesh.linkerds import Exposure, Linkerd, Programs
 from mesh.namerd import Namerd
 from mesh.routers import Routing
+from mesh.sidecar import Sidecar
+from mesh.tls import Way
+from mesh.topology_change import Topology
 from mesh.workload import Memory
 
 MESSAGE_SHOWN = 32
@@ -44,7 +50,24 @@ def kept(key: str, value: Any) -> Any:
 
 # What is on a cluster that the program deletes goes with it: a destroy need not reach it.
 made = cluster.made
-on_cluster = pulumi.ResourceOptions(provider=cluster.provider, deleted_with=made)
+where = config.mesh_topology
+change = Topology(
+    "topology",
+    topology=where,
+    namespace=config.apps_namespace,
+    kubeconfig=cluster.kubeconfig,
+    opts=pulumi.ResourceOptions(deleted_with=made),
+)
+encryption = Encryption(
+    Way.of(config.tls.mesh_tls, config.tls.mesh_tls_permissive, config.tls.mesh_tls_secret),
+    config.tls.mesh_tls_rotation,
+    config.tls.mesh_tls_serial,
+    [config.mesh_namespace, *([config.apps_namespace] if topology.beside_apps(where) else [])],
+    cluster.kubeconfig,
+    opts=pulumi.ResourceOptions(depends_on=[change], deleted_with=made),
+)
+# Pulumi goes on with what does not depend on what is refused, so everything depends on these.
+allowed = [change, *encryption.resources]
 claimed = claim.Claim(
     "claim",
     stack=f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}",
@@ -55,7 +78,10 @@ claimed = claim.Claim(
     makes_namespaces=config.create_namespaces,
     cluster=cluster.identifier,
     kubeconfig=cluster.kubeconfig,
-    opts=pulumi.ResourceOptions(deleted_with=made),
+    opts=pulumi.ResourceOptions(depends_on=allowed, deleted_with=made),
+)
+on_cluster = pulumi.ResourceOptions(
+    provider=cluster.provider, depends_on=allowed, deleted_with=made
 )
 
 
@@ -75,7 +101,25 @@ in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], dele
 
 in_both = pulumi.ResourceOptions.merge(in_mesh, pulumi.ResourceOptions(depends_on=[apps_ns]))
 
-discovery = Discovery(config.mesh_namespace, config.apps_namespace, opts=in_both)
+routing = Routing(
+    config.mesh_namespace, config.total_timeout_ms, config.max_connections, encryption.way
+)
+if config.has_network_policies:
+    shape = policies.Shape(
+        config.mesh_namespace,
+        config.apps_namespace,
+        routers.incoming_ports(routing.way),
+        on_nodes=topology.on_nodes(where),
+        beside_apps=topology.beside_apps(where),
+    )
+    # Before the pods, so that what speaks in a new way may do so from its start.
+    first = pulumi.ResourceOptions(depends_on=[policies.Policies(shape, opts=in_both)])
+    in_mesh = pulumi.ResourceOptions.merge(in_mesh, first)
+    in_apps = pulumi.ResourceOptions.merge(in_apps, first)
+
+discovery = Discovery(
+    config.mesh_namespace, config.apps_namespace, topology.on_nodes(where), opts=in_both
+)
 namerd = Namerd(
     config.mesh_namespace,
     config.namerd_image,
@@ -83,26 +127,69 @@ namerd = Namerd(
     config.namerd_replicas,
     opts=in_mesh,
 )
-own_nodes = own_nodes_service(config.mesh_namespace, opts=in_mesh)
-apps = Services(
-    config.apps_namespace,
-    config.services,
-    proxy_url(config.mesh_namespace),
-    "services" in config.secret,
-    opts=pulumi.ResourceOptions.merge(in_apps, pulumi.ResourceOptions(depends_on=[own_nodes])),
-)
-linkerd = Linkerd(
-    Routing(config.mesh_namespace, config.total_timeout_ms, config.max_connections),
-    config.linkerd_image,
-    config.kubectl_image,
-    config.exposure,
-    kept("sourceRanges", config.source_ranges),
-    cluster.kubeconfig,
-    kept("nodeAddress", config.node_address),
-    Memory(config.linkerd_heap_mb, config.linkerd_memory_mb),
-    after=[apps],
-    opts=in_mesh,
-)
+memory = Memory(config.linkerd_heap_mb, config.linkerd_memory_mb)
+
+
+def declare_linkerd(after: Sequence[pulumi.Resource]) -> Linkerd:
+    """The linkerds on nodes and at the edge."""
+    return Linkerd(
+        routing,
+        where,
+        Programs(
+            config.linkerd_image,
+            config.kubectl_image,
+            memory,
+            config.edge_replicas,
+            encryption.mounted_in(config.mesh_namespace, in_mesh),
+        ),
+        Exposure(
+            config.exposure,
+            kept("sourceRanges", config.source_ranges),
+            cluster.kubeconfig,
+            kept("nodeAddress", config.node_address),
+        ),
+        after,
+        opts=in_mesh,
+    )
+
+
+def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
+    """The apps, each with the linkerd that it sends by, and the one beside it if there is one."""
+    beside, proxy = Sidecar(), sidecar.PROXY_URL
+    first = list(after)
+    if topology.beside_apps(where):
+        beside, config_map = sidecar.sidecar(
+            routing,
+            config.apps_namespace,
+            config.linkerd_image,
+            memory,
+            encryption.mounted_in(config.apps_namespace, in_apps),
+            in_apps,
+        )
+        first.append(config_map)
+    if not topology.sends_by_sidecar(where):
+        proxy = proxy_url(config.mesh_namespace)
+        first.append(own_nodes_service(config.mesh_namespace, in_mesh))
+    return Services(
+        config.apps_namespace,
+        config.services,
+        proxy,
+        config.no_proxy,
+        beside,
+        "services" in config.secret,
+        opts=pulumi.ResourceOptions.merge(in_apps, pulumi.ResourceOptions(depends_on=first)),
+    )
+
+
+# On the way back from sidecars the apps need the nodes' linkerds before they send by them. Else the
+# apps go first: those of a stack whose linkerd had a port of its node send there until they are
+# moved, and with sidecars requests from outside go straight to them.
+if where == topology.BOTH:
+    linkerd = declare_linkerd([discovery])
+    apps = declare_apps([linkerd])
+else:
+    apps = declare_apps([])
+    linkerd = declare_linkerd([discovery, apps])
 if config.create_namespaces:
     # Of other namespaces their administrator decides which pods they admit.
     pod_security.enforce(
@@ -133,7 +220,7 @@ Dtab(
     splits=routes.external_splits(config.apps_namespace, config.entry),
     baseline=routes.external_baselines(config.apps_namespace, config.entry),
     namerd=reach_namerd,
-    linkerds=linkerd.followers("external"),
+    linkerds=linkerds.follow_external(where, config.mesh_namespace),
     owner=cluster.identity.stack_id,
     adopt=config.adopt_existing,
     max_weight_step=config.max_weight_step,
@@ -146,7 +233,7 @@ internal = Dtab(
     splits=routes.internal_splits(config.services),
     baseline=routes.internal_baselines(config.services),
     namerd=reach_namerd,
-    linkerds=linkerd.followers("outgoing"),
+    linkerds=linkerds.follow_internal(where, config.mesh_namespace, config.apps_namespace),
     owner=cluster.identity.stack_id,
     adopt=config.adopt_existing,
     max_weight_step=config.max_weight_step,
@@ -158,6 +245,10 @@ pulumi.export("url", linkerd.url)
 pulumi.export(
     "portForward", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d-external 8080:80"
 )
-pulumi.export("linkerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/l5d 9990")
+admin = linkerds.admin(
+    where, config.mesh_namespace, config.apps_namespace, config.entry.deployments[0].name
+)
+pulumi.export("linkerdAdmin", f"kubectl {admin}")
 pulumi.export("namerdAdmin", f"kubectl -n {config.mesh_namespace} port-forward svc/namerd 9991")
 pulumi.export("split", internal.splits)
+pulumi.export("meshTls", {"way": str(encryption.way), "expires": encryption.expires})

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from mesh import hardening, workload
+from mesh.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from settings.services import Deployment
@@ -22,7 +23,8 @@ class HttpService(pulumi.ComponentResource):
 
     The port's name is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
-    to `proxy`, a URL. `hidden` is applied to what may be secret: image, arguments, variables.
+    to `proxy`, a URL, but for those to the hosts in `no_proxy`. `beside` is the linkerd in each
+    pod, if any. `hidden` is applied to what may be secret: image, arguments, variables.
     """
 
     def __init__(
@@ -30,6 +32,8 @@ class HttpService(pulumi.ComponentResource):
         deployment: "Deployment",
         namespace: str,
         proxy: str,
+        no_proxy: str,
+        beside: Sidecar,
         hidden: Callable[[Any], Any],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -48,20 +52,28 @@ class HttpService(pulumi.ComponentResource):
             },
             opts=child,
         )
+        container = _container(deployment, proxy, no_proxy, hidden)
         spec: Any = {
             "replicas": deployment.replicas,
             "selector": {"matchLabels": labels},
             **workload.rolled_without_a_gap(),
             "template": {
-                "metadata": {"labels": labels},
-                "spec": _pod(deployment, _container(deployment, proxy, hidden)),
+                "metadata": _template_metadata(labels, beside),
+                "spec": _pod(deployment, container, beside),
             },
         }
         k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
         self.register_outputs({})
 
 
-def _pod(deployment: "Deployment", container: Mapping[str, Any]) -> dict[str, Any]:
+def _template_metadata(labels: Mapping[str, str], beside: Sidecar) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"labels": {**labels, **beside.labels}}
+    if beside.annotations:
+        metadata["annotations"] = dict(beside.annotations)
+    return metadata
+
+
+def _pod(deployment: "Deployment", container: Mapping[str, Any], beside: Sidecar) -> dict[str, Any]:
     context = hardening.pod(deployment.run_as_user)
     if deployment.port < FIRST_UNPRIVILEGED_PORT:
         # Without capabilities not even root may listen there, unless the pod's own network says so.
@@ -70,14 +82,16 @@ def _pod(deployment: "Deployment", container: Mapping[str, Any]) -> dict[str, An
         "automountServiceAccountToken": False,
         "securityContext": context,
         "terminationGracePeriodSeconds": workload.GRACE_SECONDS,
-        "containers": [dict(container)],
-        "volumes": [hardening.tmp_volume()],
+        "containers": [dict(each) for each in (container, *beside.containers)],
+        "volumes": [dict(each) for each in (hardening.tmp_volume(), *beside.volumes)],
     }
 
 
 def _container(
-    deployment: "Deployment", proxy: str, hidden: Callable[[Any], Any]
+    deployment: "Deployment", proxy: str, no_proxy: str, hidden: Callable[[Any], Any]
 ) -> dict[str, Any]:
+    # A service that knows its hosts itself may say so in a variable of its own.
+    env = {"no_proxy": no_proxy, **{name: hidden(each) for name, each in deployment.env.items()}}
     args = [hidden(each) for each in deployment.args]
     return {
         "name": "service",
@@ -89,7 +103,7 @@ def _container(
             workload.from_pod("NODE_NAME", "spec.nodeName"),
             workload.from_pod("HOST_IP", "status.hostIP"),
             {"name": "http_proxy", "value": proxy},
-            *({"name": name, "value": hidden(value)} for name, value in deployment.env.items()),
+            *({"name": name, "value": value} for name, value in env.items()),
         ],
         "ports": [{"name": "http", "containerPort": deployment.port}],
         "readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},

@@ -6,7 +6,18 @@ import sys
 from local.errors import LocalError
 from local.signals import restore_sigint
 
-BENCHMARKS = ("grammar", "provider", "following", "preview", "node", "stack", "analysis")
+BENCHMARKS = (
+    "grammar",
+    "analysis",
+    "provider",
+    "following",
+    "counters",
+    "growth",
+    "mesh",
+    "preview",
+    "node",
+    "stack",
+)
 
 
 def main(names: list[str]) -> int:

@@ -4,11 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import shtab
-
 from canary import (
     abort,
     comment,
+    completion,
     drift,
     exits,
     promote,
@@ -16,6 +15,7 @@ from canary import (
     set_weight,
     status,
     summary,
+    tls,
 )
 from canary import run as run_command
 from canary.errors import CanaryError
@@ -30,6 +30,8 @@ COMMANDS = (
     summary,
     comment,
     drift,
+    tls,
+    completion,
 )
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status.
 
@@ -37,10 +39,9 @@ A command may give EXAMPLES, which its `--help` ends with.
 """
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """Run one command, by default the program's own; its exit status: of canary/exits.py."""
-    parser = argparse.ArgumentParser(prog="python -m canary", description="The canary's commands.")
-    shtab.add_argument_to(parser, help="print what completes these commands in a shell")
+def parser_of(program: str = "python -m canary") -> argparse.ArgumentParser:
+    """What parses the commands of a program of that name."""
+    parser = argparse.ArgumentParser(prog=program, description="The canary's commands.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         said = (command.__doc__ or "").partition("\n")[0]
@@ -52,8 +53,13 @@ def main(given: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(added)
-        added.set_defaults(run=command.run)
-    arguments = parser.parse_args(given)
+        added.set_defaults(run=command.run, parser_of=parser_of)
+    return parser
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run one command, by default the program's own; its exit status: of canary/exits.py."""
+    arguments = parser_of().parse_args(given)
     try:
         status: int = arguments.run(arguments)
     except CanaryError as error:

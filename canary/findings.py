@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from canary import exits, figures
-from canary.analysis.limits import Limits
 from canary.analysis.share import Share
 from canary.counters.measured import Traffic
 from canary.lease import Lease
@@ -179,7 +178,7 @@ def _of_share(
         return  # which says why already
     weight = cluster.in_force.get(split.canary, 0.0)
     found = share_of(split.canary, cluster.names, traffic)
-    if found.is_wrong(weight / 100, Limits().log_evidence_limit):
+    if found.is_wrong(weight / 100, stack.limits.log_evidence_limit):
         yield Finding(wrong_share(split.canary, weight, found), exits.FAILED)
 
 

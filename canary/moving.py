@@ -40,7 +40,7 @@ def move(
             _update(cli, api, known, settings, weight)
             if max_wait is None:
                 return exits.DONE
-            return wait_for_share(api, known.split, weight, max_wait)
+            return wait_for_share(api, known.split, weight, known.limits, max_wait)
 
 
 def _weight(text: str) -> float:

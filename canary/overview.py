@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canary import endpoints, lease
+from canary.analysis.limits import Limits
 from canary.counters import reading
 from canary.counters.page import Expression
 from canary.counters.reading import Seen
@@ -54,6 +55,11 @@ class StackView:
     def weights(self) -> Weights:
         """As of the last update."""
         return self.split.ways[0].weights
+
+    @property
+    def limits(self) -> Limits:
+        """What the canary is judged by; the defaults where the config cannot be used."""
+        return configured.limits(self.values)
 
     @property
     def last(self) -> Update | None:

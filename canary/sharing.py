@@ -14,10 +14,10 @@ from kube.errors import OneLineError
 LOOK_SECONDS = 1.0
 
 
-def wait_for_share(api: Api, split: Split, weight: float, seconds: float) -> int:
+def wait_for_share(api: Api, split: Split, weight: float, limits: Limits, seconds: float) -> int:
     """Wait until the requests since now are drawn by a weight in percent; the exit code.
 
-    That takes `Limits.min_requests` of them, and a share whose interval has the weight in it.
+    That takes `min_requests` of them, and a share whose interval has the weight in it.
     Raises CanaryError where the cluster cannot be asked any more.
     """
     names, expression = overview.what_is_counted(split)
@@ -29,31 +29,31 @@ def wait_for_share(api: Api, split: Split, weight: float, seconds: float) -> int
             now = overview.look(api, split, expression)
             traffic = measured.between(first, now, names)
             found = findings.share_of(split.canary, names, traffic)
-            if _agrees(found, weight):
+            if _agrees(found, weight, limits):
                 shown = figures.share(found.value, found.interval())
                 print(f"{shown} of {found.attempts:,} requests reach {split.canary}.", flush=True)
                 return exits.DONE
             if time.monotonic() + LOOK_SECONDS > end:
-                print(_told(found, split.canary, weight, seconds), flush=True)
+                print(_told(found, split.canary, weight, limits, seconds), flush=True)
                 return exits.HELD
-            if _is_of_before(found, weight):
+            if _is_of_before(found, weight, limits):
                 # Requests that were drawn before are counted when they are answered.
                 first = now
     except OneLineError as error:
         raise CanaryError(str(error)) from None
 
 
-def _agrees(found: Share, weight: float) -> bool:
+def _agrees(found: Share, weight: float, limits: Limits) -> bool:
     low, high = found.interval()
-    return found.attempts >= Limits().min_requests and low <= weight / 100 <= high
+    return found.attempts >= limits.min_requests and low <= weight / 100 <= high
 
 
-def _is_of_before(found: Share, weight: float) -> bool:
-    return found.is_wrong(weight / 100, Limits().log_evidence_limit)
+def _is_of_before(found: Share, weight: float, limits: Limits) -> bool:
+    return found.is_wrong(weight / 100, limits.log_evidence_limit)
 
 
-def _told(found: Share, canary: str, weight: float, seconds: float) -> str:
-    least = Limits().min_requests
+def _told(found: Share, canary: str, weight: float, limits: Limits, seconds: float) -> str:
+    least = limits.min_requests
     if found.attempts < least:
         return (
             f"{figures.percent(weight)}: no data: {found.attempts} requests in the last of "

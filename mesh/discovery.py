@@ -29,12 +29,14 @@ class Discovery(pulumi.ComponentResource):
         self,
         mesh_namespace: str,
         apps_namespace: str,
+        on_nodes: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("linkerd-canary:mesh:Discovery", "discovery", {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         grant(NAMERD, apps_namespace, RULES, "namerd", mesh_namespace, child)
-        grant(LINKERD, mesh_namespace, RULES, "l5d", mesh_namespace, child)
+        if on_nodes:  # beside an app it asks Kubernetes for nothing
+            grant(LINKERD, mesh_namespace, RULES, "l5d", mesh_namespace, child)
         self.register_outputs({})
 
 

@@ -11,7 +11,8 @@ USER = 65532
 
 TMP = "/tmp"  # the container's own
 
-_TMP_VOLUME = "tmp"
+SIDECARS_TMP = "l5d-tmp"
+"""The volume of a sidecar's own /tmp, which its app cannot fill or read."""
 
 
 def pod(user: int = USER) -> dict[str, Any]:
@@ -35,15 +36,15 @@ def container(writable_root: bool = False) -> dict[str, Any]:
     }
 
 
-def tmp_volume() -> dict[str, Any]:
+def tmp_volume(name: str = "tmp") -> dict[str, Any]:
     """The writable folder of a pod whose containers have a read-only root."""
-    return {"name": _TMP_VOLUME, "emptyDir": {}}
+    return {"name": name, "emptyDir": {}}
 
 
-def tmp_mount() -> dict[str, Any]:
+def tmp_mount(name: str = "tmp") -> dict[str, Any]:
     """Where a container finds it: linkerd unpacks its native epoll and TLS there, and goes on in
     silence with Java's own where it cannot."""
-    return {"name": _TMP_VOLUME, "mountPath": TMP}
+    return {"name": name, "mountPath": TMP}
 
 
 def resources(cpu: str, memory_mb: int, limit_mb: int) -> dict[str, Any]:

@@ -6,15 +6,18 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from kube import pods
-from mesh import edge, kubectl_proxy, routers, workload
-from mesh.routers import ADMIN, EXTERNAL, OUTGOING, PORTS, Routing
+from mesh import kubectl_proxy, routers, workload
+from mesh.encryption import Mounted
+from mesh.routers import ADMIN, OUTGOING, Routing
 from mesh.workload import Memory
 
 LABELS: Mapping[str, str] = {"app": "l5d"}
 
 OWN_NODES = "l5d-node"
 """The service by which an app reaches the linkerd of its own node, and no other."""
+
+NOT_AWAITED: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
+"""The annotation of a service whose pods come later: Pulumi would wait for them."""
 
 WINDOW_FLAG = "-io.buoyant.telemetry.admin.histogramSnapshotInterval=10.seconds"
 """Latencies are shown for windows of this length instead of a minute."""
@@ -43,8 +46,7 @@ def own_nodes_service(
         "name": OWN_NODES,
         "namespace": namespace,
         "labels": dict(LABELS),
-        # Pulumi would wait for its pods, which come later.
-        "annotations": {"pulumi.com/skipAwait": "true"},
+        "annotations": dict(NOT_AWAITED),
     }
     return k8s.core.v1.Service(
         OWN_NODES,
@@ -59,73 +61,58 @@ def own_nodes_service(
     )
 
 
-class Linkerd(pulumi.ComponentResource):
-    """The DaemonSet `l5d`, its service inside the cluster, and `l5d-external` for the outside.
+def daemon_set(
+    routing: Routing,
+    image: str,
+    kubectl_image: str,
+    memory: Memory,
+    mounted: Mounted,
+    is_leaving: bool,
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> k8s.apps.v1.DaemonSet:
+    """The DaemonSet `l5d`, with its account, its config, and its service inside the cluster.
 
-    `kubeconfig` and `node_address` serve to tell the `url` of a NodePort. `after` are what must be
-    up before the DaemonSet is touched.
+    `after` are what must be up before the DaemonSet is touched. With `is_leaving` linkerds find one
+    another until the last has stopped, so that the next update may delete them all at once.
     """
-
-    url: pulumi.Output[str]
-    """Where hello answers; how far that reaches depends on `exposure`."""
-
-    def __init__(
-        self,
-        routing: Routing,
-        image: str,
-        kubectl_image: str,
-        exposure: str,
-        source_ranges: pulumi.Input[Sequence[str]],
-        kubeconfig: pulumi.Input[str],
-        node_address: pulumi.Input[str],
-        memory: Memory,
-        after: Sequence[pulumi.Resource] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("linkerd-canary:mesh:Linkerd", "linkerd", {}, opts)
-        self._namespace = namespace = routing.namespace
-        child = pulumi.ResourceOptions(parent=self)
-        account = k8s.core.v1.ServiceAccount(
-            "l5d", metadata={"name": "l5d", "namespace": namespace}, opts=child
-        )
-        text = workload.config_text(routers.node_config(routing))
-        config_map = k8s.core.v1.ConfigMap(
-            "l5d-config",
-            metadata={"name": "l5d-config", "namespace": namespace},
-            data={workload.CONFIG_FILE: text},
-            opts=child,
-        )
-        # The services first: linkerd finds its peers on other nodes through `l5d`.
-        _internal_service(namespace, child)
-        daemons = k8s.apps.v1.DaemonSet(
-            "l5d",
-            metadata={"name": "l5d", "namespace": namespace},
-            spec=_spec(text, image, kubectl_image, memory),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, config_map, *after]),
-        )
-        external = edge.service(
-            namespace,
-            LABELS,
-            EXTERNAL,
-            exposure,
-            source_ranges,
-            pulumi.ResourceOptions(parent=self, depends_on=[daemons]),
-        )
-        self.url = edge.url(namespace, LABELS, external, exposure, kubeconfig, node_address)
-        self.register_outputs({"url": self.url})
-
-    def followers(self, router: str) -> dict[str, str]:
-        """Which linkerds follow the table of a router, for a Dtab to ask them."""
-        return {
-            "namespace": self._namespace,
-            "selector": pods.selector(LABELS),
-            "router": router,
-            "port": str(ADMIN),
-        }
+    namespace = routing.namespace
+    account = k8s.core.v1.ServiceAccount(
+        "l5d", metadata={"name": "l5d", "namespace": namespace}, opts=opts
+    )
+    text = workload.config_text(routers.node_config(routing))
+    config_map = k8s.core.v1.ConfigMap(
+        "l5d-config",
+        metadata={"name": "l5d-config", "namespace": namespace},
+        data={workload.CONFIG_FILE: text},
+        opts=opts,
+    )
+    # linkerd finds its peers by this service, so that comes before it and goes after it.
+    peers = _internal_service(routing, is_leaving, opts)
+    first = pulumi.ResourceOptions(depends_on=[account, config_map, peers, *after])
+    return k8s.apps.v1.DaemonSet(
+        "l5d",
+        metadata={"name": "l5d", "namespace": namespace},
+        spec=_spec(routing, text, image, kubectl_image, memory, mounted),
+        opts=pulumi.ResourceOptions.merge(opts, first),
+    )
 
 
-def _spec(config: str, image: str, kubectl_image: str, memory: Memory) -> Any:
-    containers = [container(image, PORTS, memory), kubectl_proxy.container(kubectl_image)]
+def _spec(
+    routing: Routing,
+    config: str,
+    image: str,
+    kubectl_image: str,
+    memory: Memory,
+    mounted: Mounted,
+) -> Any:
+    containers = [
+        container(image, routers.node_ports(routing.way), memory, mounted),
+        kubectl_proxy.container(kubectl_image),
+    ]
+    volumes = [kubectl_proxy.volume(), *mounted.volumes]
+    template = workload.pod_template(LABELS, "l5d", "l5d-config", config, containers, volumes)
+    template["metadata"]["annotations"].update(mounted.annotations)
     return {
         "selector": {"matchLabels": dict(LABELS)},
         "minReadySeconds": workload.MIN_READY_SECONDS,
@@ -134,29 +121,41 @@ def _spec(config: str, image: str, kubectl_image: str, memory: Memory) -> Any:
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
         },
-        "template": workload.pod_template(
-            LABELS, "l5d", "l5d-config", config, containers, [kubectl_proxy.volume()]
-        ),
+        "template": template,
     }
 
 
-def container(image: str, ports: Mapping[str, int], memory: Memory) -> dict[str, Any]:
+def container(
+    image: str, ports: Mapping[str, int], memory: Memory, mounted: Mounted
+) -> dict[str, Any]:
     """The container spec of a linkerd."""
     found = workload.container("l5d", image, ports, ADMIN, memory)
     found["args"] = [WINDOW_FLAG, *found["args"]]
+    found["volumeMounts"] += mounted.mounts
     return found
 
 
-def _internal_service(namespace: str, opts: pulumi.ResourceOptions) -> k8s.core.v1.Service:
+def _internal_service(
+    routing: Routing, lists_all: bool, opts: pulumi.ResourceOptions
+) -> k8s.core.v1.Service:
+    ports = routers.node_ports(routing.way)
+    del ports["external"]  # which has a service of its own
+    metadata: Any = {
+        "name": routers.PEERS,
+        "namespace": routing.namespace,
+        "labels": dict(LABELS),
+        "annotations": dict(NOT_AWAITED),
+    }
     return k8s.core.v1.Service(
         routers.PEERS,
-        metadata={"name": routers.PEERS, "namespace": namespace, "labels": dict(LABELS)},
+        metadata=metadata,
         spec={
             "type": "ClusterIP",
+            # Endpoints else lose all pods of a DaemonSet the moment that it is deleted. They go on
+            # for some seconds, by connections that clients keep, and would reach no other.
+            **({"publishNotReadyAddresses": True} if lists_all else {}),
             "selector": dict(LABELS),
-            "ports": [
-                {"name": name, "port": PORTS[name]} for name in ("outgoing", "incoming", "admin")
-            ],
+            "ports": [{"name": name, "port": port} for name, port in ports.items()],
         },
         opts=opts,
     )

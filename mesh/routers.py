@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesh import kubectl_proxy, namerd
+from mesh.tls import AUTHORITIES, CERTIFICATE, COMMON_NAME, FOLDER, KEY, MUTUAL, PLAIN, Way
 
-OUTGOING, INCOMING, EXTERNAL, ADMIN = 4140, 4141, 4142, 9990
-PORTS: Mapping[str, int] = {
-    "outgoing": OUTGOING,
-    "incoming": INCOMING,
-    "external": EXTERNAL,
-    "admin": ADMIN,
-}
+OUTGOING, INCOMING, EXTERNAL, INCOMING_TLS, ADMIN = 4140, 4141, 4142, 4143, 9990
+_TO_LINKERDS: Mapping[str, int] = {"incoming": INCOMING, "incoming-tls": INCOMING_TLS}
+"""The ports by name at which one linkerd takes requests of another, plain and by TLS."""
 
 PEERS = "l5d"
 """The service by which the linkerds of the nodes find one another."""
@@ -32,7 +29,7 @@ min, and a version that was at weight 0 counts from 0 when its weight comes back
 MAX_WAITERS = 2000
 """Requests that wait for a connection to one endpoint before further ones are refused."""
 
-EVERY_ADDRESS = "0.0.0.0"
+EVERY_ADDRESS, LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,8 @@ class Routing:
     max_connections: int = 16
     """The most connections that a linkerd has to one endpoint of one version. Without a bound each
     waiting request opens its own: after a restart the TLS handshakes alone kept a linkerd down."""
+    way: Way = PLAIN
+    """What linkerds send to one another and take."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,19 @@ class Hop:
     """The transformer that leaves only the pods beside the receiver."""
 
 
-def by_node(routing: Routing) -> Hop:
-    """To the linkerd of the pod's node."""
-    port = "incoming"
+def node_ports(way: Way) -> dict[str, int]:
+    """The ports by name of a node's linkerd that goes this way."""
+    return {"outgoing": OUTGOING, **incoming_ports(way), "external": EXTERNAL, "admin": ADMIN}
+
+
+def incoming_ports(way: Way) -> dict[str, int]:
+    """Those at which it takes requests of other linkerds."""
+    is_open = {"incoming": way.takes_plain, "incoming-tls": way.takes_tls}
+    return {name: port for name, port in _TO_LINKERDS.items() if is_open[name]}
+
+
+def by_node(routing: Routing, port: str) -> Hop:
+    """To the linkerd of the pod's node, at a port by its name."""
     return Hop(
         sender={
             "kind": "io.l5d.k8s.daemonset",
@@ -77,6 +86,19 @@ def by_node(routing: Routing) -> Hop:
     )
 
 
+def by_sidecar(port: str) -> Hop:
+    """To the linkerd in the pod itself, at a port by its name.
+
+    Neither end asks Kubernetes for anything.
+    """
+    number = _TO_LINKERDS[port]
+    return Hop(
+        sender={"kind": "io.l5d.port", "port": number},
+        prefix=f"/%/io.l5d.port/{number}",
+        receiver={"kind": "io.l5d.localhost"},
+    )
+
+
 def node_config(routing: Routing) -> dict[str, Any]:
     """The config file of the linkerd on a node.
 
@@ -85,14 +107,30 @@ def node_config(routing: Routing) -> dict[str, Any]:
     enters at `incoming`, which draws nothing but follows `outgoing`'s choice (decision 10), and
     reaches a pod. Requests from outside the cluster enter at `external`, and go on as those do.
     """
-    hop = by_node(routing)
+    hop = by_node(routing, _sent_to(routing.way))
     return _config(
         [
             outgoing(routing, hop, EVERY_ADDRESS),
-            incoming(routing, [hop]),
+            incoming(routing, [by_node(routing, port) for port in incoming_ports(routing.way)]),
             external(routing, hop),
         ]
     )
+
+
+def sidecar_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerd beside an app.
+
+    The app's requests enter at `outgoing`, where its own pod alone can reach it. Others enter at
+    `incoming`, and reach the app.
+    """
+    hop = by_sidecar(_sent_to(routing.way))
+    receivers = [by_sidecar(port) for port in incoming_ports(routing.way)]
+    return _config([outgoing(routing, hop, LOOPBACK), incoming(routing, receivers)])
+
+
+def edge_config(routing: Routing) -> dict[str, Any]:
+    """The config file of the linkerds where requests from outside enter, with sidecars."""
+    return _config([external(routing, by_sidecar(_sent_to(routing.way)))])
 
 
 def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:
@@ -112,11 +150,23 @@ def incoming(routing: Routing, hops: Sequence[Hop]) -> dict[str, Any]:
     """The router that takes what a sender has drawn, by any of some hops of one receiver."""
     return {
         **_router("incoming", routing, "internal", hops[0].receiver),
-        "servers": [{"ip": EVERY_ADDRESS, "port": INCOMING}],
+        "servers": _incoming_servers(routing.way),
         "identifier": {"kind": "io.l5d.header", "header": CHOSEN},
         # The header holds the name that the sender has bound, behind its transformer's prefix.
         "dtab": " ".join(f"/svc{hop.prefix} => / ;" for hop in hops),
     }
+
+
+def _sent_to(way: Way) -> str:
+    return "incoming-tls" if way.sends_tls else "incoming"
+
+
+def _incoming_servers(way: Way) -> list[dict[str, Any]]:
+    servers: list[dict[str, Any]] = []
+    for name, port in incoming_ports(way).items():
+        encrypted = {"tls": _server_tls(way)} if name == "incoming-tls" else {}
+        servers.append({"ip": EVERY_ADDRESS, "port": port, **encrypted})
+    return servers
 
 
 def external(routing: Routing, hop: Hop) -> dict[str, Any]:
@@ -148,7 +198,32 @@ def _router(
 
 def _client(routing: Routing) -> dict[str, Any]:
     pool = {"maxSize": routing.max_connections, "maxWaiters": MAX_WAITERS}
-    return {"hostConnectionPool": pool}
+    encrypted = {"tls": _client_tls(routing.way)} if routing.way.sends_tls else {}
+    return {"hostConnectionPool": pool, **encrypted}
+
+
+def _client_tls(way: Way) -> dict[str, Any]:
+    """What a linkerd wants of the one that it sends to, and what it shows of itself."""
+    found: dict[str, Any] = {"commonName": COMMON_NAME, "trustCertsBundle": _path(AUTHORITIES)}
+    if way.mode == MUTUAL:
+        found["clientAuth"] = _pair()
+    return found
+
+
+def _server_tls(way: Way) -> dict[str, Any]:
+    found: dict[str, Any] = _pair()
+    if way.asks_for_certificates:
+        # It checks the authority and not the name: any certificate of it is let in.
+        found |= {"requireClientAuth": True, "caCertPath": _path(AUTHORITIES)}
+    return found
+
+
+def _pair() -> dict[str, Any]:
+    return {"certPath": _path(CERTIFICATE), "keyPath": _path(KEY)}
+
+
+def _path(file: str) -> str:
+    return f"{FOLDER}/{file}"
 
 
 def _config(routers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def container(
 
 def pod_template(
     labels: Mapping[str, str],
-    service_account: str,
+    service_account: str | None,
     config_map: str,
     config: str,
     containers: Sequence[Mapping[str, Any]],
@@ -98,7 +98,7 @@ def pod_template(
             "annotations": {CONFIG_HASH: config_hash(config)},
         },
         "spec": {
-            "serviceAccountName": service_account,
+            **({"serviceAccountName": service_account} if service_account else {}),
             "automountServiceAccountToken": False,
             "securityContext": hardening.pod(),
             "terminationGracePeriodSeconds": GRACE_SECONDS,

@@ -13,14 +13,27 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from canary.analysis.limits import Limits
-from settings import aks, analysis, foreign, readers, services
+from settings import aks, analysis, foreign, readers, services, tls
 from settings.aks import Aks
 from settings.errors import SettingsError
 from settings.services import Service
+from settings.tls import Tls
 
-__all__ = ["Aks", "Service", "Settings", "SettingsError", "ignored_keys", "load", "parse"]
+__all__ = [
+    "Aks",
+    "Service",
+    "Settings",
+    "SettingsError",
+    "Tls",
+    "ignored_keys",
+    "load",
+    "parse",
+]
 
 T = TypeVar("T")
+
+SIDECAR_PORTS = (4140, 4141, 4143, 9990)
+"""Of the linkerd beside an app: outgoing, incoming plain and with TLS, admin."""
 
 OVERHEAD_MB = 200
 """What a linkerd needs beyond its heap, in MiB: 150 were measured under mutual TLS."""
@@ -48,8 +61,16 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    no_proxy: tuple[str, ...]
+    """Hosts that services call past linkerd: names, .suffixes, addresses and ranges."""
+    network_policies: str
+    """auto, true or false; auto is true where the platform has an engine for them."""
     create_namespaces: bool
     """Whether the stack makes both namespaces; else an administrator has made them for it."""
+    mesh_topology: str
+    """Where linkerds run: daemonset, sidecar, or both on the way from one to the other."""
+    edge_replicas: int
+    """Linkerds that requests from outside enter by where there are sidecars, 1–100."""
     total_timeout_ms: int
     """How long a service's request to another may take with its retries; 0 for any time."""
     max_connections: int
@@ -78,6 +99,8 @@ class Settings:
     """The name of the service that requests from outside reach."""
     canary_analysis: Limits
     """What `python -m canary run` judges by; the program only checks it."""
+    tls: Tls
+    """TLS between linkerds."""
     secret: frozenset[str]
     """The keys that the stack keeps encrypted, and whose values must not be shown."""
 
@@ -85,6 +108,13 @@ class Settings:
     def entry(self) -> Service:
         """The service that requests from outside reach."""
         return next(each for each in self.services if each.name == self.entry_service)
+
+    @property
+    def has_network_policies(self) -> bool:
+        """Whether the stack restricts who may speak to its pods."""
+        if self.network_policies == "auto":
+            return self.platform == "aks"
+        return self.network_policies == "true"
 
     @property
     def runs_as_root(self) -> bool:
@@ -116,7 +146,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
 
     `secret` are the keys that the stack keeps encrypted.
     """
-    every_key = (*_KEYS, SERVICES, analysis.KEY, *aks.KEYS)
+    every_key = (*_KEYS, SERVICES, analysis.KEY, *tls.KEYS, *aks.KEYS)
     for key, instead in _GONE.items():
         if key in config:
             raise SettingsError(
@@ -138,6 +168,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     found = Settings(
         **values,
         aks=_aks(values, config, secret),
+        tls=_tls(config, secret),
         services=services.read(
             _given(SERVICES, config), _service_defaults(values), SERVICES in secret
         ),
@@ -147,6 +178,7 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     _refuse_missing_entry(found)
     _refuse_what_the_exposure_ignores(found)
     _refuse_too_little_memory(found)
+    _refuse_ports_of_sidecars(found)
     return found
 
 
@@ -169,6 +201,13 @@ def _aks(
     return found
 
 
+def _tls(config: Mapping[str, str], secret: Collection[str]) -> Tls:
+    given = {key: _value(key, reader, config, secret) for key, (_, reader) in tls.KEYS.items()}
+    found = Tls(**{_field(key): value for key, value in given.items()})
+    tls.refuse_without_effect(found)
+    return found
+
+
 def _service_defaults(values: Mapping[str, Any]) -> services.Defaults:
     return services.Defaults(
         values["helloworld_image"], values["replicas"], values["canary_weight"]
@@ -182,6 +221,20 @@ def _refuse_missing_entry(settings: Settings) -> None:
             f"config entryService is {settings.entry_service!r}, which is no service: it must be "
             f"one of {', '.join(names)}" + ("" if "hello" in names else f"; {services.REPLACED}")
         )
+
+
+def _refuse_ports_of_sidecars(settings: Settings) -> None:
+    """A pod's containers share its ports."""
+    if settings.mesh_topology == "daemonset":
+        return
+    for service in settings.services:
+        for deployment in service.deployments:
+            if deployment.port in SIDECAR_PORTS:
+                raise SettingsError(
+                    f"config services: {deployment.name} listens on port {deployment.port}, which "
+                    f"the linkerd beside it takes with meshTopology {settings.mesh_topology}: give "
+                    "it another port"
+                )
 
 
 def _refuse_too_little_memory(settings: Settings) -> None:
@@ -272,6 +325,10 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
     "createNamespaces": readers.boolean,
+    "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
+    "edgeReplicas": readers.integer(1, 100),
+    "noProxy": readers.no_proxy,
+    "networkPolicies": readers.one_of("auto", "true", "false"),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),
     "linkerdHeapMb": readers.integer(48, 65_536),

@@ -125,6 +125,11 @@ dns_label = form(
     "a Kubernetes name: up to 63 of a–z, 0–9 and -, no - at either end",
 )
 
+secret_name = form(
+    r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+    "the name of a Secret: up to 253 of a–z, 0–9, - and ., each part with no - at either end",
+)
+
 service_name = form(
     r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
     "the name of a Kubernetes service: up to 63 of a–z, 0–9 and -, a letter first, no - at the end",
@@ -202,6 +207,18 @@ def _cidr(text: str) -> str:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
         raise ValueError(f"{text!r} is no address range such as 203.0.113.0/24: {error}") from None
+
+
+def no_proxy(value: str) -> tuple[str, ...]:
+    """A list of hosts as clients take them from the variable `no_proxy`."""
+    hosts = texts(value)
+    for host in hosts:
+        if not re.fullmatch(r"\.?[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?(/\d{1,3})?", host):
+            raise ValueError(
+                f"{host!r} is no host such as example.com, .example.com (all below it), "
+                "203.0.113.7 or 203.0.113.0/24"
+            )
+    return hosts
 
 
 def texts(value: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ IsCounted = Callable[[str, str], bool]
 """Whether requests of a router and a service, as its labels name them, are drawn by the split."""
 
 _STARTED = re.compile(r"^jvm:start_time (\S+)$", re.MULTILINE)
-_LABEL = r'(?:[^"\\\n]|\\.)*'
+_LABEL = r'[^"\\\n]*(?:\\.[^"\\\n]*)*'
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -44,7 +44,7 @@ class Expression:
             r"^rt:client:"
             r"(service:(?:requests|failures|pending|request_latency_ms(?:_count|_sum)?)"
             r"|service_creation:failures)"
-            rf'\{{rt="({labels})", client="(?:{_LABEL}/)?({bound})"'
+            rf'\{{rt="({labels})", client="(?:[^"\n]*/)?({bound})"'
             rf'(?:, service="({_LABEL})")?(?:, quantile="([0-9.]+)")?\}} (\S+)$',
             re.MULTILINE,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from canary.analysis.limits import Limits
 from canary.errors import CanaryError
 from canary.stack.cli import output
 from canary.stack.split import Split, Weights, by_version
@@ -144,3 +145,13 @@ def weights(values: Values, split: Split) -> Weights:
     if branches is None:
         raise CanaryError(f"the config has no service {split.service!r} with versions")
     return by_version(branches)
+
+
+def limits(values: Values) -> Limits:
+    """The limits that the values give a canary; the defaults where they cannot be used."""
+    analysis = lazily.module("settings.analysis")
+    try:
+        found: Limits = analysis.read(values.texts.get(analysis.KEY, "{}"))
+    except lazily.module("settings.errors").SettingsError:
+        return Limits()
+    return found

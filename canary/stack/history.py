@@ -39,7 +39,7 @@ class Update:
         """Who ran it: by its message where it is ours, else whose commit it ran from."""
         if self.message.startswith(f"{MESSAGE} "):
             return self.message
-        author = self.environment.get("git.author") or "nobody who is named"
+        author = self.environment.get("git.author") or "author not known"
         commit = self.environment.get("git.head", "")[:7]
         system = self.environment.get("ci.system", "")
         where = f" in {system}" if system else ""

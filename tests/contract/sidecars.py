@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mesh import linkerd, namerd
+from mesh import namerd
+from mesh.linkerd import WINDOW_FLAG
+from mesh.routers import CHOSEN
 from tests.contract import stand_ins
 from tests.contract.stand_ins import StandIns
 from tests.contract.talk import Talker
@@ -52,7 +54,7 @@ def incoming(address: str, *servers: Mapping[str, Any], **more: Any) -> dict[str
         "internal",
         {"kind": "io.l5d.localhost"},
         *(servers or [{"ip": address, "port": INCOMING}]),
-        identifier={"kind": "io.l5d.header", "header": linkerd.CHOSEN},
+        identifier={"kind": "io.l5d.header", "header": CHOSEN},
         dtab=f"/svc/%/io.l5d.port/{INCOMING} => / ;",
         **more,
     )
@@ -95,5 +97,5 @@ def start(world: StandIns, address: str, *routers: Mapping[str, Any]) -> Sidecar
         "telemetry": [{"kind": "io.l5d.prometheus"}],
         "routers": list(routers),
     }
-    process = world.start("linkerd", linkerd.WINDOW_FLAG, world.config(config), hostname=address)
+    process = world.start("linkerd", WINDOW_FLAG, world.config(config), hostname=address)
     return Sidecar(world, address, process)

@@ -62,14 +62,14 @@ DTAB_DEFINITION: Mapping[str, Any] = {
 }
 
 
-_NAMED = (
+NAMED = (
     "unshare",
     "--uts",
     "sh",
     "-c",
     'echo "$0" >/proc/sys/kernel/hostname && exec "$@"',
 )
-"""Runs a command on a host with a name of its own: `*_NAMED NAME COMMAND…`."""
+"""Runs a command on a host with a name of its own: `*NAMED NAME COMMAND…`."""
 
 
 class StandIns:
@@ -117,7 +117,7 @@ class StandIns:
         clean = {"http_proxy": "", "HTTP_PROXY": "", **(env or {})}
         command = [self._binaries / program, *arguments]
         if hostname:
-            command = [*_NAMED, hostname, *command]
+            command = [*NAMED, hostname, *command]
         context = running(command, log, env=clean)
         process = network.run(context.__enter__)
         self._stack.callback(lambda: context.__exit__(None, None, None))

@@ -16,6 +16,7 @@ import pytest
 from local.standins import mesh_binaries
 from mesh import linkerd, namerd, routers
 from mesh.routers import Routing
+from mesh.tls import Way
 from tests.contract import stand_ins
 from tests.contract.namerd_api import NamerdApi, until
 from tests.contract.network import Network
@@ -25,18 +26,10 @@ from tests.contract.talk import Talker
 
 pytestmark = pytest.mark.stand_ins
 
-
-def with_tls() -> dict[str, Any]:
-    """linkerd's config as it is with TLS."""
-    config = routers.node_config(Routing("linkerd"))
-    outgoing, incoming, _ = config["routers"]
-    outgoing["client"]["tls"] = {"commonName": "linkerd", "trustCertsBundle": "/ca.crt"}
-    pair = {"certPath": "/tls.crt", "keyPath": "/tls.key"}
-    incoming["servers"].append({"ip": "0.0.0.0", "port": 4143, "tls": pair})
-    return config
-
-
-CONFIGS = {"namerd": namerd.config("linkerd"), "linkerd": with_tls()}
+CONFIGS = {
+    "namerd": namerd.config("linkerd"),
+    "linkerd": routers.node_config(Routing("linkerd", way=Way.of("mutual", True, ""))),
+}
 
 
 def run(program: str, *arguments: str | Path, **env: str) -> "subprocess.CompletedProcess[str]":

@@ -1,11 +1,18 @@
 """What each node's linkerd says on its admin port."""
 
 import json
+import re
 from collections import Counter
 
-from mesh import routers
+from kube import pods
+from mesh import routers, sidecar
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually, get
+
+REQUESTS = re.compile(
+    r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
+)
+"""The attempts of a router by the version that it chose, under whatever name they came."""
 
 STATE = "/outgoing/interpreter_state/io.l5d.namerd/internal.json"
 
@@ -17,25 +24,43 @@ def entrances(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
     """
     return {
         node: f"http://{ip}:{routers.OUTGOING}"
-        for node, ip in _addresses(cluster, namespace).items()
+        for node, ip in addresses(cluster, namespace).items()
     }
 
 
 def pages(cluster: Cluster, path: str) -> dict[str, str]:
     """A page of every linkerd, by the name of its node."""
     return {
-        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in _addresses(cluster).items()
+        node: get(f"http://{ip}:{routers.ADMIN}{path}") for node, ip in addresses(cluster).items()
     }
 
 
-def _addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
+def addresses(cluster: Cluster, namespace: str = "linkerd") -> dict[str, str]:
     """The address of the linkerd of each node."""
-    pods = cluster.get("pods", "-n", namespace, "-l", "app=l5d")["items"]
+    found = cluster.get("pods", "-n", namespace, "-l", "app=l5d")["items"]
     return {
         pod["spec"]["nodeName"]: pod["status"]["podIP"]
-        for pod in pods
+        for pod in found
         if "deletionTimestamp" not in pod["metadata"] and "podIP" in pod["status"]
     }
+
+
+def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
+    """The attempts of all linkerds, those beside apps included, by router and version."""
+    found: Counter[tuple[str, str]] = Counter()
+    for address in [*addresses(cluster).values(), *_beside_apps(cluster)]:
+        page = get(f"http://{address}:{routers.ADMIN}/admin/metrics.json")
+        for metric, value in json.loads(page).items():
+            if of_version := REQUESTS.fullmatch(metric):
+                found[of_version[1], of_version[2]] += value
+    return found
+
+
+def _beside_apps(cluster: Cluster) -> list[str]:
+    """The addresses of pods that have a linkerd of their own."""
+    selector = pods.selector(sidecar.LABELS)
+    found = cluster.get("pods", "-n", "hello-world", "-l", selector)["items"]
+    return [pod["status"]["podIP"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 def wait_until_followed(cluster: Cluster, weight: int) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import requests
@@ -127,16 +127,21 @@ class Traffic:
 
 @contextmanager
 def load(
-    url: str, connections: int = 4, most: int = 200_000, pause: float = 0.0
+    url: str,
+    connections: int = 4,
+    most: int = 200_000,
+    pause: float = 0.0,
+    kept: Sequence[urllib3.HTTPConnectionPool] = (),
 ) -> Iterator[Traffic]:
     """Ask `url` over some connections, until the block ends or `most` requests.
 
-    `pause` are the seconds that each connection waits between two.
+    `pause` are the seconds that each connection waits between two. `kept` takes the place of new
+    connections, by one each.
     """
     traffic, stop = Traffic(), threading.Event()
 
-    def ask_on() -> None:
-        with pool(url) as http:
+    def ask_on(own: urllib3.HTTPConnectionPool | None) -> None:
+        with nullcontext(own) if own else pool(url) as http:
             while not stop.is_set() and traffic.count < most:
                 try:
                     response = http.request("GET", "/")
@@ -148,7 +153,8 @@ def load(
                     traffic.add(None, str(error))
                 stop.wait(pause)
 
-    threads = [threading.Thread(target=ask_on) for _ in range(connections)]
+    by: Sequence[urllib3.HTTPConnectionPool | None] = kept or [None] * connections
+    threads = [threading.Thread(target=ask_on, args=(own,)) for own in by]
     for thread in threads:
         thread.start()
     try:

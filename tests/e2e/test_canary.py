@@ -100,7 +100,8 @@ def test_the_tables_in_namerd_are_the_walkthroughs(cluster: Cluster, url: str) -
     }
     assert set(tables) == {"external", "internal"}
     entries = [(one["prefix"], one["dst"]) for one in tables["internal"]["dentries"]]
-    assert entries == [
+    # Before them, names with a port or a namespace lose it.
+    assert entries[-5:] == [
         ("/srv", "/#/io.l5d.k8s/hello-world/http"),
         ("/host", "/srv"),
         ("/tmp", "/srv"),

@@ -1,19 +1,17 @@
 """The mesh on three nodes: each node's linkerd is its own pods', and nodes may go."""
 
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
-import requests
 
 from local import node
 from tests.e2e import local_stack
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
 from tests.e2e.linkerds import entrances
+from tests.e2e.visitors import Visitors
 
 APPS, MESH = "hello-world", "linkerd"
 ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
@@ -77,39 +75,6 @@ def test_hello_answers_when_only_one_node_has_it(cluster: Cluster, url: str) -> 
         cluster.kubectl("uncordon", *others)
         cluster.kubectl("delete", "pods", "-n", APPS, "-l", "app=hello")
         cluster.kubectl("rollout", "status", "deployment/hello", "-n", APPS, ROLLED_OUT)
-
-
-@dataclass
-class Visitors:
-    """Requests of many, each on a connection of its own."""
-
-    url: str
-    outcomes: list[str] = field(default_factory=list)
-    """`ok`, `no connection`, or what else came, in the order of their ends."""
-
-    def __enter__(self) -> "Visitors":
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._visit) for _ in range(4)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _visit(self) -> None:
-        while not self._stop.wait(0.05):
-            with node.session() as session:
-                try:
-                    response = session.get(self.url, timeout=30)
-                    said = "ok" if response.ok else f"{response.status_code} {response.text}"
-                except (requests.ConnectionError, requests.Timeout):
-                    said = "no connection"
-                except Exception as error:  # or the thread would end unnoticed
-                    said = repr(error)
-            self.outcomes.append(said)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Twenty services of one's own on the node: each asks the next one through the mesh."""
+"""Twenty services of one's own on the node: each asks the next one through the mesh.
+
+They spell the next one's name in turn in each of the ways that docs/services.md lists.
+"""
 
 from typing import Any
 
@@ -14,6 +17,17 @@ COUNT = 20
 PREFIX = "linkerd-canary"
 
 
+SPELLINGS = (
+    "{}",
+    "{}:{}",
+    "{}.hello-world",
+    "{}.hello-world:{}",
+    "{}.hello-world.svc",
+    "{}.hello-world.svc.cluster.local",
+    "{}.hello-world.svc.cluster.local:{}",
+)
+
+
 def services() -> dict[str, Any]:
     """A chain whose last link has two versions."""
     return {f"link-{number:02}": _link(number) for number in range(1, COUNT + 1)}
@@ -25,7 +39,8 @@ def _link(number: int) -> dict[str, Any]:
     if number == COUNT:
         link["versions"] = {name: {"env": {"TARGET_WORLD": name}} for name in ("v1", "v2")}
         return link
-    link["args"] += [f"-text=link-{number:02}", f"-target=link-{number + 1:02}"]
+    target = SPELLINGS[number % len(SPELLINGS)].format(f"link-{number + 1:02}", port + 1)
+    link["args"] += [f"-text=link-{number:02}", f"-target={target}"]
     return link
 
 

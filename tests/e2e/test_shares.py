@@ -3,8 +3,6 @@
 On one node every placement is the same; that a second draw bends the share shows on several.
 """
 
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,11 +29,6 @@ COUNT_OF_ALL_OR_NONE = 50
 CONNECTIONS = 4
 
 PREFIX = "linkerd-canary"
-
-REQUESTS = re.compile(
-    r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
-)
-"""The attempts of a router by the version that it chose, under whatever name they came."""
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -111,25 +104,15 @@ def test_the_share_is_the_tables_weight_with_world_v2_on_one_node(
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), weight / 100)
 
 
-def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
-    """The attempts of all linkerds, by router and version."""
-    found: Counter[tuple[str, str]] = Counter()
-    for page in linkerds.pages(cluster, "/admin/metrics.json").values():
-        for metric, value in json.loads(page).items():
-            if of_version := REQUESTS.fullmatch(metric):
-                found[of_version[1], of_version[2]] += value
-    return found
-
-
 @pytest.mark.parametrize("placing", [1], indirect=True)
 def test_both_linkerds_on_the_way_count_the_same_version(
     cluster: Cluster, placing: Placing
 ) -> None:
     local_stack.set_weight(30)
     linkerds.wait_until_followed(cluster, 30)
-    before = counted(cluster)
+    before = linkerds.counted(cluster)
     local_stack.split_of(str(local_stack.outputs()["url"]), 500)
-    after = counted(cluster)
+    after = linkerds.counted(cluster)
     for version in ("world-v1", "world-v2"):
         added = {
             router: after[router, version] - before[router, version]

@@ -14,7 +14,7 @@ from tests.unit.test_program import Recorder, kubernetes_objects, run_program
 
 RIGHTS = ROOT / "ci" / "rights"
 NAMESPACES = ("linkerd", "hello-world")
-CONFIGS: list[dict[str, str]] = [{}]
+CONFIGS: list[dict[str, str]] = [{}, {"networkPolicies": "true"}]
 """Of stacks that are deployed by these rights, in namespaces that are given to them."""
 
 
@@ -35,8 +35,8 @@ class Place:
             bound = ("create", "clusterrolebinding", role, f"--clusterrole={role}")
             server.kubectl(*bound, f"--user={name}")
             for namespace in NAMESPACES:
-                bound = ("create", "rolebinding", role, "-n", namespace, f"--role={role}")
-                server.kubectl(*bound, f"--user={name}")
+                there = ("-n", namespace, f"--role={role}", f"--user={name}")
+                server.kubectl("create", "rolebinding", role, *there)
         for name, probe in (("preview", "get"), ("deploy", "patch")):
             for namespace in NAMESPACES:
                 server.wait_until_allowed(name, probe, "deployments", namespace)

@@ -407,7 +407,7 @@ def test_each_right_is_needed_and_enough(engine: Engine, shared_cluster: Cluster
 
 
 def internal_urn(engine: Engine) -> str:
-    urns = [each["urn"] for each in engine.state()["resources"]]
+    urns = [str(each["urn"]) for each in engine.state()["resources"]]
     return next(urn for urn in urns if urn.endswith("::internal"))
 
 

@@ -37,6 +37,7 @@ def services(count: int = 20, **weights: Mapping[str, int]) -> dict[str, Any]:
 
 
 def deployments(count: int) -> list[str]:
+    """The names of what runs so many services."""
     return [
         f"{name}-{version}" if version else name
         for name, service in services(count).items()
@@ -76,8 +77,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, api_server: ApiServer) -> Ite
     for namespace in (mesh, apps):
         api_server.kubectl("create", "namespace", namespace)
     api_server.define(dict(DTAB_DEFINITION))
-    api_server.apply(*(_endpoints(apps, name) for name in deployments(21)))
-    with api_server.proxy() as url, namerd(folder, namers=[_namer(url)]) as found:
+    api_server.apply(*(endpoints(apps, name) for name in deployments(21)))
+    with api_server.proxy() as url, namerd(folder, namers=[namer(url)]) as found:
         port = int(found.admin.rpartition(":")[2])
         api_server.expose(mesh, "namerd", {"admin": port})
         variables = {"LINKERD_CANARY_PATIENCE": "0.3"}
@@ -93,12 +94,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory, api_server: ApiServer) -> Ite
             yield Shop(engine, api_server, mesh, settings)
 
 
-def _namer(proxy: str) -> dict[str, Any]:
+def namer(proxy: str) -> dict[str, Any]:
+    """namerd's, which asks Kubernetes by a `kubectl proxy`."""
     where = urlsplit(proxy)
     return {"kind": "io.l5d.k8s", "host": where.hostname, "port": where.port}
 
 
-def _endpoints(namespace: str, name: str) -> dict[str, Any]:
+def endpoints(namespace: str, name: str) -> dict[str, Any]:
+    """Of a version that has a pod."""
     subset = {"addresses": [{"ip": "198.51.100.9"}], "ports": [{"name": "http", "port": 7000}]}
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [subset]}

@@ -1,6 +1,7 @@
 """What Pulumi's CLI prints of a stack `dev`, as tests want it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -14,7 +15,7 @@ _SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270
 
 def table(
     name: str,
-    splits: dict[str, dict[str, float]],
+    splits: Mapping[str, Mapping[str, float]],
     dentries: list[str] | None = None,
     router: str = "outgoing",
     baseline: dict[str, str] | None = None,

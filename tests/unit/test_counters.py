@@ -60,9 +60,19 @@ def test_several_routers_add_up() -> None:
     assert found(text, "outgoing", "external") == {V1: Version(15, 3, pending=3)}
 
 
+def noting() -> tuple[list[str], Expression]:
+    """An expression for which every service counts, and what it has asked of."""
+    asked: list[str] = []
+
+    def is_counted(_: str, name: str) -> bool:
+        asked.append(name)
+        return True
+
+    return asked, Expression(("outgoing",), (V1,), is_counted)
+
+
 def test_a_label_with_quotes_and_backslashes_is_read_as_what_it_stands_for() -> None:
-    asked = []
-    expression = Expression(("outgoing",), (V1,), lambda _, name: bool(asked.append(name)) or True)
+    asked, expression = noting()
     client = f"{DAEMONSET}{WORLD}-v1"
     odd = version(client, 3, service=r"svc/a\"b\\c")
     assert expression.versions(counters.page(odd)) == {V1: Version(3, 0)}
@@ -72,8 +82,7 @@ def test_a_label_with_quotes_and_backslashes_is_read_as_what_it_stands_for() -> 
 
 
 def test_whether_a_service_counts_is_asked_once() -> None:
-    asked = []
-    expression = Expression(("outgoing",), (V1,), lambda _, name: bool(asked.append(name)) or True)
+    asked, expression = noting()
     for _ in range(3):
         expression.versions(counters.page(version(f"{WORLD}-v1", 3, 1)))
     assert asked == ["svc/world"]

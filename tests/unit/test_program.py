@@ -490,6 +490,23 @@ def test_the_apps(
     assert [(one["name"], one["port"]) for one in spec["ports"]] == [("http", port)]
 
 
+OWN_HOSTS = "localhost,127.0.0.1,::1,169.254.169.254"
+
+
+def test_hosts_that_services_call_past_linkerd(program: Recorder) -> None:
+    assert env(container(program.get("Deployment", "hello"), "service"))["no_proxy"] == OWN_HOSTS
+    hosts = ["example.com", ".example.org", "203.0.113.0/24"]
+    own = {"port": 80, "env": {"no_proxy": "only.example"}}
+    services = {"hello": {"port": 80}, "own": own}
+    program = run_program({"noProxy": json.dumps(hosts), "services": json.dumps(services)})
+    for name, expected in (
+        ("hello", ",".join([OWN_HOSTS, *hosts])),
+        ("own", "only.example"),
+    ):
+        variables = container(program.get("Deployment", name), "service")["env"]
+        assert [one["value"] for one in variables if one["name"] == "no_proxy"] == [expected]
+
+
 def test_the_base_tables(program: Recorder) -> None:
     assert program.get("Dtab", "external")["dentries"] == [
         "/host => /#/io.l5d.k8s/hello-world/http/hello",

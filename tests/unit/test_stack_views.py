@@ -16,7 +16,7 @@ from dynamic.tables import entries_of
 from local.paths import ROOT
 from tests.harness.stacks import config_text, export, table, update
 
-INTERNAL = {"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
+INTERNAL: dict[str, dict[str, float]] = {"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
 
 
 def state(*tables: dict[str, Any]) -> Deployed:
@@ -79,7 +79,10 @@ def test_the_baseline_comes_first_whatever_its_name() -> None:
 
 
 def test_of_several_splits_one_is_to_be_named() -> None:
-    several = {**INTERNAL, "/host/api": {"/srv/api-a": 50, "/srv/api-b": 50}}
+    several: dict[str, dict[str, float]] = {
+        **INTERNAL,
+        "/host/api": {"/srv/api-a": 50, "/srv/api-b": 50},
+    }
     found = state(table("internal", several))
     assert split.chosen(found, "api").canary == "api-b"
     with pytest.raises(
@@ -96,7 +99,9 @@ def test_a_stack_without_splits() -> None:
 
 
 def test_a_service_that_is_split_at_the_edge_too_is_one_split_with_two_ways() -> None:
-    edge = {"/host": {f"/#/io.l5d.k8s/hello-world/http/world-v{n}": 50 for n in (1, 2)}}
+    edge: dict[str, dict[str, float]] = {
+        "/host": {f"/#/io.l5d.k8s/hello-world/http/world-v{n}": 50 for n in (1, 2)}
+    }
     outside = table("external", edge, dentries=["/svc/* => /host"], router="external")
     found = split.chosen(state(outside, table("internal", INTERNAL)), None)
     assert found.service == "world"

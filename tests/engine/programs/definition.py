@@ -52,4 +52,6 @@ if former:
     rights_of_former_releases()
 else:
     namerd.dtab_definition(child)
-    Discovery(namespace, namespace, opts=pulumi.ResourceOptions(providers=[provider]))
+    Discovery(
+        namespace, namespace, on_nodes=True, opts=pulumi.ResourceOptions(providers=[provider])
+    )

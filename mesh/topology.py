@@ -1,0 +1,45 @@
+"""Where a stack's linkerds run, and which changes of that lose no request.
+
+Apps send by one linkerd or the other, and it passes requests to one of its own kind. So what a
+change sends by must be there before it, for every pod.
+"""
+
+DAEMONSET, BOTH, SIDECAR = "daemonset", "both", "sidecar"
+
+
+def on_nodes(topology: str) -> bool:
+    """Whether each node has a linkerd."""
+    return topology in (DAEMONSET, BOTH)
+
+
+def beside_apps(topology: str) -> bool:
+    """Whether each pod of an app has a linkerd."""
+    return topology in (BOTH, SIDECAR)
+
+
+def sends_by_sidecar(topology: str) -> bool:
+    """Whether requests go by the linkerds beside the apps, and enter by some at the edge.
+
+    In `both` those beside the apps are there and wait.
+    """
+    return topology == SIDECAR
+
+
+def refusal(before: str, after: str) -> str | None:
+    """Why an update may not lead from one to the other, and how to go; None where it may."""
+    if {before, after} != {DAEMONSET, SIDECAR}:
+        return None
+    return (
+        f"meshTopology goes from {before} to {after} at once: pods of the one send to linkerds "
+        "that pods of the other do not have; run `pulumi config set meshTopology both` and "
+        "`pulumi up` first"
+    )
+
+
+def refusal_by(sidecar: bool, sends: bool, after: str) -> str | None:
+    """The same of a running pod, which has a sidecar or not and sends by it or by its node's."""
+    if after == SIDECAR and not sidecar:
+        return "has no linkerd beside it yet"
+    if after == DAEMONSET and sends:
+        return "still sends by the linkerd beside it"
+    return None
