@@ -1,1 +1,0 @@
-"""The page of a rollout: one HTML file without scripts that asks for nothing."""
