@@ -155,12 +155,15 @@ def declare_linkerd(after: Sequence[pulumi.Resource]) -> Linkerd:
 
 def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
     """The apps, each with the linkerd that it sends by, and the one beside it if there is one."""
-    beside, proxy = Sidecar(), sidecar.PROXY_URL
+    beside: dict[str, Sidecar] = {}
+    proxy = sidecar.PROXY_URL
     first = list(after)
     if topology.beside_apps(where):
-        beside, config_map = sidecar.sidecar(
+        ports = {each.name: each.port for one in config.services for each in one.deployments}
+        beside, config_map = sidecar.sidecars(
             routing,
             config.apps_namespace,
+            ports,
             config.linkerd_image,
             memory,
             encryption.mounted_in(config.apps_namespace, in_apps),

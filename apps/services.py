@@ -1,6 +1,6 @@
 """The services that a stack declares, and the versions that they run in."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -19,9 +19,9 @@ THE_PODS_OWN = ("localhost", "127.0.0.1", "::1", "169.254.169.254")
 class Services(pulumi.ComponentResource):
     """One HttpService for each service without versions, and for each version.
 
-    They reach linkerd at `proxy`, a URL, and the hosts in `past_linkerd` without it; `beside` is
-    the one in each pod, if any. With `are_secret`, images, arguments and the variables' values are
-    encrypted in the state and hidden in previews.
+    They reach linkerd at `proxy`, a URL, and the hosts in `past_linkerd` without it; `beside` are
+    those in their pods, if any, by name. With `are_secret`, images, arguments and the variables'
+    values are encrypted in the state and hidden in previews.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Services(pulumi.ComponentResource):
         services: "Iterable[Service]",
         proxy: str,
         past_linkerd: Sequence[str],
-        beside: Sidecar,
+        beside: Mapping[str, Sidecar],
         are_secret: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -46,7 +46,7 @@ class Services(pulumi.ComponentResource):
                 namespace,
                 proxy,
                 no_proxy,
-                beside,
+                beside.get(deployment.name, Sidecar()),
                 hidden,
                 opts=pulumi.ResourceOptions(parent=self),
             )

@@ -48,6 +48,16 @@ class Routing:
 
 
 @dataclass(frozen=True)
+class App:
+    """What a sidecar is beside."""
+
+    namespace: str
+    name: str
+    """Of its service."""
+    port: int
+
+
+@dataclass(frozen=True)
 class Hop:
     """How the linkerd that has drawn a version passes a request to the linkerd beside its pods."""
 
@@ -55,8 +65,6 @@ class Hop:
     """The transformer that puts that linkerd's address in place of the pod's."""
     prefix: str
     """What the sender's transformer writes in front of the name that it has bound."""
-    receiver: Mapping[str, Any]
-    """The transformer that leaves only the pods beside the receiver."""
 
 
 def node_ports(way: Way) -> dict[str, int]:
@@ -82,20 +90,15 @@ def by_node(routing: Routing, port: str) -> Hop:
             "k8sPort": kubectl_proxy.PORT,
         },
         prefix=f"/%/io.l5d.k8s.daemonset/{routing.namespace}/{port}/{PEERS}",
-        receiver={"kind": "io.l5d.k8s.localnode"},
     )
 
 
 def by_sidecar(port: str) -> Hop:
-    """To the linkerd in the pod itself, at a port by its name.
-
-    Neither end asks Kubernetes for anything.
-    """
+    """To the linkerd in the pod itself, at a port by its name."""
     number = _TO_LINKERDS[port]
     return Hop(
         sender={"kind": "io.l5d.port", "port": number},
         prefix=f"/%/io.l5d.port/{number}",
-        receiver={"kind": "io.l5d.localhost"},
     )
 
 
@@ -111,21 +114,20 @@ def node_config(routing: Routing) -> dict[str, Any]:
     return _config(
         [
             outgoing(routing, hop, EVERY_ADDRESS),
-            incoming(routing, [by_node(routing, port) for port in incoming_ports(routing.way)]),
+            _incoming_on_node(routing),
             external(routing, hop),
         ]
     )
 
 
-def sidecar_config(routing: Routing) -> dict[str, Any]:
+def sidecar_config(routing: Routing, app: App) -> dict[str, Any]:
     """The config file of the linkerd beside an app.
 
     The app's requests enter at `outgoing`, where its own pod alone can reach it. Others enter at
     `incoming`, and reach the app.
     """
     hop = by_sidecar(_sent_to(routing.way))
-    receivers = [by_sidecar(port) for port in incoming_ports(routing.way)]
-    return _config([outgoing(routing, hop, LOOPBACK), incoming(routing, receivers)])
+    return _config([outgoing(routing, hop, LOOPBACK), _incoming_beside(routing, app)])
 
 
 def edge_config(routing: Routing) -> dict[str, Any]:
@@ -146,14 +148,37 @@ def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:
     }
 
 
-def incoming(routing: Routing, hops: Sequence[Hop]) -> dict[str, Any]:
-    """The router that takes what a sender has drawn, by any of some hops of one receiver."""
+def _incoming_on_node(routing: Routing) -> dict[str, Any]:
+    """The router of a node's linkerd that takes what senders have drawn."""
+    hops = [by_node(routing, port) for port in incoming_ports(routing.way)]
+    # The header holds the name that the sender has bound, behind its transformer's prefix.
+    dtab = [f"/svc{hop.prefix} => / ;" for hop in hops]
+    return _incoming(routing, dtab, {"kind": "io.l5d.k8s.localnode"})
+
+
+def _incoming_beside(routing: Routing, app: App) -> dict[str, Any]:
+    """The router of a sidecar that takes what senders have drawn.
+
+    It does not look for its own pod among the endpoints (`io.l5d.localhost`): they lose a pod that
+    is to go, and the sidecar may hear of that before those who still send to it.
+    """
+    name = f"/#/io.l5d.k8s/{app.namespace}/http/{app.name}"
+    to_app = f"/$/inet/{LOOPBACK}/{app.port}"
+    hops = map(by_sidecar, incoming_ports(routing.way))
+    # What is for another app is refused: its pod may have had this one's address a moment ago.
+    dtab = ["/svc => ! ;", *(f"/svc{hop.prefix}{name} => {to_app} ;" for hop in hops)]
+    # And nothing else is reached by an `l5d-dtab` that comes along.
+    return _incoming(routing, dtab, {"kind": "io.l5d.replace", "path": to_app})
+
+
+def _incoming(
+    routing: Routing, dtab: Sequence[str], transformer: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
-        **_router("incoming", routing, "internal", hops[0].receiver),
+        **_router("incoming", routing, "internal", transformer),
         "servers": _incoming_servers(routing.way),
         "identifier": {"kind": "io.l5d.header", "header": CHOSEN},
-        # The header holds the name that the sender has bound, behind its transformer's prefix.
-        "dtab": " ".join(f"/svc{hop.prefix} => / ;" for hop in hops),
+        "dtab": " ".join(dtab),
     }
 
 

@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 
 from mesh import hardening, linkerd, routers, workload
 from mesh.encryption import Mounted
-from mesh.routers import ADMIN, OUTGOING, Routing
+from mesh.routers import ADMIN, OUTGOING, App, Routing
 from mesh.workload import Memory
 
 LABELS: Mapping[str, str] = {"linkerd-canary/linkerd": "sidecar"}
@@ -25,6 +25,8 @@ STOPS_AFTER = 20
 """Seconds that it serves on when its pod is to go: longer than the app, which sends by it."""
 
 CONFIG_MAP = "l5d-sidecar-config"
+"""It has a file for each app."""
+
 _VOLUME = "l5d-config"
 
 
@@ -38,22 +40,37 @@ class Sidecar:
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
-def sidecar(
+def sidecars(
     routing: Routing,
     namespace: str,
+    ports: Mapping[str, int],
     image: str,
     memory: Memory,
     mounted: Mounted,
     opts: pulumi.ResourceOptions | None = None,
-) -> tuple[Sidecar, k8s.core.v1.ConfigMap]:
-    """A sidecar for the pods of a namespace, and its config there, which comes before them."""
-    text = workload.config_text(routers.sidecar_config(routing))
+) -> tuple[dict[str, Sidecar], k8s.core.v1.ConfigMap]:
+    """Sidecars by the name of the app, for the apps of a namespace with their ports; and their
+    config files there, which come before the pods."""
+    files = {
+        name: workload.config_text(routers.sidecar_config(routing, App(namespace, name, port)))
+        for name, port in ports.items()
+    }
     config_map = k8s.core.v1.ConfigMap(
         CONFIG_MAP,
         metadata={"name": CONFIG_MAP, "namespace": namespace},
-        data={workload.CONFIG_FILE: text},
+        data={_file(name): text for name, text in files.items()},
         opts=opts,
     )
+    container = _container(routing, image, memory, mounted)
+    found = {name: _sidecar(name, text, container, mounted) for name, text in files.items()}
+    return found, config_map
+
+
+def _file(app: str) -> str:
+    return f"{app}.json"
+
+
+def _container(routing: Routing, image: str, memory: Memory, mounted: Mounted) -> Mapping[str, Any]:
     ports = {**routers.incoming_ports(routing.way), "admin": ADMIN}
     container = linkerd.container(image, ports, memory, mounted)
     container["lifecycle"] = hardening.stops_after(STOPS_AFTER)
@@ -62,14 +79,18 @@ def sidecar(
         hardening.tmp_mount(hardening.SIDECARS_TMP),
         *mounted.mounts,
     ]
-    found = Sidecar(
+    return container
+
+
+def _sidecar(app: str, config: str, container: Mapping[str, Any], mounted: Mounted) -> Sidecar:
+    file = {"key": _file(app), "path": workload.CONFIG_FILE}
+    return Sidecar(
         containers=[container],
         volumes=[
-            {"name": _VOLUME, "configMap": {"name": CONFIG_MAP}},
+            {"name": _VOLUME, "configMap": {"name": CONFIG_MAP, "items": [file]}},
             hardening.tmp_volume(hardening.SIDECARS_TMP),
             *mounted.volumes,
         ],
         labels=LABELS,
-        annotations={workload.CONFIG_HASH: workload.config_hash(text), **mounted.annotations},
+        annotations={workload.CONFIG_HASH: workload.config_hash(config), **mounted.annotations},
     )
-    return found, config_map

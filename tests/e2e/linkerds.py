@@ -10,9 +10,10 @@ from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually, get
 
 REQUESTS = re.compile(
-    r"rt/(outgoing|incoming)/client/(?:(?!/service/).)*/http/(world-v[12])/requests"
+    r"rt/(outgoing/client|incoming/service)/(?:(?!/service/).)*/http/(world-v[12])/requests"
 )
-"""The attempts of a router by the version that it chose, under whatever name they came."""
+"""The attempts of `outgoing` by the version that it chose, under whatever name they came; and what
+`incoming` was asked for, which is that version's name. In a sidecar its client is the app."""
 
 STATE = "/outgoing/interpreter_state/io.l5d.namerd/internal.json"
 
@@ -52,7 +53,8 @@ def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
         page = get(f"http://{address}:{routers.ADMIN}/admin/metrics.json")
         for metric, value in json.loads(page).items():
             if of_version := REQUESTS.fullmatch(metric):
-                found[of_version[1], of_version[2]] += value
+                router, _, _ = of_version[1].partition("/")
+                found[router, of_version[2]] += value
     return found
 
 

@@ -138,15 +138,17 @@ def test_linkerds_beside_apps_and_at_the_edge(
     mode: str, permissive: bool, sent_to: int, taken_at: list[int]
 ) -> None:
     found = program(mode, permissive, meshTopology="sidecar")
-    beside = {each["label"]: each for each in config_file(found, "l5d-sidecar-config")["routers"]}
+    config = config_file(found, "l5d-sidecar-config", "world-v1.json")
+    beside = {each["label"]: each for each in config["routers"]}
     (edge,) = config_file(found, "l5d-edge-config")["routers"]
     for sender in (beside["outgoing"], edge):
         (transformer,) = sender["interpreter"]["transformers"]
         assert transformer == {"kind": "io.l5d.port", "port": sent_to}
         assert ("tls" in sender["client"]) == (mode != "off")
     assert [server["port"] for server in beside["incoming"]["servers"]] == taken_at
-    prefixes = [f"/svc/%/io.l5d.port/{port} => / ;" for port in taken_at]
-    assert beside["incoming"]["dtab"] == " ".join(prefixes)
+    own = "/#/io.l5d.k8s/hello-world/http/world-v1 => /$/inet/127.0.0.1/7778 ;"
+    taken = [f"/svc/%/io.l5d.port/{port}{own}" for port in taken_at]
+    assert beside["incoming"]["dtab"] == " ".join(["/svc => ! ;", *taken])
     ports = container(found.get("Deployment", "world-v1"), "l5d")["ports"]
     assert {each["containerPort"] for each in ports} == {*taken_at, 9990}
 

@@ -85,11 +85,15 @@ def test_a_sidecar_asks_kubernetes_for_nothing(programs: dict[str, Recorder]) ->
         assert "projected" not in str(spec["volumes"])
         assert "kubectl" not in [one["name"] for one in spec["containers"]]
     for config in ("l5d-sidecar-config", "l5d-edge-config"):
-        assert "8001" not in json.dumps(config_file(program, config))
+        assert "8001" not in json.dumps(program.get("ConfigMap", config)["data"])
+
+
+def sidecars_routers(program: Recorder, app: str) -> Any:
+    return config_file(program, "l5d-sidecar-config", f"{app}.json")["routers"]
 
 
 def test_a_sidecars_config(programs: dict[str, Recorder]) -> None:
-    outgoing, incoming = config_file(programs["sidecar"], "l5d-sidecar-config")["routers"]
+    outgoing, incoming = sidecars_routers(programs["sidecar"], "hello")
     assert outgoing["servers"] == [{"ip": "127.0.0.1", "port": 4140}]
     assert outgoing["interpreter"]["transformers"] == [{"kind": "io.l5d.port", "port": 4141}]
     assert outgoing["interpreter"]["namespace"] == "internal"
@@ -98,8 +102,27 @@ def test_a_sidecars_config(programs: dict[str, Recorder]) -> None:
     assert outgoing["client"]["hostConnectionPool"]["maxSize"] == 16
     assert incoming["servers"] == [{"ip": "0.0.0.0", "port": 4141}]
     assert incoming["identifier"] == {"kind": "io.l5d.header", "header": "l5d-dst-client"}
-    assert incoming["dtab"] == "/svc/%/io.l5d.port/4141 => / ;"
-    assert incoming["interpreter"]["transformers"] == [{"kind": "io.l5d.localhost"}]
+
+
+@pytest.mark.parametrize(("app", "port"), [("hello", 7777), ("world-v1", 7778), ("world-v2", 7778)])
+def test_a_sidecar_leads_to_its_own_app_whatever_the_endpoints_are(
+    programs: dict[str, Recorder], app: str, port: int
+) -> None:
+    for where in ("both", "sidecar"):
+        _, incoming = sidecars_routers(programs[where], app)
+        assert incoming["dtab"] == (
+            f"/svc => ! ; /svc/%/io.l5d.port/4141/#/io.l5d.k8s/hello-world/http/{app} => "
+            f"/$/inet/127.0.0.1/{port} ;"
+        )
+        assert incoming["interpreter"]["transformers"] == [
+            {"kind": "io.l5d.replace", "path": f"/$/inet/127.0.0.1/{port}"}
+        ]
+        workload = programs[where].get("Deployment", app)
+        (volume,) = [one for one in pod(workload)["volumes"] if one["name"] == "l5d-config"]
+        assert volume["configMap"] == {
+            "name": "l5d-sidecar-config",
+            "items": [{"key": f"{app}.json", "path": "config.json"}],
+        }
 
 
 def test_the_edges_config(programs: dict[str, Recorder]) -> None:

@@ -168,7 +168,8 @@ func takeRetry(interpreter *config.Object) follow.Retry {
 }
 
 func takeTransformer(o *config.Object) router.Transformer {
-	switch o.Kind("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode", "io.l5d.port", "io.l5d.localhost") {
+	switch o.Kind("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode", "io.l5d.port", "io.l5d.localhost",
+		"io.l5d.replace") {
 	case "io.l5d.k8s.daemonset":
 		client := kube.New(o.String("k8sHost", "localhost"), o.Port("k8sPort", 8001))
 		namer := k8snamer.New(nil, client)
@@ -180,6 +181,8 @@ func takeTransformer(o *config.Object) router.Transformer {
 			o.Fail("port is missing")
 		}
 		return router.ReplacePort(port)
+	case "io.l5d.replace":
+		return takeReplace(o)
 	case "io.l5d.localhost":
 		own, err := ownAddresses()
 		if err != nil {
@@ -191,6 +194,17 @@ func takeTransformer(o *config.Object) router.Transformer {
 		return router.LocalNodeByName(environment(o, "NODE_NAME", "the node's name"))
 	}
 	return router.LocalNode(environment(o, "POD_IP", "the pod's IP"))
+}
+
+func takeReplace(o *config.Object) router.Transformer {
+	path := takePath(o, "path", "/")
+	if len(path) == 4 && path[0] == "$" && path[1] == "inet" && net.ParseIP(path[2]) != nil {
+		if port, err := strconv.ParseUint(path[3], 10, 16); err == nil {
+			return router.Replace(path[2], int(port))
+		}
+	}
+	o.Fail("the stand-in replaces names by /$/inet/IP/PORT only")
+	return router.Transformer{}
 }
 
 // ownAddresses are those that the host's name has, such as a pod's in its /etc/hosts.

@@ -266,6 +266,9 @@ func (b *bindings) hold(id dtab.Path) *client {
 	if held == nil {
 		name := id
 		for _, transformer := range b.transformers {
+			if transformer.Replaces {
+				name = nil
+			}
 			name = transformer.Prefix.Join(name...)
 		}
 		label := strings.TrimPrefix(name.String(), "/")
@@ -296,7 +299,7 @@ func (b *bindings) followEndpoints(ctx context.Context, id dtab.Path, it *client
 		endpoints := addr.Addrs
 		for _, transformer := range b.transformers {
 			changed, known := transformer.Apply(reads, endpoints)
-			endpoints, allKnown = changed, allKnown && known
+			endpoints, allKnown = changed, (allKnown || transformer.Replaces) && known
 		}
 		return endpoints, allKnown, nil
 	}, func(endpoints []naming.Address) error {

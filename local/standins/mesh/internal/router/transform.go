@@ -13,7 +13,8 @@ import (
 
 // Transformer changes the endpoints of bound names; its prefix shows in their names.
 type Transformer struct {
-	Prefix dtab.Path // starts with /%
+	Prefix   dtab.Path // starts with /%
+	Replaces bool      // the prefix is all that shows, whatever name was bound
 	// Apply gives the endpoints that take the place of others; false while that is not known.
 	Apply func(*live.Reads, []naming.Address) ([]naming.Address, bool)
 }
@@ -67,6 +68,18 @@ func ReplacePort(port int) Transformer {
 				}
 			}
 			return changed, true
+		},
+	}
+}
+
+// Replace sends requests to one address, wherever the bound name leads.
+func Replace(ip string, port int) Transformer {
+	to := []naming.Address{{IP: ip, Port: port}}
+	return Transformer{
+		Prefix:   dtab.Path{"%", "io.l5d.replace", "$", "inet", ip, strconv.Itoa(port)},
+		Replaces: true,
+		Apply: func(*live.Reads, []naming.Address) ([]naming.Address, bool) {
+			return to, true
 		},
 	}
 }
