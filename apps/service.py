@@ -19,9 +19,9 @@ FIRST_UNPRIVILEGED_PORT = 1024
 
 
 class HttpService(pulumi.ComponentResource):
-    """A Deployment and a headless Service of one name, with a port called `http`.
+    """A Deployment, its PodDisruptionBudget and a headless Service of one name.
 
-    The port's name is part of the name that linkerd looks up:
+    The Service's port is called `http`, which is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
     to `proxy`, a URL, but for those to the hosts in `no_proxy`. `beside` is the linkerd in each
     pod, if any. `hidden` is applied to what may be secret: image, arguments, variables.
@@ -63,6 +63,8 @@ class HttpService(pulumi.ComponentResource):
             },
         }
         k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
+        # Or a drained node gives up all of them at once, where all are on it.
+        workload.disruption_budget(name, namespace, labels, child)
         self.register_outputs({})
 
 

@@ -157,6 +157,17 @@ def test_namerd_runs_on_several_nodes_and_gives_up_one_pod_at_a_time() -> None:
     assert run_program({}).get("Deployment", "namerd")["spec"]["replicas"] == 2
 
 
+@pytest.mark.parametrize("topology", ["daemonset", "both", "sidecar"])
+def test_each_service_gives_up_one_pod_at_a_time(topology: str) -> None:
+    """Or a drained node gives up all of them at once, where all are on it."""
+    program = run_program({"meshTopology": topology})
+    for name in ("hello", "world-v1", "world-v2"):
+        pods = program.get("Deployment", name)["spec"]["selector"]
+        budget = program.get("PodDisruptionBudget", name)
+        assert budget["spec"] == {"maxUnavailable": 1, "selector": pods}
+        assert budget["metadata"]["namespace"] == "hello-world"
+
+
 def test_requests_and_connections_have_bounds() -> None:
     config = {"totalTimeoutMs": "2500", "maxConnections": "7"}
     outgoing, incoming, external = config_file(run_program(config), "l5d-config")["routers"]

@@ -1,6 +1,5 @@
 """The version of an app that tests tell to misbehave."""
 
-import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 
@@ -21,7 +20,8 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     program = go_build("testserver", SERVER, ["."]) / "testserver"
     addresses = [f"127.0.0.1:{port}" for port in (app, control)]
     log = tmp_path_factory.mktemp("testserver") / "log"
-    with running([program, "trouble", *addresses], log, env={"TARGET_WORLD": "two"}) as process:
+    env = {"TARGET_WORLD": "two", "POD_IP": "192.0.2.1"}
+    with running([program, "trouble", *addresses], log, env=env) as process:
         process.wait_until(lambda: "listening on" in log.read_text(), "it serves")
         process.wait_until(lambda: _ready(control), "it is ready")
         yield app, control
@@ -64,7 +64,7 @@ def test_a_version_misbehaves_stays_ready_and_recovers(
         ask(ports)
     assert _ready(ports[1])
     assert become(ports, "answer") == 200
-    assert ask(ports) == (200, f"two ({socket.gethostname()})!")
+    assert ask(ports) == (200, "two (192.0.2.1)!")
 
 
 def test_a_version_hangs_until_the_caller_hangs_up(ports: Ports) -> None:

@@ -23,8 +23,7 @@ type version struct {
 // modes are what a version can be told to do with requests.
 var modes = map[string]func(http.ResponseWriter, *http.Request){
 	"answer": func(w http.ResponseWriter, _ *http.Request) {
-		pod, _ := os.Hostname()
-		fmt.Fprintf(w, "%s (%s)!", os.Getenv("TARGET_WORLD"), pod)
+		fmt.Fprintf(w, "%s (%s)!", os.Getenv("TARGET_WORLD"), os.Getenv("POD_IP"))
 	},
 	"hang":  func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	"fail":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
