@@ -117,6 +117,13 @@ if config.has_network_policies:
     in_mesh = pulumi.ResourceOptions.merge(in_mesh, first)
     in_apps = pulumi.ResourceOptions.merge(in_apps, first)
 
+if config.create_namespaces and config.runs_as_root:
+    # What loosens comes before the pods that need it, and what tightens after those that did.
+    loosened = pod_security.enforce(
+        "apps-pods", config.apps_namespace, pod_security.BASELINE, [], in_apps
+    )
+    in_apps = pulumi.ResourceOptions.merge(in_apps, pulumi.ResourceOptions(depends_on=[loosened]))
+
 discovery = Discovery(
     config.mesh_namespace, config.apps_namespace, topology.on_nodes(where), opts=in_both
 )
@@ -198,13 +205,10 @@ if config.create_namespaces:
     pod_security.enforce(
         "mesh-pods", config.mesh_namespace, pod_security.RESTRICTED, [namerd, linkerd], in_mesh
     )
-    pod_security.enforce(
-        "apps-pods",
-        config.apps_namespace,
-        pod_security.BASELINE if config.runs_as_root else pod_security.RESTRICTED,
-        [apps],
-        in_apps,
-    )
+    if not config.runs_as_root:
+        pod_security.enforce(
+            "apps-pods", config.apps_namespace, pod_security.RESTRICTED, [apps], in_apps
+        )
 
 reach_namerd: dict[str, pulumi.Input[str] | None] = {
     "cluster": cluster.identifier,

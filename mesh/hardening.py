@@ -18,13 +18,20 @@ SIDECARS_TMP = "l5d-tmp"
 def pod(user: int = USER) -> dict[str, Any]:
     """The security context of a pod whose containers run as a user; 0 is root."""
     return {
-        "runAsNonRoot": user != 0,
-        "runAsUser": user,
-        "runAsGroup": user,
+        **_as_user(user),
         # So that the group may read mounted Secrets, and write to the emptyDir.
         "fsGroup": user,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
+
+
+def nobody() -> dict[str, Any]:
+    """What keeps one container of a pod from running as the pod's user."""
+    return _as_user(USER)
+
+
+def _as_user(user: int) -> dict[str, Any]:
+    return {"runAsNonRoot": user != 0, "runAsUser": user, "runAsGroup": user}
 
 
 def container(writable_root: bool = False) -> dict[str, Any]:

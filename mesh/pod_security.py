@@ -17,8 +17,8 @@ def enforce(
 ) -> k8s.core.v1.NamespacePatch:
     """Have a namespace refuse pods that want more than a level.
 
-    It comes after what runs there. Of a stack whose pods wanted more before, an update that stopped
-    halfway would else leave pods that could not be started again.
+    A stricter level comes after what runs there. Of a stack whose pods wanted more before, an
+    update that stopped halfway would else leave pods that could not be started again.
     """
     modes = ("enforce", "warn", "audit")
     return k8s.core.v1.NamespacePatch(

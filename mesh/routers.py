@@ -137,14 +137,12 @@ def edge_config(routing: Routing) -> dict[str, Any]:
 
 def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:
     """The router that takes apps' requests, at an address, and draws a version for each."""
-    service: dict[str, Any] = {"responseClassifier": {"kind": "io.l5d.http.retryableRead5XX"}}
-    if routing.total_timeout_ms:
-        service["totalTimeoutMs"] = routing.total_timeout_ms
+    classifier = {"kind": "io.l5d.http.retryableRead5XX"}
     return {
         **_router("outgoing", routing, "internal", hop.sender),
         "servers": [{"ip": ip, "port": OUTGOING}],
         "client": _client(routing),
-        "service": service,
+        "service": {"responseClassifier": classifier, **_limit(routing.total_timeout_ms)},
     }
 
 
@@ -201,7 +199,14 @@ def external(routing: Routing, hop: Hop) -> dict[str, Any]:
         # At the edge nobody may choose his own route: this drops `l5d-dtab` and its kin.
         "servers": [{"ip": EVERY_ADDRESS, "port": EXTERNAL, "clearContext": True}],
         "client": _client(routing),
+        # Longer than the one call of another service that an answer may wait for. Without a limit
+        # an entry service that hangs would keep all connections to it, and every visitor waiting.
+        "service": _limit(2 * routing.total_timeout_ms),
     }
+
+
+def _limit(milliseconds: int) -> dict[str, int]:
+    return {"totalTimeoutMs": milliseconds} if milliseconds else {}
 
 
 def _router(

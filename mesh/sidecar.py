@@ -74,6 +74,8 @@ def _container(routing: Routing, image: str, memory: Memory, mounted: Mounted) -
     ports = {**routers.incoming_ports(routing.way), "admin": ADMIN}
     container = linkerd.container(image, ports, memory, mounted)
     container["lifecycle"] = hardening.stops_after(STOPS_AFTER)
+    # Whoever its app runs as, by the pod's own.
+    container["securityContext"] = {**container["securityContext"], **hardening.nobody()}
     container["volumeMounts"] = [
         {"name": _VOLUME, "mountPath": workload.CONFIG_FOLDER, "readOnly": True},
         hardening.tmp_mount(hardening.SIDECARS_TMP),

@@ -21,6 +21,9 @@ from tests.harness import engine
 from tests.harness.engine import Engine, EngineFailedError
 from tests.standins.azure_native import cloud
 
+MADE = 57
+"""Resources of the whole program, the stack and its providers included."""
+
 ON_THE_NODE = (
     "namespace/linkerd",
     "namespace/hello-world",
@@ -84,7 +87,7 @@ def test_it_starts_by_saying_who_may_call_the_api_server(dev: Dev) -> None:
 
 def test_a_preview_before_there_is_anything(dev: Dev) -> None:
     planned = dev.engine.preview()
-    assert planned.steps == {"create": 39}
+    assert planned.steps == {"create": MADE}
     assert 'tier: "Free"' in planned.text
     assert 'environment: "dev"' in planned.text
     assert "disableLocalAccounts: true" in re.sub(" +:", ":", planned.text)
@@ -92,7 +95,7 @@ def test_a_preview_before_there_is_anything(dev: Dev) -> None:
 
 
 def test_up_leads_from_nothing_to_traffic(dev: Dev) -> None:
-    assert dev.engine.up().steps == {"create": 39}
+    assert dev.engine.up().steps == {"create": MADE}
     made = [request["id"].rpartition("/")[2] for request in dev.azure.requests("PUT")]
     assert made == ["linkerd-canary-dev-westeurope"] * 2, "the group, then the cluster"
     assert local_stack.world_of(local_stack.first_answer(dev.url)) == "world"
@@ -102,13 +105,13 @@ def test_up_leads_from_nothing_to_traffic(dev: Dev) -> None:
 def test_more_nodes_are_an_update_of_the_cluster_alone(dev: Dev) -> None:
     dev.engine.set("nodeCountMax", "5")
     planned = dev.engine.preview()
-    assert planned.steps == {"update": 1, "unchanged": 38}
+    assert planned.steps == {"update": 1, "unchanged": MADE - 1}
     assert "~ maxCount: 3 => 5" in planned.text
 
 
 def test_new_nodes_and_a_new_weight_in_one_update(dev: Dev) -> None:
     dev.engine.set("canaryWeight", "100")
-    assert dev.engine.up().steps == {"update": 2, "unchanged": 37}
+    assert dev.engine.up().steps == {"update": 2, "unchanged": MADE - 2}
     (pool,) = dev.azure.only("managedClusters")["agentPoolProfiles"]
     assert (pool["minCount"], pool["maxCount"]) == (2, 5)
     answer = eventually(lambda: _with("worldv2", local_stack.ask(dev.url)))

@@ -372,20 +372,21 @@ def test_a_service_or_stack_that_is_not_there(engine: Engine, shared_cluster: Cl
 
 def test_each_right_is_needed_and_enough(engine: Engine, shared_cluster: Cluster) -> None:
     api = shared_cluster.api
-    role = yaml.safe_load((ROOT / "ci" / "rights" / "rollout.yaml").read_text())
+    whole, cluster_wide = yaml.safe_load_all((ROOT / "ci" / "rights" / "rollout.yaml").read_text())
     user = "rollout-user"
-    api.apply(role)
+    api.apply(whole)
+    api.apply(cluster_wide)
+    role, in_cluster = whole["metadata"]["name"], cluster_wide["metadata"]["name"]
     api.kubectl(
-        "create",
-        "clusterrolebinding",
-        user,
-        f"--clusterrole={role['metadata']['name']}",
-        f"--user={user}",
+        "create", "rolebinding", user, "-n", MESH, f"--clusterrole={role}", f"--user={user}"
+    )
+    api.kubectl(
+        "create", "clusterrolebinding", user, f"--clusterrole={in_cluster}", f"--user={user}"
     )
     kubeconfig = api.kubeconfig_for(user)
     granted = {
         (group, resource, verb)
-        for rule in role["rules"]
+        for rule in [*whole["rules"], *cluster_wide["rules"]]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]

@@ -33,9 +33,7 @@ def test_the_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(f"\n    {command.NAME}" in said for command in COMMANDS)
 
 
-@pytest.mark.parametrize(
-    "command", ["status", "set", "completion"]
-)
+@pytest.mark.parametrize("command", ["status", "set", "completion"])
 def test_help_ends_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

@@ -124,7 +124,20 @@ def test_a_service_may_have_what_it_needs_more() -> None:
     assert (other["runAsNonRoot"], other["runAsUser"]) == (True, 1000)
     assert "sysctls" not in other
     assert levels(program, "apps-pods") == {"baseline"}, "restricted refuses root"
+    made = order(program)
+    assert made.index("NamespacePatch apps-pods") < made.index("Deployment hello")
     assert levels(program, "mesh-pods") == {"restricted"}
+
+
+def test_a_linkerd_beside_an_app_is_nobody_whoever_the_app_is() -> None:
+    services = {"hello": {"port": 8080, "runAsUser": 0}}
+    config = {"services": json.dumps(services), "meshTopology": "sidecar"}
+    beside = container(run_program(config).get("Deployment", "hello"), "l5d")["securityContext"]
+    assert (beside["runAsNonRoot"], beside["runAsUser"], beside["runAsGroup"]) == (
+        True,
+        65532,
+        65532,
+    )
 
 
 def test_linkerd_has_the_memory_that_the_stack_gives_it() -> None:
@@ -175,8 +188,10 @@ def test_requests_and_connections_have_bounds() -> None:
         assert sender["client"] == {"hostConnectionPool": {"maxSize": 7, "maxWaiters": 2000}}
     assert "client" not in incoming
     assert outgoing["service"]["totalTimeoutMs"] == 2500
-    outgoing, *_ = config_file(run_program({"totalTimeoutMs": "0"}), "l5d-config")["routers"]
-    assert "totalTimeoutMs" not in outgoing["service"]
+    assert external["service"]["totalTimeoutMs"] == 5000
+    config = {"totalTimeoutMs": "0"}
+    outgoing, _, external = config_file(run_program(config), "l5d-config")["routers"]
+    assert "totalTimeoutMs" not in {**outgoing["service"], **external["service"]}
 
 
 def test_counters_outlive_a_pause(program: Recorder) -> None:
