@@ -59,6 +59,9 @@ class Known:
 
 NOTHING = Version(0, 0)
 
+ANY = "every linkerd"
+"""Whom a look leaves out that has found none, and knew none."""
+
 
 @dataclass(frozen=True)
 class Differences:
@@ -98,9 +101,9 @@ class Differences:
                 strata.append(found)
             else:
                 left_out[node] = found
-        if all(each.misses for each in known.values()):
-            # Of no linkerd at all, nothing may pass.
-            left_out.update(dict.fromkeys(known, Reason.UNREAD))
+        if not read:
+            # Of no linkerd at all, nothing may pass: those that have gone may only be unready.
+            left_out = dict.fromkeys({*self.known, *nodes} or {ANY}, Reason.UNREAD)
         return replace(self, known=known), Look(tuple(strata), left_out)
 
     def _missed(self, known: Known) -> Reason:

@@ -45,7 +45,8 @@ class Relative:
 
     def add(self, pairs: Iterable[Pair], margin: float) -> "Relative":
         """With the strata of one look."""
-        pairs = tuple(pairs)
+        # Where one of them had no request nothing was compared: it would only thin out what was.
+        pairs = tuple(pair for pair in pairs if pair[0].requests and pair[1].requests)
         if not pairs:
             return self
         # Most strata are without failures and add nothing to the evidence.

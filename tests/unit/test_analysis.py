@@ -103,6 +103,14 @@ def test_at_100_percent_the_limit_alone_judges() -> None:
     assert (found.failed.against, found.failed.baseline) == ("limit", None)
 
 
+def test_a_step_without_a_baseline_changes_nothing_of_what_was_compared() -> None:
+    """0.6 % against 0.2 % is less than the points that matter, however much v2 gets alone."""
+    compared = [(1, look(Counts(50_000, 100), Counts(50_000, 300)))] * 4
+    alone = [(2, look(Counts(0, 0), Counts(200_000, 1200)))]
+    assert after(compared).verdict().failed is None
+    assert after([*compared, *alone]).verdict().failed is None
+
+
 def test_a_regression_that_begins_late_is_seen_at_once() -> None:
     fine = [(0, look(Counts(1800, 0), Counts(200, 0)))] * 30
     assert after([*fine, (1, look(Counts(100, 0), Counts(100, 20)))]).verdict().kind is Kind.FAIL

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from canary.analysis.differences import Differences, Look, Reason
+from canary.analysis.differences import ANY, Differences, Look, Reason
 from canary.analysis.limits import Limits
 from canary.analysis.strata import Compared, Counts, Latency, Reading, Slower, Stratum, Version
 
@@ -145,6 +145,12 @@ def test_a_linkerd_without_metrics_for_long_no_longer_stops_the_others() -> None
 def test_if_no_linkerd_can_be_read_nothing_passes() -> None:
     found = looks([of("node-1", 1)], [], [], [])
     assert [look.unread for look in found[1:]] == [("node-1",)] * 3
+
+
+def test_if_no_linkerd_is_there_nothing_passes() -> None:
+    """None is ready: whether they have gone or only do not answer, nobody looks."""
+    found = looks([of("node-1", 1)], [], [], nodes=())
+    assert [look.unread for look in found[1:]] == [("node-1",), (ANY,)]
 
 
 def test_no_stratum_reaches_across_a_weight() -> None:
