@@ -146,6 +146,7 @@ def _storage_rights(namespace: str, opts: pulumi.ResourceOptions) -> list[pulumi
     rule = {
         "apiGroups": ["l5d.io"],
         "resources": ["dtabs"],
-        "verbs": ["get", "list", "watch", "create", "update", "delete"],
+        # It writes none: the API server does, for the stack (decision 12).
+        "verbs": ["list", "watch"],
     }
     return discovery.grant("namerd-dtab-storage", namespace, [rule], "namerd", namespace, opts)

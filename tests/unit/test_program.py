@@ -263,12 +263,12 @@ def test_endpoints_may_be_read_where_they_are_needed(
     assert subject == {"kind": "ServiceAccount", "name": account, "namespace": "mesh"}
 
 
-def test_dtab_storage_is_confined_to_the_mesh_and_may_delete(program: Recorder) -> None:
+def test_dtab_storage_is_confined_to_the_mesh_and_writes_nothing(program: Recorder) -> None:
     role = program.get("Role", "namerd-dtab-storage")
     assert role["metadata"]["namespace"] == "linkerd"
     (rule,) = role["rules"]
     assert (rule["apiGroups"], rule["resources"]) == (["l5d.io"], ["dtabs"])
-    assert set(rule["verbs"]) == {"get", "list", "watch", "create", "update", "delete"}
+    assert rule["verbs"] == ["list", "watch"]
 
 
 def test_the_definition_declares_dentries_at_the_top(program: Recorder) -> None:
