@@ -66,7 +66,7 @@ def _refuse_anothers(
 def _refuse_what_is_not_given(
     api_server: Api, claim: Mapping[str, Any], found: Mapping[str, "_Namespace"]
 ) -> None:
-    for key, namespace in found.items():
+    for key, namespace in sorted(found.items()):  # the engine hands maps over in any order
         name = claim["namespaces"][key]
         if namespace.is_there is False:
             raise ClaimedError(

@@ -145,7 +145,7 @@ def test_whatever_the_cluster_does_not_tell_stops_nobody(stack: Stack, place: Pl
 
 def test_namespaces_that_an_administrator_gives(stack: Stack, place: Place) -> None:
     given = place.claim(makes_namespaces=False)
-    for key, name in sorted(given["namespaces"].items(), reverse=True):
+    for key, name in sorted(given["namespaces"].items()):
         assert refused(stack, given) == (
             f"config createNamespaces is false, and the cluster at {place.api_server.url} has no "
             f"namespace {name!r} ({key}): have an administrator make it (docs/rights.md), or set "
