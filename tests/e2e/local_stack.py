@@ -108,6 +108,9 @@ class Traffic:
 
     worlds: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    again: int = 0
+    """Requests that were sent again, as every HTTP client does (RFC 9112, 9.3.1): the kept
+    connection that they were sent on was closed at that moment, without an answer."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -144,7 +147,7 @@ def load(
         with nullcontext(own) if own else pool(url) as http:
             while not stop.is_set() and traffic.count < most:
                 try:
-                    response = http.request("GET", "/")
+                    response = _answer(http, traffic)
                     text = response.data.decode()
                     found = ANSWER.fullmatch(text.strip())
                     said = f"{response.status} {text[:200]}"
@@ -163,6 +166,19 @@ def load(
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def _answer(http: urllib3.HTTPConnectionPool, traffic: Traffic) -> urllib3.BaseHTTPResponse:
+    made = http.num_connections
+    try:
+        return http.request("GET", "/")
+    except urllib3.exceptions.MaxRetryError as error:
+        was_kept = http.num_connections == made
+        if not was_kept or not isinstance(error.reason, urllib3.exceptions.ProtocolError):
+            raise
+    with traffic.lock:
+        traffic.again += 1
+    return http.request("GET", "/")
 
 
 def split_of(url: str, count: int) -> Counter[str]:

@@ -74,6 +74,7 @@ def step(url: str, kept: Sequence[HTTPConnectionPool], request: pytest.FixtureRe
         # Until former pods are gone, and their connections with them.
         eventually(lambda: len(visitors.outcomes) > seen + 500)
     failures = [*keeping.failures, *recent.failures, *visitors.failures]
+    assert keeping.again + recent.again <= (keeping.count + recent.count) / 200
     return Step(WAY[request.param], failures, keeping.count + recent.count + len(visitors.outcomes))
 
 
