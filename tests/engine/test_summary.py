@@ -201,9 +201,11 @@ def test_a_policy_violation(tmp_path: Path) -> None:
         shown = summary(engine, home, "preview", "--policy-pack", str(pack))
     head, _, rest = shown.partition("**Policies**: ")
     assert head == ("### Preview of `test`\n\n**The preview failed:** an update would stop.\n\n")
-    kept, _, rest = rest.partition(" kept, **1 broken**\n\n")
+    kept, _, rest = rest.partition(" kept, **2 broken**\n\n")
     assert int(kept) > 3
     said, _, resources = rest.partition("\n\n")
-    assert said.startswith("- **mandatory** `pinned-images` by `web`: `container")
-    assert "example.com/web" in said
+    hardened, pinned = said.splitlines()
+    assert hardened.startswith("- **mandatory** `hardened-pods` by `web`: `container main ")
+    assert pinned.startswith("- **mandatory** `pinned-images` by `web`: `container")
+    assert "example.com/web" in pinned
     assert resources == ("**Resources**: 2 made\n\n- made `Pod` `web`\n- made `Secret` `key`\n")
