@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from canary.arguments import of_split, seconds
+
 NAME = "set"
 
 EXAMPLES = """\
@@ -21,14 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "percent", metavar="N", help="percent for the canary, 0 to 100 with at most two decimals"
     )
-    parser.add_argument("--service", help="whose split, where the stack has several")
-    parser.add_argument("--stack", help="the stack; by default the one that is selected")
+    of_split(parser)
     parser.add_argument(
         "--wait", action="store_true", help="until the share of requests is the weight"
     )
     parser.add_argument(
         "--max-wait",
-        type=_seconds,
+        type=seconds(3600),
         default=120.0,
         metavar="SECONDS",
         help="how long --wait may take, 1 to 3600; by default 120",
@@ -42,13 +43,3 @@ def run(arguments: argparse.Namespace) -> int:
 
     patience = arguments.max_wait if arguments.wait else None
     return moving.move(arguments.percent, arguments.stack, arguments.service, Path.cwd(), patience)
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 1 <= found <= 3600:
-        raise argparse.ArgumentTypeError("it must be seconds from 1 to 3600")
-    return found

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from canary.arguments import of_split, seconds
+
 NAME = "status"
 
 EXAMPLES = """\
@@ -19,12 +21,11 @@ exit codes: 0 all is well, 1 it cannot be told, 3 a check failed, 5 a rollout is
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("--service", help="whose split, where the stack has several")
-    parser.add_argument("--stack", help="the stack; by default the one that is selected")
+    of_split(parser)
     parser.add_argument(
         "--for",
         dest="seconds",
-        type=_seconds,
+        type=seconds(86400),
         default=0.0,
         metavar="SECONDS",
         help="measure for so long, or watch for so long; by default one look, or until Ctrl-C",
@@ -41,13 +42,3 @@ def run(arguments: argparse.Namespace) -> int:
     how = watching.How(arguments.seconds, arguments.json)
     show = watching.watch if arguments.watch else watching.once
     return show(arguments.stack, arguments.service, Path.cwd(), how)
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 1 <= found <= 86400:
-        raise argparse.ArgumentTypeError("it must be seconds from 1 to 86400")
-    return found
