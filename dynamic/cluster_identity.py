@@ -7,7 +7,6 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, and the resource's type `pulumi-python:dynamic/kube:ClusterIdentity`.
 """
 
-import sys
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -16,17 +15,15 @@ import pulumi
 from pulumi.dynamic import (
     CheckFailure,
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.output import Unknown
 
-from dynamic import one_line
+from dynamic.one_line import OneLineProvider
 from dynamic.waiting import UNREACHED, is_taken_for_gone
 from kube import lazily
 from kube.errors import OneLineError
@@ -39,14 +36,8 @@ _INPUTS = ("identifier", "kubeconfig", "server", "uid")
 _STACK_ID = "stack_id"
 
 
-class ClusterIdentityProvider(ResourceProvider):
+class ClusterIdentityProvider(OneLineProvider):
     """Asks a kubeconfig's cluster who it is. It holds nothing between two calls."""
-
-    serialize_as_secret_always = False  # a module's and a class's name: nothing to encrypt
-
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
-        """Have the host that runs this provider show our errors without its own traceback."""
-        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Find out where the kubeconfig leads, so that a preview shows it."""

@@ -4,7 +4,6 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, the resource's type `pulumi-python:dynamic/namerd:Dtab` and the form of its ids.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,18 +11,17 @@ import pulumi
 from pulumi.dynamic import (
     CheckFailure,
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.output import Unknown
 
-from dynamic import inputs, marks, one_line, splits
+from dynamic import inputs, marks, splits
 from dynamic.inputs import Inputs
+from dynamic.one_line import OneLineProvider
 from dynamic.tables import entries_of
 from kube import lazily
 
@@ -33,15 +31,8 @@ Props = dict[str, Any]
 _TYPE = "pulumi-python:dynamic/namerd:Dtab"
 
 
-class DtabProvider(ResourceProvider):
+class DtabProvider(OneLineProvider):
     """Creates, reads, updates and deletes dtab namespaces. It holds nothing between two calls."""
-
-    # Pickled, the provider is a module's and a class's name: nothing to encrypt or to hide.
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
-        """Have the host that runs this provider show our errors without its own traceback."""
-        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Check every input, and bring it into its one form."""

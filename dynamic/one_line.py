@@ -3,7 +3,23 @@
 import sys
 from typing import Any
 
+from pulumi.dynamic import ConfigureRequest, ResourceProvider
+
 from kube.errors import OneLineError
+
+
+class OneLineProvider(ResourceProvider):
+    """A dynamic provider whose errors are shown as their one line. It holds nothing.
+
+    Old state refers to the classes that derive from this one, and not to this one.
+    """
+
+    # Pickled, a provider is a module's and a class's name: nothing to encrypt or to hide.
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
+        """Have the host that runs this provider show our errors without its own traceback."""
+        show_errors(sys.modules["__main__"])
 
 
 def show_errors(host: Any) -> None:

@@ -4,22 +4,19 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, and the resource's type `pulumi-python:dynamic/mesh:Certificates`.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from dynamic import one_line
+from dynamic.one_line import OneLineProvider
 from kube import lazily
 
 AUTHORITY_DAYS = 3650
@@ -44,14 +41,8 @@ _OUTPUTS = (
 Props = dict[str, Any]
 
 
-class CertificatesProvider(ResourceProvider):
+class CertificatesProvider(OneLineProvider):
     """Issues certificates. What it has issued is in the state and nowhere else."""
-
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
-        """Have the host that runs this provider show our errors without its own traceback."""
-        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Take what `Certificates` has checked."""

@@ -4,23 +4,20 @@ Server-side apply would let a second stack take over the first one's objects in 
 claims its namespaces before it makes anything else.
 """
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.output import Unknown
 
-from dynamic import one_line
+from dynamic.one_line import OneLineProvider
 from kube import lazily
 
 STACK = "linkerd-canary/stack"
@@ -35,18 +32,12 @@ _CLAIMED = ("namespaces", "cluster")
 Props = dict[str, Any]
 
 
-class ClaimProvider(ResourceProvider):
+class ClaimProvider(OneLineProvider):
     """Looks whether what a stack claims is free, when it is new or changes. It writes nothing.
 
     What old state refers to, and what therefore never changes: this module's path, the name of this
     class and the resource's type `pulumi-python:dynamic/mesh:Claim`.
     """
-
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
-        """Have the host that runs this provider show our errors without its own traceback."""
-        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Raise ClaimedError, in previews too, where something is not free."""

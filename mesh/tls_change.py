@@ -7,23 +7,20 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, and the resource's type `pulumi-python:dynamic/mesh:Tls`.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.output import Unknown
 
-from dynamic import one_line
+from dynamic.one_line import OneLineProvider
 from kube import lazily
 
 Props = dict[str, Any]
@@ -31,14 +28,8 @@ Props = dict[str, Any]
 _KEPT = ("mode", "permissive", "secret", "namespaces", "expires")
 
 
-class TlsProvider(ResourceProvider):
+class TlsProvider(OneLineProvider):
     """Looks at what runs and at a given Secret. It writes nothing."""
-
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
-        """Have the host that runs this provider show our errors without its own traceback."""
-        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Raise, in previews too, for an unsafe change and for a Secret of no use."""

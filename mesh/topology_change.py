@@ -4,22 +4,19 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, and the resource's type `pulumi-python:dynamic/mesh:Topology`.
 """
 
-import sys
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.output import Unknown
 
-from dynamic import one_line
+from dynamic.one_line import OneLineProvider
 from kube import lazily
 
 Props = dict[str, Any]
@@ -27,14 +24,8 @@ Props = dict[str, Any]
 _KEPT = ("topology", "namespace")
 
 
-class TopologyProvider(ResourceProvider):
+class TopologyProvider(OneLineProvider):
     """Compares a stack's topology with the former one, and with what runs. It writes nothing."""
-
-    serialize_as_secret_always = False
-
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002
-        """Have the host that runs this provider show our errors without its own traceback."""
-        one_line.show_errors(sys.modules["__main__"])
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Raise TopologyError, in previews too, for a change that would lose requests."""
