@@ -1,8 +1,6 @@
 """Tell which linkerds refuse each other's TLS, and why."""
 
 import argparse
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -148,11 +146,7 @@ def _shaken(forwarding: Forwarder, linkerd: Linkerd, files: Mapping[str, bytes] 
 def _files(api_server: Api, linkerd: Linkerd) -> dict[str, bytes]:
     path = f"/api/v1/namespaces/{linkerd.namespace}/secrets/{linkerd.secret}"
     answer = api_server.get(path, right=f"get on Secrets in namespace {linkerd.namespace}")
-    data = api_server.parsed(answer).get("data") or {} if answer.status == 200 else {}
-    try:
-        return {name: base64.b64decode(text) for name, text in data.items()}
-    except binascii.Error:
-        return {}
+    return pair.of_secret(api_server.parsed(answer)) if answer.status == 200 else {}
 
 
 def _log(api_server: Api, linkerd: Linkerd) -> str:

@@ -4,10 +4,12 @@ linkerd starts, is ready and listens with a bad pair, and then fails each connec
 checked before they reach a cluster. The rules are those of linkerd 1.7.5, as measured.
 """
 
+import base64
+import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -89,6 +91,15 @@ def read(files: Mapping[str, bytes], where: str, mutual: bool, now: datetime) ->
     _refuse_issuer(pair, chain, where)
     _refuse_dates(pair, where, now)
     return pair
+
+
+def of_secret(secret: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of a Secret, as an API server shows it; none where it cannot be read."""
+    data: Mapping[str, str] = secret.get("data") or {}
+    try:
+        return {key: base64.b64decode(value, validate=True) for key, value in data.items()}
+    except (binascii.Error, TypeError):
+        return {}
 
 
 def _certificates(files: Mapping[str, bytes], name: str, where: str) -> list[x509.Certificate]:

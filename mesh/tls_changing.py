@@ -1,7 +1,5 @@
 """Whether a change of TLS is safe for what runs, and whether a given Secret can be used."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,13 +104,5 @@ def _in(namespace: str, api_server: Api, props: Mapping[str, Any]) -> Pair:
             f"{where} is not there: have it made before it is used; a new stack makes its "
             "namespaces in a first `pulumi up` with meshTls off"
         )
-    data = api_server.parsed(answer).get("data") or {}
     mutual = props["mode"] == tls.MUTUAL
-    return pair.read(_decoded(data), where, mutual, expiry.now())
-
-
-def _decoded(data: Mapping[str, str]) -> dict[str, bytes]:
-    try:
-        return {key: base64.b64decode(value, validate=True) for key, value in data.items()}
-    except (binascii.Error, TypeError):
-        return {}
+    return pair.read(pair.of_secret(api_server.parsed(answer)), where, mutual, expiry.now())
