@@ -36,9 +36,8 @@ def deployment(
     workload.disruption_budget(NAME, namespace, LABELS, opts)
     containers = [linkerd.container(image, PORTS, memory, mounted)]
     template = workload.pod_template(
-        LABELS, None, "l5d-edge-config", text, containers, mounted.volumes
+        LABELS, None, "l5d-edge-config", text, containers, mounted.volumes, mounted.annotations
     )
-    template["metadata"]["annotations"].update(mounted.annotations)
     template["spec"]["topologySpreadConstraints"] = workload.spread(LABELS)
     spec: Any = {
         "replicas": replicas,

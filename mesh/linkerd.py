@@ -111,8 +111,6 @@ def _spec(
         kubectl_proxy.container(kubectl_image),
     ]
     volumes = [kubectl_proxy.volume(), *mounted.volumes]
-    template = workload.pod_template(LABELS, "l5d", "l5d-config", config, containers, volumes)
-    template["metadata"]["annotations"].update(mounted.annotations)
     return {
         "selector": {"matchLabels": dict(LABELS)},
         "minReadySeconds": workload.MIN_READY_SECONDS,
@@ -121,7 +119,9 @@ def _spec(
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
         },
-        "template": template,
+        "template": workload.pod_template(
+            LABELS, "l5d", "l5d-config", config, containers, volumes, mounted.annotations
+        ),
     }
 
 

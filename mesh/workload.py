@@ -90,12 +90,13 @@ def pod_template(
     config: str,
     containers: Sequence[Mapping[str, Any]],
     volumes: Sequence[Mapping[str, Any]] = (),
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> dict[str, Any]:
     """A pod template that mounts a ConfigMap and is rolled out anew when its text changes."""
     return {
         "metadata": {
             "labels": dict(labels),
-            "annotations": {CONFIG_HASH: config_hash(config)},
+            "annotations": {CONFIG_HASH: config_hash(config), **(annotations or {})},
         },
         "spec": {
             **({"serviceAccountName": service_account} if service_account else {}),
