@@ -98,7 +98,7 @@ class Settings:
     entry_service: str
     """The name of the service that requests from outside reach."""
     canary_analysis: Limits
-    """What `python -m canary run` judges by; the program only checks it."""
+    """What a rollout judges by; the program only checks it."""
     tls: Tls
     """TLS between linkerds."""
     secret: frozenset[str]

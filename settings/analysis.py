@@ -1,4 +1,4 @@
-"""The config key `canaryAnalysis`: what `python -m canary run` judges a canary by.
+"""The config key `canaryAnalysis`: what a rollout judges a canary by.
 
 The program does nothing with it but check it, so that a preview tells a mistake before a rollout
 does.
