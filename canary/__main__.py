@@ -4,10 +4,35 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from canary import comment, completion, drift, exits, set_weight, status, summary, tls
+from canary import (
+    abort,
+    comment,
+    completion,
+    drift,
+    exits,
+    promote,
+    rollout_report,
+    set_weight,
+    status,
+    summary,
+    tls,
+)
+from canary import run as run_command
 from canary.errors import CanaryError
 
-COMMANDS = (status, set_weight, summary, comment, drift, tls, completion)
+COMMANDS = (
+    status,
+    set_weight,
+    run_command,
+    promote,
+    abort,
+    rollout_report,
+    summary,
+    comment,
+    drift,
+    tls,
+    completion,
+)
 """Each gives a NAME, `arguments(parser)` and `run(arguments)`, which returns the exit status.
 
 A command may give EXAMPLES, which its `--help` ends with.

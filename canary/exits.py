@@ -9,6 +9,9 @@ CANNOT = 1
 FAILED = 3
 """A check failed: a version with weight has no endpoints, or its share is not its weight."""
 
+ABORTED = 4
+"""An operator took the rollout back."""
+
 PAUSED = 5
 """A rollout waits for `promote`."""
 
@@ -20,3 +23,6 @@ DRIFTED = 7
 
 INTERRUPTED = 130
 """Ended by SIGINT, as shells have it."""
+
+TERMINATED = 143
+"""Ended by SIGTERM."""

@@ -37,7 +37,7 @@ def of(stack: StackView, cluster: ClusterView, traffic: Traffic, now: datetime) 
     return [
         *_of_rollout(stack, cluster.rollout, now),
         *_of_weights(stack, cluster),
-        *_of_commit(stack, cluster.rollout is not None),
+        *of_commit(stack, cluster.rollout is not None),
         *_of_endpoints(stack, cluster),
         *_of_linkerds(cluster, traffic),
         *_of_waiting(cluster, traffic),
@@ -107,7 +107,8 @@ def changed(stack: StackView, cluster: ClusterView) -> str:
     )
 
 
-def _of_commit(stack: StackView, is_under_way: bool) -> Iterator[Finding]:
+def of_commit(stack: StackView, is_under_way: bool) -> Iterator[Finding]:
+    """That the last commit does not say what the config does."""
     settings = stack.deployed.settings
     # While a rollout steps up, its weights are not to be committed yet.
     code = exits.DONE if is_under_way else exits.DRIFTED

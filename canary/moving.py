@@ -32,7 +32,7 @@ def move(
     weight = _weight(percent)
     with Cli(stack) as cli:
         known = overview.of_stack(cli, folder, service)
-        settings = _Settings(cli, folder / known.deployed.settings, known, weight)
+        settings = Settings(cli, folder / known.deployed.settings, known, weight)
         settings.check()
         with overview.api_of(known.split) as api:
             _must_be_free(known, overview.of_cluster(api, known.split))
@@ -51,7 +51,7 @@ def _weight(text: str) -> float:
     return found
 
 
-class _Settings:
+class Settings:
     """The stack's config: which values move the split, and how they are written."""
 
     def __init__(self, cli: Cli, path: Path, known: StackView, weight: float) -> None:
@@ -143,13 +143,13 @@ def _tell_what_is_left_out(known: StackView) -> None:
         _say(f"Not part of this update, and not deployed yet: {', '.join(left_out)}.")
 
 
-def _update(cli: Cli, api: Api, known: StackView, settings: _Settings, weight: float) -> None:
+def _update(cli: Cli, api: Api, known: StackView, settings: Settings, weight: float) -> None:
     split = known.split
     before = known.weights.get(split.canary, 0)
     began = time.monotonic()
     _say(f"{split.canary}: {figures.percent(before)} to {figures.percent(weight)} …")
     settings.write()
-    message = f"{history.MESSAGE} set {split.service} {weight:g} by {_who()}"
+    message = f"{history.MESSAGE} set {split.service} {weight:g} by {who()}"
     try:
         ended = targeted.up(cli, [way.table.urn for way in split.ways], message)
     except BaseException:
@@ -162,7 +162,7 @@ def _update(cli: Cli, api: Api, known: StackView, settings: _Settings, weight: f
         raise KeyboardInterrupt
 
 
-def _refuse(api: Api, split: Split, settings: _Settings, ended: targeted.Ended) -> None:
+def _refuse(api: Api, split: Split, settings: Settings, ended: targeted.Ended) -> None:
     """Raise CanaryError with why, and with what is in force now."""
     code = exits.INTERRUPTED if ended.was_interrupted else exits.CANNOT
     try:
@@ -180,7 +180,8 @@ def _refuse(api: Api, split: Split, settings: _Settings, ended: targeted.Ended) 
     raise CanaryError(f"{ended.error}; {in_force} is in force by now", code)
 
 
-def _who() -> str:
+def who() -> str:
+    """user@host"""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

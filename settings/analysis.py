@@ -39,6 +39,11 @@ def read(text: str) -> Limits:
     return found
 
 
+def value(key: str, text: str) -> Any:
+    """A single value, as on a command line. Raises ValueError."""
+    return _READERS[key][1](text)
+
+
 def _value(key: str, given: Mapping[str, Any]) -> Any:
     value, (_, reader) = given[key], _READERS[key]
     try:

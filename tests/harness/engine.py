@@ -148,6 +148,11 @@ class Engine:
         """The project's folder."""
         return self._project
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its commands have in their environment besides the test's own."""
+        return dict(self._environment)
+
     def canary(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the operator's commands, with what it prints and its exit status."""
         return subprocess.run(

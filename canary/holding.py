@@ -1,0 +1,204 @@
+"""Holding a split's Lease: one rollout at a time, and what others wish of it.
+
+Every write is conditional on the object that was read (resourceVersion), so of two that would take
+it, one does.
+"""
+
+import copy
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from canary import exits, lease
+from canary.errors import CanaryError
+from canary.lease import PHASE, REASON, WEIGHT
+from canary.moving import who
+from canary.rollout.events import Wish
+from kube.api import Api, status_message
+
+SECONDS = 60
+"""How long a lease holds after it was renewed."""
+
+RENEW_SECONDS = 10.0
+"""How often it is written where nothing has changed."""
+
+WISH, WISHED_BY = "linkerd-canary/wish", "linkerd-canary/wished-by"
+"""Annotations that another terminal writes."""
+
+_TRIES = 10
+
+
+class LostError(CanaryError):
+    """The lease is another's by now."""
+
+
+def holder() -> str:
+    """`anna@ws7/4121`: this process."""
+    return f"{who()}/{os.getpid()}"
+
+
+class Held:
+    """A lease that this process holds, or held."""
+
+    def __init__(self, api: Api, namespace: str, service: str, name: str) -> None:
+        """`name` is the holder's."""
+        self._object = _Object(api, namespace, service)
+        self._name = name
+        self.renewed = 0.0
+        """Seconds of the monotonic clock."""
+
+    def acquire(self) -> None:
+        """Take it where it is nobody's, or has expired. Raises CanaryError, OneLineError."""
+        now = _now()
+
+        def taken(found: dict[str, Any]) -> None:
+            self._must_be_free(found)
+            spec = found.setdefault("spec", {})
+            changes = int(spec.get("leaseTransitions") or 0) + 1
+            spec.update(
+                holderIdentity=self._name,
+                leaseDurationSeconds=SECONDS,
+                acquireTime=now,
+                renewTime=now,
+                leaseTransitions=changes,
+            )
+            found["metadata"].pop("annotations", None)
+
+        self._object.change(taken)
+        self.renewed = time.monotonic()
+
+    def _must_be_free(self, found: dict[str, Any]) -> None:
+        other = lease.of(found)
+        if other is None or other.is_expired(datetime.now(UTC)):
+            return
+        since = f" since {other.since.astimezone():%H:%M}" if other.since else ""
+        at = f", at {other.weight} %" if other.weight else ""
+        raise CanaryError(
+            f"{other.who} runs a rollout of this split{since}{at}: canary abort or promote act on "
+            "it",
+            exits.DRIFTED,
+        )
+
+    def renew(self, phase: str, reason: str, weight: float) -> tuple[Wish, str] | None:
+        """Go on holding it; what another terminal wishes, and who. Raises LostError, OneLineError.
+
+        A wish is handed over once.
+        """
+        wished: list[tuple[Wish, str]] = []
+        is_new: list[bool] = []
+        is_due = time.monotonic() - self.renewed >= RENEW_SECONDS
+
+        def renewed(found: dict[str, Any]) -> None:
+            self._must_be_ours(found)
+            notes = found["metadata"].setdefault("annotations", {})
+            before = dict(notes)
+            wished.clear()
+            if notes.get(WISH) in list(Wish):
+                wished.append((Wish(notes[WISH]), notes.get(WISHED_BY, "somebody")))
+            notes.pop(WISH, None)
+            notes.pop(WISHED_BY, None)
+            notes.update({PHASE: phase, REASON: reason, WEIGHT: f"{weight:g}"})
+            is_new[:] = [is_due or notes != before]
+            found["spec"]["renewTime"] = _now()
+
+        self._object.change(renewed, only_if=lambda: is_new[0])
+        if is_new[0]:
+            self.renewed = time.monotonic()
+        return wished[0] if wished else None
+
+    def release(self) -> None:
+        """Give it back, where it is still ours. Raises CanaryError, OneLineError."""
+
+        def released(found: dict[str, Any]) -> None:
+            self._must_be_ours(found)
+            found["spec"].update(holderIdentity="", leaseDurationSeconds=1)
+            found["metadata"].pop("annotations", None)
+
+        self._object.change(released)
+
+    def _must_be_ours(self, found: dict[str, Any]) -> None:
+        held_by = (found.get("spec") or {}).get("holderIdentity")
+        if held_by != self._name:
+            now = lease.of(found)
+            other = f"{now.who} runs it now" if now else "somebody gave it back"
+            raise LostError(f"the lease of this rollout was lost: {other}", exits.DRIFTED)
+
+
+def wish(api: Api, namespace: str, service: str, what: Wish, by: str) -> bool:
+    """Tell the one who holds a split; False where nobody does. Raises CanaryError, OneLineError."""
+    heard: list[bool] = []
+
+    def told(found: dict[str, Any]) -> None:
+        held = lease.of(found)
+        heard[:] = [held is not None and not held.is_expired(datetime.now(UTC))]
+        if heard[0]:
+            notes = found["metadata"].setdefault("annotations", {})
+            # A promotion does not take an abort back that was not heard yet.
+            if notes.get(WISH) != Wish.ABORT:
+                notes.update({WISH: what.value, WISHED_BY: by})
+
+    _Object(api, namespace, service).change(told, only_if=lambda: heard[0])
+    return heard[0]
+
+
+class _Object:
+    """The Lease as the API server has it."""
+
+    def __init__(self, api: Api, namespace: str, service: str) -> None:
+        self._api, self._namespace, self._name = api, namespace, lease.name_of(service)
+        self._all = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+    def change(
+        self, edit: Callable[[dict[str, Any]], None], only_if: Callable[[], bool] | None = None
+    ) -> None:
+        """Write it as `edit` leaves it, again while others write in between. Raises CanaryError."""
+        for _ in range(_TRIES):
+            found = self._read()
+            wanted = copy.deepcopy(found) if found else self._new()
+            edit(wanted)
+            if only_if is not None and not only_if():
+                return
+            if self._write(wanted, is_new=found is None):
+                return
+        raise CanaryError(f"the lease {self._name} is written to all the time")
+
+    def _new(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {},
+        }
+
+    def _read(self) -> dict[str, Any] | None:
+        answer = self._api.get(f"{self._all}/{self._name}", right=self._right("get"))
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise CanaryError(
+                f"{self._api.where}: the lease {self._name}: {status_message(answer)}"
+            )
+        return self._api.parsed(answer)
+
+    def _write(self, wanted: dict[str, Any], *, is_new: bool) -> bool:
+        """Whether it was still the object that was read."""
+        if is_new:
+            answer = self._api.post(self._all, wanted, right=self._right("create"))
+        else:
+            path = f"{self._all}/{self._name}"
+            answer = self._api.put(path, wanted, right=self._right("update"))
+        if answer.status in (200, 201):
+            return True
+        # 404 on a PUT: it was deleted in between.
+        if answer.status == 409 or (answer.status == 404 and not is_new):
+            return False
+        raise CanaryError(f"{self._api.where}: the lease {self._name}: {status_message(answer)}")
+
+    def _right(self, verb: str) -> str:
+        return f"{verb} on leases in {self._namespace}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,73 @@
+"""What must be so before each write: the stack, the table and the canary are as we left them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from canary import figures, findings
+from canary.overview import ClusterView, StackView
+from canary.stack.history import Update
+
+
+@dataclass(frozen=True)
+class Ours:
+    """As this rollout left it."""
+
+    weight: float
+    """In force."""
+    wanted: float
+    """What is to be written; a write that seemed to fail may have done it."""
+    update: str
+    """The last update of the stack: `identity` of it."""
+    pods: Sequence[str]
+    """What tells the canary's pods."""
+
+
+def identity(updates: Sequence[Update]) -> str:
+    """What tells the last update that succeeded from others; not every backend numbers them."""
+    done = [update for update in updates if update.result == "succeeded"]
+    return f"{done[0].number} of {done[0].began.isoformat()}" if done else ""
+
+
+def changed(ours: Ours, stack: StackView, cluster: ClusterView, pods: Sequence[str]) -> str:
+    """What somebody else has changed, empty where all is ours: then nothing may be written.
+
+    The way back asks for the table alone: nothing else may keep the canary's traffic up.
+    """
+    split = stack.split
+    if not cluster.agrees or cluster.in_force is None:
+        return findings.changed(stack, cluster)
+    now = cluster.in_force.get(split.canary, 0)
+    if now not in (ours.weight, ours.wanted):
+        return f"{figures.percent(now)} is in force, by {_by(stack)}"
+    return "" if ours.wanted == 0 else _changed_besides(ours, stack, pods)
+
+
+def _changed_besides(ours: Ours, stack: StackView, pods: Sequence[str]) -> str:
+    """The same, of everything but the table."""
+    split = stack.split
+    if identity(stack.updates) != ours.update:
+        return f"the stack was updated in between: {_by(stack)}"
+    if stack.configured is None:
+        return f"{stack.deployed.settings} cannot be used: {stack.problem}"
+    if stack.configured.get(split.canary, 0) not in (ours.weight, ours.wanted):
+        given = figures.percent(stack.configured.get(split.canary, 0))
+        return f"{stack.deployed.settings} was changed to {given} by somebody else"
+    if ours.pods and list(pods) != list(ours.pods):
+        return f"{split.canary} is not what this rollout began with: its pods run another release"
+    return ""
+
+
+def lacking(stack: StackView, cluster: ClusterView, weight: float) -> str:
+    """Which version of those that the next weight needs takes no requests; empty for none."""
+    split = stack.split
+    needed = [split.canary] if weight == 100 else [] if weight == 0 else split.versions
+    empty = [v for v in needed if v in cluster.endpoints and not cluster.endpoints[v].ready]
+    return f"{' and '.join(empty)} has no endpoints" if empty else ""
+
+
+def _by(stack: StackView) -> str:
+    if not stack.updates:
+        return "an update that the stack's history does not show"
+    last = stack.updates[0]
+    number = f"update {last.number}" if last.number else "the update"
+    return f"{number} ({last.by}) of {last.began.astimezone():%H:%M:%S}"

@@ -1,0 +1,268 @@
+"""Driving a rollout: does what it wants, and tells it what comes of that.
+
+Each event is in the journal before it is acted on. Signals and wishes interrupt every wait, but
+never an update that is under way.
+"""
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+from canary import findings, overview
+from canary.analysis.differences import Differences
+from canary.counters import measured
+from canary.counters.measured import Measured
+from canary.errors import CanaryError
+from canary.holding import SECONDS, Held, LostError
+from canary.overview import ClusterView, StackView
+from canary.rollout.checks import Ours
+from canary.rollout.events import (
+    Changed,
+    Event,
+    InForce,
+    Interrupted,
+    Looked,
+    NotDone,
+    Shown,
+    Unseen,
+    Wished,
+)
+from canary.rollout.journal import Writer
+from canary.rollout.machine import Rollout, Taken
+from canary.rollout.phase import Action, End, Look, SetWeight
+from canary.rollout.writing import ChangedError, Stack
+from kube.errors import OneLineError
+
+POLL_SECONDS = 2.0
+"""How often the lease is looked at for a wish."""
+
+
+class Clock:
+    """Seconds since 1970 that never go back, whatever is done to the machine's clock."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def __call__(self) -> float:
+        """Now."""
+        return time.monotonic() + self._offset
+
+
+@dataclass
+class Parts:
+    """What a driver works with."""
+
+    stack: Stack
+    held: Held | None
+    """None where nothing is written."""
+    journal: Writer | None
+    tell: Callable[[Taken, ClusterView | None], None]
+    """Shows what an event has come to."""
+
+
+class Driver:
+    """One process's part in a rollout."""
+
+    def __init__(
+        self, parts: Parts, rollout: Rollout, known: StackView, update: str, pods: list[str]
+    ) -> None:
+        self._parts, self._rollout, self._known = parts, rollout, known
+        self._update, self._pods = update, pods
+        self._clock = Clock()
+        self._cluster: ClusterView | None = None
+        self._from_outside: queue.Queue[Event] = queue.Queue()
+        plan = rollout.plan
+        names = {
+            version: name
+            for name, version in stack_names(known).items()
+            if version in (plan.baseline, plan.canary)
+        }
+        self._names = names
+        self._differences = Differences(plan.limits, names[plan.baseline], names[plan.canary])
+
+    def run(self, *first: Callable[[float], Event]) -> int:
+        """From its first events to its end; the exit code. Raises CanaryError."""
+        with self._signals(), self._renewals():
+            action: Action = Look(0)
+            for make in first:
+                action = self._take(make(self._clock()))
+            while not isinstance(action, End):
+                event = self._do(action)
+
+                action = self._take(event)
+            return action.code
+
+    def _take(self, event: Event) -> Action:
+        if self._parts.journal:
+            self._parts.journal.write(event)
+        taken = self._rollout.take(event)
+        if taken.rollout.step != self._rollout.step or isinstance(event, InForce):
+            self._differences = self._differences.begin()
+        self._rollout = taken.rollout
+        self._parts.tell(taken, self._cluster)
+        return taken.action
+
+    def _do(self, action: SetWeight | Look) -> Event:
+        delay = action.seconds if isinstance(action, Look) else action.delay
+        try:
+            # A wish that has come before the write takes its place.
+            return self._from_outside.get(timeout=delay) if delay else self._waiting()
+        except queue.Empty:
+            return self._write(action.weight) if isinstance(action, SetWeight) else self._look()
+
+    def _waiting(self) -> Event:
+        self._heed_lease()
+        return self._from_outside.get_nowait()
+
+    # Writing
+
+    def _write(self, weight: float) -> Event:
+        held = self._parts.held
+        if held is not None and time.monotonic() - held.renewed > SECONDS:
+            return NotDone(self._clock(), "the rollout's lease could not be renewed")
+        ours = Ours(self._rollout.weight, weight, self._update, self._pods)
+        try:
+            written = self._parts.stack.write(ours)
+        except ChangedError as error:
+            return self._wish_or(Changed(self._clock(), str(error)))
+        except CanaryError as error:
+            return NotDone(self._clock(), str(error))
+        self._known, self._update = written.stack, written.update
+        self._see_first()
+        return InForce(self._clock(), weight, int(written.update.partition(" ")[0] or 0))
+
+    def _see_first(self) -> None:
+        """The counters right after a write: what is counted from here on is of the new weight."""
+        self._differences = self._differences.begin()
+        try:
+            self._cluster = self._parts.stack.cluster(self._known)
+        except CanaryError:
+            return
+        self._differences, _ = self._differences.look(
+            self._cluster.seen.readings, _nodes(self._cluster)
+        )
+
+    # Looking
+
+    def _look(self) -> Event:
+        try:
+            cluster = self._parts.stack.cluster(self._known)
+            if not cluster.agrees:
+                change = self._change()
+                if change:
+                    return self._wish_or(Changed(self._clock(), change))
+        except CanaryError as error:
+            return Unseen(self._clock(), str(error))
+        self._cluster = cluster
+        self._differences, look = self._differences.look(cluster.seen.readings, _nodes(cluster))
+        traffic = measured.now(cluster.seen, cluster.names).by_name
+        plan = self._rollout.plan
+        return Looked(
+            self._clock(),
+            look.strata,
+            {node: str(why) for node, why in look.left_out.items()},
+            look.unread,
+            _shown(traffic.get(self._names[plan.baseline])),
+            _shown(traffic.get(self._names[plan.canary])),
+        )
+
+    def _change(self) -> str:
+        """What was changed; empty where an update of this stack did it that changes nothing."""
+        fresh = self._parts.stack.view()
+        now = self._parts.stack.cluster(fresh)
+        if not now.agrees or now.in_force is None:
+            return findings.changed(fresh, now)
+        canary = self._rollout.plan.canary
+        if now.in_force.get(canary, 0) == self._rollout.weight:
+            self._known = fresh
+            return ""
+        by = fresh.updates[0].by if fresh.updates else "an update"
+        return f"{now.in_force.get(canary, 0):g} % was set by {by}"
+
+    def _wish_or(self, event: Event) -> Event:
+        """An abort from another terminal moves the weight too: it is no foreign change."""
+        self._heed_lease()
+        try:
+            return self._from_outside.get_nowait()
+        except queue.Empty:
+            return event
+
+    # From outside
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first ends it at the next wait, the second at once."""
+        seen: list[int] = []
+
+        def handle(number: int, _: FrameType | None) -> None:
+            if seen:
+                raise KeyboardInterrupt
+            seen.append(number)
+            self._from_outside.put(Interrupted(self._clock(), number))
+
+        former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, was in former.items():
+                signal.signal(number, was)
+
+    @contextmanager
+    def _renewals(self) -> Iterator[None]:
+        """Keep the lease while updates run, and hear what is wished."""
+        held = self._parts.held
+        if held is None:
+            yield
+            return
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(POLL_SECONDS):
+                self._heed_lease()
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            # Where it cannot be given back it expires.
+            with suppress(CanaryError, OneLineError):
+                held.release()
+
+    def _heed_lease(self) -> None:
+        held, rollout = self._parts.held, self._rollout
+        if held is None:
+            return
+        try:
+            wished = held.renew(rollout.phase, rollout.reason, rollout.weight)
+        except LostError as error:
+            self._from_outside.put(Changed(self._clock(), str(error)))
+        except (CanaryError, OneLineError):
+            pass  # Before each write it must have been renewed.
+        else:
+            if wished:
+                self._from_outside.put(Wished(self._clock(), *wished))
+
+
+def stack_names(known: StackView) -> dict[str, str]:
+    """The version by bound name."""
+
+    return overview.what_is_counted(known.split)[0]
+
+
+def _nodes(cluster: ClusterView) -> list[str]:
+    seen = cluster.seen
+    return [each.node for each in seen.readings] + [each.node for each in seen.unread]
+
+
+def _shown(found: Measured | None) -> Shown | None:
+    if found is None or found.median_ms is None:
+        return None
+    return Shown(found.median_ms, found.high_ms, found.high)

@@ -1,0 +1,1 @@
+"""The page of a rollout: one HTML file without scripts that asks for nothing."""

@@ -1,0 +1,317 @@
+"""Beginning a rollout, going on with one, and the wishes of other terminals."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from canary import exits, figures, findings, holding, overview
+from canary.analysis.limits import Limits
+from canary.errors import CanaryError
+from canary.holding import Held
+from canary.moving import who
+from canary.overview import ClusterView, StackView
+from canary.rollout import checks, journal, plan, terminal
+from canary.rollout.driver import Driver, Parts
+from canary.rollout.events import Begun, Event, Resumed, Wish, Wished
+from canary.rollout.journal import Header, Journal, Writer
+from canary.rollout.machine import Rollout, Taken
+from canary.rollout.notify import notifying
+from canary.rollout.plan import Plan
+from canary.rollout.writing import ChangedError, Stack
+from canary.stack.cli import Cli, output
+from kube import lazily
+from kube.api import Api
+from kube.errors import OneLineError
+
+ABORT_SECONDS = 600.0
+"""How long an abort tries: an update that is under way keeps the stack's lock."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says; None is as the stack's config has it."""
+
+    stack: str | None
+    service: str | None
+    to: float = 100
+    pauses: tuple[float, ...] = ()
+    changes: tuple[tuple[str, object], ...] = ()
+    """Fields of Limits that are other than the config's."""
+    observes: bool = False
+    notify: str | None = None
+    """The URL that is told what happens."""
+
+
+@dataclass(frozen=True)
+class _At:
+    """The stack and the cluster, as a command finds them."""
+
+    folder: Path
+    api: Api
+    stack: Stack
+    known: StackView
+    cluster: ClusterView
+
+    @property
+    def weight(self) -> float:
+        return (self.cluster.in_force or {}).get(self.known.split.canary, 0)
+
+    @property
+    def place(self) -> tuple[Api, str, str]:
+        """Where the lease is."""
+        return self.api, overview.mesh_namespace(self.known.split), self.known.split.service
+
+    def held(self) -> Held:
+        return Held(*self.place, holding.holder())
+
+    def last(self) -> Journal | None:
+        return journal.last(self.folder, self.known.deployed.stack, self.known.split.service)
+
+
+def run(given: Given, folder: Path) -> int:
+    """Roll out, or observe; the exit code. Raises CanaryError."""
+    return _at(given.stack, given.service, folder, lambda at: _run(at, given))
+
+
+def dry_run(given: Given, folder: Path) -> int:
+    """Show what a rollout would do. Raises CanaryError."""
+
+    def show(at: _At) -> int:
+        from canary.rollout import dry  # noqa: PLC0415
+
+        print("\n".join(dry.lines(planned(at.known, at.weight, given), at.weight, at.cluster)))
+        return exits.DONE
+
+    return _at(given.stack, given.service, folder, show)
+
+
+def resume(given: Given, folder: Path) -> int:
+    """Go on with the last rollout. Raises CanaryError."""
+    return _at(given.stack, given.service, folder, lambda at: _resume(at, None, given.notify))
+
+
+def promote(stack: str | None, service: str | None, folder: Path, *, full: bool) -> int:
+    """Have the rollout go on: the one that runs, or the last one. Raises CanaryError."""
+    what = Wish.FULL if full else Wish.PROMOTE
+
+    def act(at: _At) -> int:
+        if _is_told(at, what):
+            print(f"{at.known.split.service}: the rollout that runs goes on.")
+            return exits.DONE
+        return _resume(at, what)
+
+    return _at(stack, service, folder, act)
+
+
+def abort(stack: str | None, service: str | None, folder: Path) -> int:
+    """Back to 0, whoever rolls out. Raises CanaryError."""
+    return _at(stack, service, folder, _abort)
+
+
+def _at(stack: str | None, service: str | None, folder: Path, act: Callable[[_At], int]) -> int:
+    with Cli(stack) as cli:
+        known = overview.of_stack(cli, folder, service)
+        if len(known.split.versions) != 2:
+            raise CanaryError(
+                f"{known.split.service} has {len(known.split.versions)} versions: a rollout is "
+                "from one to another"
+            )
+        with overview.api_of(known.split) as api:
+            stack_at = Stack(cli, folder, api, known)
+            found = _At(folder, api, stack_at, known, stack_at.cluster(known))
+            try:
+                return act(found)
+            except OneLineError as error:
+                raise CanaryError(str(error)) from None
+
+
+def planned(known: StackView, weight: float, given: Given) -> Plan:
+    """The plan that a stack's config and the command line make. Raises CanaryError."""
+    split, limits = known.split, replace(limits_of(known), **dict(given.changes))  # type: ignore[arg-type]
+    if limits.scrape > limits.interval:
+        limits = replace(limits, scrape=limits.interval)
+    if given.observes:
+        if not weight:
+            raise CanaryError(f"{split.canary} has 0 %: there is nothing to observe")
+        steps: tuple[float, ...] = (weight,)
+    else:
+        steps = plan.steps_from(limits.steps, weight, given.to)
+        plan.check_jumps(steps, weight, _most_at_once(known))
+    plan.check_pauses(given.pauses, steps)
+    found = Plan(split.service, split.baseline, split.canary, limits, steps)
+    return replace(found, pauses=given.pauses, observes=given.observes)
+
+
+def _most_at_once(known: StackView) -> float:
+    found: float = lazily.module("settings.readers").percent(0.01)(
+        known.values.texts["maxWeightStep"]
+    )
+    return found
+
+
+def limits_of(known: StackView) -> Limits:
+    """Those of the stack's config. Raises CanaryError."""
+    text = known.values.texts.get("canaryAnalysis")
+    try:
+        found: Limits = lazily.module("settings.analysis").read(text) if text else Limits()
+    except lazily.module("settings.errors").SettingsError as error:
+        raise CanaryError(str(error)) from None
+    return found
+
+
+def _run(at: _At, given: Given) -> int:
+    if not at.cluster.agrees or at.cluster.in_force is None:
+        raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
+    found = planned(at.known, at.weight, given)
+    rollout = Rollout.of(found)
+    if found.observes:
+        return _drive(
+            at, None, None, rollout, [], [lambda now: Begun(now, at.weight)], given.notify
+        )
+    _check_config(at)
+    # What no step could write is told before anything begins.
+    at.stack.check(at.known, found.steps[0])
+    held = at.held()
+    held.acquire()
+    canary = at.stack.releases(at.known, found.canary)
+    images = {found.canary: canary, found.baseline: at.stack.releases(at.known, found.baseline)}
+    now = datetime.now(UTC)
+    header = Header(
+        f"{now:%Y%m%dT%H%M%SZ}",
+        at.known.deployed.stack,
+        found,
+        who(),
+        _commit(at.folder),
+        images,
+        canary,
+    )
+    with Writer.begin(at.folder, header) as writer:
+        begun = [lambda now: Begun(now, at.weight)]
+        return _drive(at, held, writer, rollout, canary, begun, given.notify)
+
+
+def _check_config(at: _At) -> None:
+    """Raise CanaryError where the config is not what is in force: an update would set that."""
+    canary = at.known.split.canary
+    if at.known.configured is None:
+        raise CanaryError(f"{at.known.deployed.settings} cannot be used: {at.known.problem}")
+    configured = at.known.configured.get(canary, 0)
+    if configured != at.weight:
+        raise CanaryError(
+            f"{at.known.deployed.settings} has {figures.percent(configured)} for {canary}, and "
+            f"{figures.percent(at.weight)} is in force: run `pulumi up`, or `python -m canary set "
+            f"{at.weight:g}`, first",
+            exits.DRIFTED,
+        )
+
+
+def _resume(at: _At, wish: Wish | None, notify: str | None = None) -> int:
+    found = at.last()
+    if found is None:
+        raise CanaryError(
+            f"{at.folder / journal.FOLDER} has no journal of {at.known.split.service}: canary "
+            f"run begins a rollout at {figures.percent(at.weight)}, with fresh evidence"
+        )
+    rollout = found.rollout
+    if not rollout.can_resume:
+        raise CanaryError(
+            f"the last rollout of {at.known.split.service} is over ({rollout.phase}): canary run "
+            "begins another"
+        )
+    if not at.cluster.agrees:
+        raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
+    if at.weight not in (rollout.weight, rollout.wanted) and not rollout.phase.goes_back:
+        raise CanaryError(
+            f"{figures.percent(rollout.weight)} was in force when the rollout ended, and now "
+            f"{figures.percent(at.weight)} is: canary run begins another",
+            exits.DRIFTED,
+        )
+    held = at.held()
+    held.acquire()
+    first: list[Callable[[float], Event]] = [lambda now: Resumed(now, at.weight, who())]
+    if wish is not None:
+        first.append(lambda now: Wished(now, wish, who()))
+    with Writer.resume(found) as writer:
+        return _drive(at, held, writer, rollout, found.header.canary_pods, first, notify)
+
+
+def _drive(
+    at: _At,
+    held: Held | None,
+    writer: Writer | None,
+    rollout: Rollout,
+    pods: list[str],
+    first: Sequence[Callable[[float], Event]],
+    notify: str | None,
+) -> int:
+    with terminal.display(at.known) as display, notifying(notify) as notifier:
+
+        def tell(taken: Taken, cluster: ClusterView | None) -> None:
+            display.show(taken, cluster)
+            if notifier is not None:
+                notifier.tell(taken, time.time())
+
+        parts = Parts(at.stack, held, writer, tell)
+        update = checks.identity(at.known.updates)
+        code = Driver(parts, rollout, at.known, update, pods).run(*first)
+    if not rollout.plan.observes:
+        _tell_of_git(at.stack)
+    return code
+
+
+def _abort(at: _At) -> int:
+    told = _is_told(at, Wish.ABORT)
+    held = None if told else at.held()
+    if held is not None:
+        held.acquire()
+    try:
+        return _go_back(at, told=told)
+    finally:
+        if held is not None:
+            held.release()
+
+
+def _go_back(at: _At, *, told: bool) -> int:
+    began, canary = time.monotonic(), at.known.split.canary
+    said = ""
+    while True:
+        try:
+            at.stack.go_back()
+        except ChangedError as error:
+            raise CanaryError(str(error), exits.DRIFTED) from None
+        except CanaryError as error:
+            if time.monotonic() - began > ABORT_SECONDS:
+                raise
+            if str(error) != said:
+                said = str(error)
+                print(f"0 % is not done yet: {said}. Trying again.", flush=True)
+            time.sleep(1)
+        else:
+            break
+    ends = " The rollout that ran ends." if told else ""
+    print(f"{canary}: 0 % is in force after {time.monotonic() - began:.1f} s.{ends}")
+    _tell_of_git(at.stack)
+    return exits.DONE
+
+
+def _is_told(at: _At, what: Wish) -> bool:
+    return holding.wish(*at.place, what, who())
+
+
+def _tell_of_git(stack: Stack) -> None:
+    """Where the last commit does not say what is in force, the next deployment undoes it."""
+    try:
+        known = stack.view()
+        for finding in findings.of_commit(known, is_under_way=False):
+            print(finding.text)
+    except CanaryError as error:
+        print(f"Whether the last commit says the same is not known: {error}")
+
+
+def _commit(folder: Path) -> str:
+    try:
+        return output(["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]).strip()
+    except CanaryError:
+        return ""

@@ -1,0 +1,284 @@
+"""`python -m canary run`, `promote` and `abort`, on a real API server and the real engine.
+
+The linkerds are stand-ins that count as the table in force says, at 400 requests a second each.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from canary import exits, lease
+from canary.rollout import journal
+from kube.api import Api
+from kube.connection import to_cluster
+from local.paths import ROOT
+from tests.engine.cluster import MESH, SERVICE, Cluster
+from tests.engine.tables import BASE
+from tests.engine.test_rollout import V1, V2, change, held
+from tests.harness import counters
+from tests.harness.engine import Engine, own_project, stack
+from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
+from tests.harness.waiting import wait_until
+
+PROGRAM = Path(__file__).parent / "programs" / "split.py"
+PATIENCE = "0.2"
+RATE = 400.0
+
+
+class Traffic:
+    """What a linkerd would have counted."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster, self._lock = cluster, threading.Lock()
+        self._at = time.monotonic()
+        self.rate, self.failing = RATE, 0.0
+        self.counts = [0.0, 0.0]
+        self.weight = 0.0
+
+    def page(self) -> str:
+        with self._lock:
+            now = time.monotonic()
+            requests, self._at = self.rate * (now - self._at), now
+            self.counts[0] += requests * (100 - self.weight) / 100
+            self.counts[1] += requests * self.weight / 100
+            self.weight = self._in_force()
+            v1, v2 = (int(each) for each in self.counts)
+            failed = int(v2 * self.failing)
+        return counters.page(counters.version(V1, v1), counters.version(V2, v2, failed))
+
+    def _in_force(self) -> float:
+        found = re.search(r"([\d.]+)\*/srv/world-v2", self._cluster.table() or "")
+        return float(found[1]) if found else 100.0 * ("world-v2" in (self._cluster.table() or ""))
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Engine, StandInLinkerds]]:
+    shared_cluster.clear()
+    folder = tmp_path_factory.mktemp("run")
+    with (
+        stand_in_linkerds(shared_cluster.api, MESH) as linkerds,
+        stack(folder, {}, own_project, "dev", LINKERD_CANARY_PATIENCE=PATIENCE) as engine,
+    ):
+        linkerds.start(2)
+        engine.run(
+            PROGRAM,
+            NAMERD=SERVICE,
+            DENTRIES=json.dumps(BASE),
+            LINKERDS=json.dumps(linkerds.inputs),
+        )
+        yield engine, linkerds
+
+
+@pytest.fixture
+def traffic(deployed: tuple[Engine, StandInLinkerds], shared_cluster: Cluster) -> list[Traffic]:
+    linkerds = deployed[1]
+    found = [Traffic(shared_cluster) for _ in linkerds.pods]
+    for pod, each in zip(linkerds.pods, found, strict=True):
+        linkerds.counters[pod] = each.page
+    return found
+
+
+@pytest.fixture
+def engine(
+    deployed: tuple[Engine, StandInLinkerds], shared_cluster: Cluster, traffic: list[Traffic]
+) -> Engine:
+    """At weight 0."""
+    assert traffic
+    found, _ = deployed
+    shared_cluster.api.kubectl("delete", "leases", "--all", "--namespace", MESH)
+    found.set_environment(REFUSE="")
+    found.configure(
+        kubeconfig=yaml.safe_dump(shared_cluster.admin),
+        canaryWeight=0,
+        canaryAnalysis={"interval": "10s", "scrape": "1s", "maxHold": "10s"},
+    )
+    found.up("--refresh")
+    return found
+
+
+class Running:
+    """A command that runs; its lines as they come."""
+
+    def __init__(self, engine: Engine, *arguments: str) -> None:
+        environment = {**os.environ, **engine.environment, "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "canary", *arguments],
+            cwd=engine.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def says(self, text: str) -> None:
+        def said() -> bool:
+            if self.process.poll() is not None and not self._has(text):
+                raise AssertionError(f"it ended without {text!r}: {self.lines}")
+            return self._has(text)
+
+        wait_until(said, text)
+
+    def _has(self, text: str) -> bool:
+        return any(text in line for line in self.lines)
+
+    def ends(self) -> int:
+        return self.process.wait(timeout=300)
+
+
+@pytest.fixture
+def start(engine: Engine) -> Iterator[Callable[..., Running]]:
+    running: list[Running] = []
+
+    def started(*arguments: str) -> Running:
+        running.append(Running(engine, *arguments))
+        return running[-1]
+
+    yield started
+    for each in running:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+def settings(engine: Engine) -> dict[str, object]:
+    found = yaml.safe_load((engine.project / "Pulumi.dev.yaml").read_text())["config"]
+    return {key.partition(":")[2]: value for key, value in found.items()}
+
+
+def test_a_version_without_fault_gets_everything(engine: Engine, shared_cluster: Cluster) -> None:
+    ran = engine.canary("run", "--steps", "20,100")
+    assert ran.returncode == exits.DONE, ran
+    lines = [line[9:] for line in ran.stdout.splitlines()]
+    assert lines[0] == "Step 1/2: 20 % to world-v2 for 10 s."
+    assert lines[1].startswith("20 %: passed, ")
+    assert lines[1].endswith(" On to 100 %.")
+    assert lines[2] == "Step 2/2: 100 % to world-v2 for 10 s."
+    assert lines[-1].startswith("world-v2 has 100 % after ")
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in ran.stdout.splitlines())
+    assert settings(engine)["canaryWeight"] == "100"
+    found = journal.find(engine.project, None)
+    assert found.rollout.code == exits.DONE
+    with to_cluster(yaml.safe_dump(shared_cluster.admin)) as connection:
+        assert lease.read(Api(connection), MESH, "world") is None
+
+
+def test_a_version_that_fails_goes_back(
+    engine: Engine, traffic: list[Traffic], shared_cluster: Cluster
+) -> None:
+    for each in traffic:
+        each.failing = 0.2
+    ran = engine.canary("run", "--steps", "20,100")
+    assert ran.returncode == exits.FAILED, ran
+    assert "worse beyond chance" in ran.stdout
+    assert "Back at 0 % in " in ran.stdout
+    assert "world-v2" not in str(shared_cluster.table()).rpartition("/svc/world")[2] or (
+        "0.00*/srv/world-v2" in str(shared_cluster.table())
+    )
+    assert settings(engine)["canaryWeight"] == "0"
+
+
+def test_abort_from_another_terminal(engine: Engine, start: Callable[..., Running]) -> None:
+    running = start("run", "--steps", "20,100", "--interval", "10m")
+    running.says("Step 1/2")
+    second = engine.canary("run")
+    assert second.returncode == exits.DRIFTED, second
+    assert "runs a rollout of this split" in second.stderr
+    ran = engine.canary("abort")
+    assert ran.returncode == exits.DONE, ran
+    assert running.ends() == exits.ABORTED, running.lines
+    assert settings(engine)["canaryWeight"] == "0"
+
+
+def test_a_rollout_that_was_killed_goes_on(engine: Engine, start: Callable[..., Running]) -> None:
+    running = start("run", "--steps", "20,100", "--interval", "20s")
+    running.says("Step 1/2")
+    found = journal.find(engine.project, None)
+    wait_until(lambda: journal.read(found.path).rollout.analysis.counts[1].requests, "evidence")
+    running.process.kill()
+    running.ends()
+    before = journal.read(found.path).rollout.analysis.counts[1].requests
+    refused = engine.canary("run", "--resume")
+    assert refused.returncode == exits.DRIFTED, refused
+    held_by_nobody(engine)
+    again = start("run", "--resume")
+    again.says("Resumed by ")
+    again.process.send_signal(signal.SIGINT)
+    assert again.ends() == exits.INTERRUPTED, again.lines
+    assert journal.read(found.path).rollout.analysis.counts[1].requests >= before
+    promoted = engine.canary("promote", "--full")
+    assert promoted.returncode == exits.DONE, promoted
+    assert settings(engine)["canaryWeight"] == "100"
+
+
+def held_by_nobody(engine: Engine) -> None:
+    """As though the lease of the one that was killed had expired."""
+    config = str(settings(engine)["kubeconfig"])
+    with to_cluster(config) as connection:
+        api = Api(connection)
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{MESH}/leases/canary-world"
+        found = api.parsed(api.get(path))
+        found["spec"]["renewTime"] = "2020-01-01T00:00:00.000000Z"
+        assert api.put(path, found).status == 200
+
+
+def test_anothers_change_stops_it_with_nothing_written(
+    engine: Engine, start: Callable[..., Running], shared_cluster: Cluster
+) -> None:
+    running = start("run", "--steps", "20,100", "--interval", "10m")
+    running.says("Step 1/2")
+    change(shared_cluster)
+    table = shared_cluster.table()
+    assert running.ends() == exits.DRIFTED
+    running.says("Stopped: The table was changed to 50/50 by kubectl-edit")
+    assert shared_cluster.table() == table
+
+
+def test_without_traffic_it_holds_and_leaves_the_weight(
+    engine: Engine, traffic: list[Traffic]
+) -> None:
+    for each in traffic:
+        each.rate = 0
+    ran = engine.canary("run", "--steps", "20,100")
+    assert ran.returncode == exits.HELD, ran
+    assert "20 %: no data: 0 requests to world-v2 in 10 s, 100 are needed." in ran.stdout
+    assert settings(engine)["canaryWeight"] == "20"
+
+
+def test_what_it_would_do(engine: Engine) -> None:
+    before = settings(engine)
+    ran = engine.canary("run", "--dry-run", "--steps", "20,100", "--pause-at", "20")
+    assert ran.returncode == exits.DONE, ran
+    assert ran.stdout.splitlines()[0].startswith(
+        "world-v2: from 0 % to 100 % in 2 steps and at least 20 s, at "
+    )
+    assert settings(engine) == before
+    assert engine.canary("run", "--observe").stderr == (
+        "error: world-v2 has 0 %: there is nothing to observe\n"
+    )
+
+
+def test_what_is_held_by_another_is_left_alone(engine: Engine, shared_cluster: Cluster) -> None:
+    held(shared_cluster, "Progressing")
+    ran = engine.canary("run")
+    assert ran.returncode == exits.DRIFTED
+    assert ran.stderr.startswith("error: anna@ws7 (pid 4121) runs a rollout of this split since ")
