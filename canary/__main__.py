@@ -47,6 +47,7 @@ def parser_of(program: str = "python -m canary") -> argparse.ArgumentParser:
         said = (command.__doc__ or "").partition("\n")[0]
         added = commands.add_parser(
             command.NAME,
+            # argparse formats this text, but not the description.
             help=said.replace("%", "%%"),
             description=said,
             epilog=getattr(command, "EXAMPLES", None),

@@ -1,0 +1,33 @@
+"""The command line of a rollout: what it takes, and what it refuses in one line."""
+
+import pytest
+
+from canary.__main__ import main
+
+COMMANDS = ("run", "promote", "abort", "report")
+
+
+@pytest.mark.parametrize("arguments", [[], *([each] for each in COMMANDS)])
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m canary" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--interval", "5s"], "argument --interval: it must be a time from 10s to 24h"),
+        (["--steps", "10,5"], "argument --steps: it must be percents"),
+        (["--on-no-data", "wait"], "argument --on-no-data: it must be"),
+        (["--to", "0"], "argument --to: it must be a percent"),
+        (["--pause-at", "x"], "argument --pause-at: it must be a percent"),
+        (["--dry-run", "--resume"], "not allowed with argument"),
+    ],
+)
+def test_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *arguments])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
