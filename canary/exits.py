@@ -6,6 +6,9 @@ DONE = 0
 CANNOT = 1
 """It cannot be done, as one `error:` line says."""
 
+USAGE = 2
+"""The command line is wrong."""
+
 FAILED = 3
 """A check failed: a version with weight has no endpoints, or its share is not its weight."""
 

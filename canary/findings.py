@@ -95,12 +95,17 @@ def changed(stack: StackView, cluster: ClusterView) -> str:
     """That the table is not what the last update wrote, and who changed it."""
     split = stack.split
     live = cluster.in_force or {}
+    shown = figures.weights([live.get(version, 0) for version in split.versions])
+    if cluster.is_own:
+        return (
+            f"{shown} is in force by an update of this stack that did not come to its end. The "
+            "next pulumi up brings the table to the config."
+        )
     if live == stack.weights:
         return (
             f"Other entries of the tables of {split.service} were changed by {cluster.changed_by} "
             "(not by an update of this stack). pulumi up --refresh puts them back."
         )
-    shown = figures.weights([live.get(version, 0) for version in split.versions])
     return (
         f"The table was changed to {shown} by {cluster.changed_by} (not by an update of this "
         "stack). pulumi up --refresh puts it back."

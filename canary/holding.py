@@ -6,17 +6,20 @@ it, one does.
 
 import copy
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from canary import exits, lease
 from canary.errors import CanaryError
-from canary.lease import PHASE, REASON, WEIGHT
+from canary.lease import PHASE, REASON, WEIGHT, Lease
 from canary.moving import who
 from canary.rollout.events import Wish
 from kube.api import Api, status_message
+from kube.errors import OneLineError
 
 SECONDS = 60
 """How long a lease holds after it was renewed."""
@@ -27,7 +30,14 @@ RENEW_SECONDS = 10.0
 WISH, WISHED_BY = "linkerd-canary/wish", "linkerd-canary/wished-by"
 """Annotations that another terminal writes."""
 
+POLL_SECONDS = 2.0
+"""How often it is looked at for a wish."""
+
 _TRIES = 10
+
+WATCHED_SECONDS = 1.5 * RENEW_SECONDS
+"""How long one that has expired by our clock is watched before it is taken over: its holder's clock
+may be another."""
 
 
 class LostError(CanaryError):
@@ -49,8 +59,30 @@ class Held:
         self.renewed = 0.0
         """Seconds of the monotonic clock."""
 
-    def acquire(self) -> None:
-        """Take it where it is nobody's, or has expired. Raises CanaryError, OneLineError."""
+    @contextmanager
+    def held(self, at_once: bool = False) -> Iterator[None]:
+        """Hold it until the end, as `acquire` takes it. Raises CanaryError, OneLineError."""
+        self.acquire(at_once)
+        try:
+            yield
+        finally:
+            # Where it cannot be given back it expires.
+            with suppress(CanaryError, OneLineError):
+                self.release()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it holds for long enough yet to begin an update."""
+        return time.monotonic() - self.renewed < SECONDS / 2
+
+    def acquire(self, at_once: bool = False) -> None:
+        """Take it where it is nobody's, or has expired. Raises CanaryError, OneLineError.
+
+        `at_once` takes one that has expired over without watching it.
+        """
+        expired = [] if at_once else self._expired()
+        if expired:
+            self._watch(expired[0])
         now = _now()
 
         def taken(found: dict[str, Any]) -> None:
@@ -69,17 +101,27 @@ class Held:
         self._object.change(taken)
         self.renewed = time.monotonic()
 
+    def _expired(self) -> list[Lease]:
+        found = lease.of(self._object.read() or {})
+        return [found] if found is not None and found.is_expired(datetime.now(UTC)) else []
+
+    def _watch(self, expired: Lease) -> None:
+        """Raise CanaryError where its holder goes on renewing it."""
+        print(f"{expired.who} held this split: watching whether it is gone …", flush=True)
+        ends = time.monotonic() + WATCHED_SECONDS
+        while time.monotonic() < ends:
+            time.sleep(POLL_SECONDS)
+            now = lease.of(self._object.read() or {})
+            if now is None:
+                return
+            if now.renewed != expired.renewed:
+                raise _taken(now)
+
     def _must_be_free(self, found: dict[str, Any]) -> None:
         other = lease.of(found)
         if other is None or other.is_expired(datetime.now(UTC)):
             return
-        since = f" since {other.since.astimezone():%H:%M}" if other.since else ""
-        at = f", at {other.weight} %" if other.weight else ""
-        raise CanaryError(
-            f"{other.who} runs a rollout of this split{since}{at}: canary abort or promote act on "
-            "it",
-            exits.DRIFTED,
-        )
+        raise _taken(other)
 
     def renew(self, phase: str, reason: str, weight: float) -> tuple[Wish, str] | None:
         """Go on holding it; what another terminal wishes, and who. Raises LostError, OneLineError.
@@ -126,6 +168,33 @@ class Held:
             raise LostError(f"the lease of this rollout was lost: {other}", exits.DRIFTED)
 
 
+def _taken(other: Lease) -> CanaryError:
+    since = f" since {other.since.astimezone():%H:%M}" if other.since else ""
+    at = f", at {other.weight} %" if other.weight else ""
+    return CanaryError(
+        f"{other.who} runs a rollout of this split{since}{at}: canary abort or promote act on it",
+        exits.DRIFTED,
+    )
+
+
+@contextmanager
+def again_and_again(renew: Callable[[], None]) -> Iterator[None]:
+    """Call it every few seconds on a thread of its own, until the end: updates take long."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(POLL_SECONDS):
+            renew()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def wish(api: Api, namespace: str, service: str, what: Wish, by: str) -> bool:
     """Tell the one who holds a split; False where nobody does. Raises CanaryError, OneLineError."""
     heard: list[bool] = []
@@ -155,7 +224,7 @@ class _Object:
     ) -> None:
         """Write it as `edit` leaves it, again while others write in between. Raises CanaryError."""
         for _ in range(_TRIES):
-            found = self._read()
+            found = self.read()
             wanted = copy.deepcopy(found) if found else self._new()
             edit(wanted)
             if only_if is not None and not only_if():
@@ -172,7 +241,8 @@ class _Object:
             "spec": {},
         }
 
-    def _read(self) -> dict[str, Any] | None:
+    def read(self) -> dict[str, Any] | None:
+        """None where there is none. Raises CanaryError, OneLineError."""
         answer = self._api.get(f"{self._all}/{self._name}", right=self._right("get"))
         if answer.status == 404:
             return None

@@ -133,7 +133,7 @@ def _must_be_free(known: StackView, cluster: ClusterView) -> None:
             "on it",
             exits.DRIFTED,
         )
-    if not cluster.agrees:
+    if not cluster.is_own:
         raise CanaryError(findings.changed(known, cluster), exits.DRIFTED)
 
 

@@ -74,7 +74,10 @@ class ClusterView:
     in_force: Weights | None
     """None where there is no such table, or it does not split the service any more."""
     agrees: bool
-    """Whether every table is what the last update wrote."""
+    """Whether every table is what the last update that succeeded wrote."""
+    is_own: bool
+    """Whether an update of this stack wrote every table: the last one that succeeded, or one that
+    failed, or was killed, after it had written."""
     changed_by: str
     """Who changed the table last, with what and when."""
     endpoints: Mapping[str, Endpoints]
@@ -142,6 +145,7 @@ def of_cluster(api: Api, found: Split) -> ClusterView:
             return ClusterView(
                 in_force=_in_force(found.ways[0], live[0]),
                 agrees=all(map(_agrees, found.ways, live)),
+                is_own=all(map(_is_own, found.ways, live)),
                 changed_by=next((each.changed_by for each in live if each is not None), ""),
                 endpoints={version: each for version, each in ready.items() if each is not None},
                 names=names,
@@ -188,6 +192,18 @@ def _in_force(way: Way, table: Table | None) -> Weights | None:
         return None
     found = splits.recognise(table.entries, way.table.splits)[1].get(way.prefix)
     return None if found is None else split.by_version(found)
+
+
+def _is_own(way: Way, table: Table | None) -> bool:
+    if _agrees(way, table):
+        return True
+    mark = table.mark if table else None
+    return (
+        table is not None
+        and mark is not None
+        and mark.claim == way.table.claim
+        and mark.is_of(table.entries)
+    )
 
 
 def _agrees(way: Way, table: Table | None) -> bool:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from canary import exits
+from canary.errors import CanaryError
+
 NAME = "run"
 
 EXAMPLES = """\
@@ -26,9 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("--service", help="whose split, where the stack has several")
     parser.add_argument("--stack", help="the stack; by default the one that is selected")
-    parser.add_argument(
-        "--to", type=_percent, default=100.0, metavar="N", help="the last step; by default 100"
-    )
+    parser.add_argument("--to", type=_percent, metavar="N", help="the last step; by default 100")
     parser.add_argument(
         "--steps", type=_limit("steps"), metavar="N,N,…", help="the weights, such as 1,5,25,100"
     )
@@ -70,10 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     changes = tuple(
         (name, getattr(arguments, name)) for name in fields if getattr(arguments, name) is not None
     )
+    if arguments.resume and (changes or arguments.to is not None or arguments.pause_at):
+        raise CanaryError(
+            "--resume goes on with the plan of the last rollout: leave out --to, --steps, "
+            "--interval, --pause-at, --on-no-data and --max-hold, or begin another rollout",
+            exits.USAGE,
+        )
     given = running.Given(
         arguments.stack,
         arguments.service,
-        arguments.to,
+        100.0 if arguments.to is None else arguments.to,
         tuple(sorted(set(arguments.pause_at))),
         changes,
         arguments.observe,

@@ -40,10 +40,16 @@ class Pod(NamedTuple):
 
     name: str
     node: str
+    is_ready: bool = True
 
 
 def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
     """Those that are ready and not being deleted. Raises OneLineError."""
+    return (pod for pod in pods_of(api, linkerds) if pod.is_ready)
+
+
+def pods_of(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
+    """Those that run, or are about to: none that is over or being deleted. Raises OneLineError."""
     where = linkerds.namespace
     answer = until_up(
         lambda: api.get(
@@ -55,8 +61,10 @@ def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
     )
     for pod in api.parsed(answer).get("items") or []:
         metadata = pod["metadata"]
-        if pods.is_ready(pod) and "deletionTimestamp" not in metadata:
-            yield Pod(metadata["name"], (pod.get("spec") or {}).get("nodeName", "?"))
+        is_over = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if not is_over and "deletionTimestamp" not in metadata:
+            node = (pod.get("spec") or {}).get("nodeName", "?")
+            yield Pod(metadata["name"], node, pods.is_ready(pod))
 
 
 class Fleet:
@@ -92,7 +100,7 @@ class Fleet:
         """What each follows, asked all at once."""
         found = list(ready_pods(self._api, self._linkerds))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(lambda each: self._view(*each), found))
+            return list(pool.map(lambda each: self._view(each.name, each.node), found))
 
     def _view(self, pod: str, node: str) -> View:
         where = self._linkerds.namespace

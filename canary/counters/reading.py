@@ -10,7 +10,7 @@ from canary.analysis.strata import Reading
 from canary.counters import page
 from canary.counters.page import Expression, MalformedPageError
 from dynamic.inputs import Linkerds
-from dynamic.linkerds import AT_ONCE, Pod, ready_pods
+from dynamic.linkerds import AT_ONCE, Pod, pods_of
 from kube.api import Api, status_message
 from kube.errors import DeniedError, OneLineError
 
@@ -34,13 +34,14 @@ class Seen:
 
 
 def read(api: Api, linkerds: Iterable[Linkerds], expression: Expression) -> Seen:
-    """What every ready linkerd has counted, asked all at once. Raises OneLineError.
+    """What every linkerd has counted, asked all at once. Raises OneLineError.
 
-    A pod that several selectors find is read once.
+    One that is not ready is not asked: until it is, or is given up, its counters are missing. A pod
+    that several selectors find is read once.
     """
     found: dict[tuple[str, str], tuple[Linkerds, Pod]] = {}
     for each in linkerds:
-        for pod in ready_pods(api, each):
+        for pod in pods_of(api, each):
             found.setdefault((each.namespace, pod.name), (each, pod))
     pods = list(found.values())
     names = _names([pod for _, pod in pods])
@@ -58,15 +59,25 @@ def read(api: Api, linkerds: Iterable[Linkerds], expression: Expression) -> Seen
 
 
 def _names(pods: Sequence[Pod]) -> list[str]:
-    """The node of each linkerd, or its pod where the node has several: sidecars, or a rollout."""
-    on_node = Counter(pod.node for pod in pods)
-    return [pod.node if on_node[pod.node] == 1 else pod.name for pod in pods]
+    """The node of each linkerd, or its pod where the node has several: sidecars, or a rollout.
+
+    One that is not ready yet takes no other's name.
+    """
+    ready = Counter(pod.node for pod in pods if pod.is_ready)
+    others = Counter(pod.node for pod in pods if not pod.is_ready)
+
+    def is_alone(pod: Pod) -> bool:
+        return ready[pod.node] == 1 if pod.is_ready else not ready[pod.node] + others[pod.node] - 1
+
+    return [pod.node if is_alone(pod) else pod.name for pod in pods]
 
 
 def _one(
     api: Api, linkerds: Linkerds, pod: Pod, name: str, expression: Expression
 ) -> Reading | Unread:
     where = linkerds.namespace
+    if not pod.is_ready:
+        return Unread(name, f"its pod {pod.name} is not ready")
     try:
         answer = api.get_proxied(
             "pods", where, pod.name, linkerds.port, page.PATH, right=f"get on pods/proxy in {where}"

@@ -31,10 +31,11 @@ def identity(updates: Sequence[Update]) -> str:
 def changed(ours: Ours, stack: StackView, cluster: ClusterView, pods: Sequence[str]) -> str:
     """What somebody else has changed, empty where all is ours: then nothing may be written.
 
-    The way back asks for the table alone: nothing else may keep the canary's traffic up.
+    A table that an update of ours wrote before it failed is ours too. The way back asks for the
+    table alone: nothing else may keep the canary's traffic up.
     """
     split = stack.split
-    if not cluster.agrees or cluster.in_force is None:
+    if not cluster.is_own or cluster.in_force is None:
         return findings.changed(stack, cluster)
     now = cluster.in_force.get(split.canary, 0)
     if now not in (ours.weight, ours.wanted):
@@ -52,7 +53,8 @@ def _changed_besides(ours: Ours, stack: StackView, pods: Sequence[str]) -> str:
     if stack.configured.get(split.canary, 0) not in (ours.weight, ours.wanted):
         given = figures.percent(stack.configured.get(split.canary, 0))
         return f"{stack.deployed.settings} was changed to {given} by somebody else"
-    if ours.pods and list(pods) != list(ours.pods):
+    # With none that takes requests it is not known which release it is; see `lacking`.
+    if ours.pods and pods and list(pods) != list(ours.pods):
         return f"{split.canary} is not what this rollout began with: its pods run another release"
     return ""
 

@@ -6,10 +6,9 @@ never an update that is under way.
 
 import queue
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -18,7 +17,7 @@ from canary.analysis.differences import Differences
 from canary.counters import measured
 from canary.counters.measured import Measured
 from canary.errors import CanaryError
-from canary.holding import SECONDS, Held, LostError
+from canary.holding import Held, LostError, again_and_again
 from canary.overview import ClusterView, StackView
 from canary.rollout.checks import Ours
 from canary.rollout.events import (
@@ -35,11 +34,11 @@ from canary.rollout.events import (
 from canary.rollout.journal import Writer
 from canary.rollout.machine import Rollout, Taken
 from canary.rollout.phase import Action, End, Look, SetWeight
-from canary.rollout.writing import ChangedError, Stack
+from canary.rollout.writing import ChangedError, Stack, UnfinishedError
 from kube.errors import OneLineError
 
-POLL_SECONDS = 2.0
-"""How often the lease is looked at for a wish."""
+BACK_SECONDS = 60.0
+"""How long somebody else's change is not the end of a way back."""
 
 
 class Clock:
@@ -75,7 +74,8 @@ class Driver:
         self._update, self._pods = update, pods
         self._clock = Clock()
         self._cluster: ClusterView | None = None
-        self._from_outside: queue.Queue[Event] = queue.Queue()
+        # Signal handlers put into it too, whatever they interrupt.
+        self._from_outside: queue.SimpleQueue[Event] = queue.SimpleQueue()
         plan = rollout.plan
         names = {
             version: name
@@ -87,22 +87,22 @@ class Driver:
 
     def run(self, *first: Callable[[float], Event]) -> int:
         """From its first events to its end; the exit code. Raises CanaryError."""
-        with self._signals(), self._renewals():
+        with self._signals(), again_and_again(self._heed_lease):
             action: Action = Look(0)
             for make in first:
                 action = self._take(make(self._clock()))
             while not isinstance(action, End):
                 event = self._do(action)
-
                 action = self._take(event)
             return action.code
 
     def _take(self, event: Event) -> Action:
+        try:
+            taken = self._rollout.take(event)
+        except ValueError as error:
+            raise CanaryError(f"the rollout cannot go on: {error}") from None
         if self._parts.journal:
             self._parts.journal.write(event)
-        taken = self._rollout.take(event)
-        if taken.rollout.step != self._rollout.step or isinstance(event, InForce):
-            self._differences = self._differences.begin()
         self._rollout = taken.rollout
         self._parts.tell(taken, self._cluster)
         return taken.action
@@ -122,19 +122,34 @@ class Driver:
     # Writing
 
     def _write(self, weight: float) -> Event:
-        held = self._parts.held
-        if held is not None and time.monotonic() - held.renewed > SECONDS:
-            return NotDone(self._clock(), "the rollout's lease could not be renewed")
+        self._heed_lease()
         ours = Ours(self._rollout.weight, weight, self._update, self._pods)
         try:
-            written = self._parts.stack.write(ours)
+            written = self._parts.stack.write(ours, self._must_hold)
         except ChangedError as error:
-            return self._wish_or(Changed(self._clock(), str(error)))
+            return self._changed(str(error))
+        except UnfinishedError as error:
+            self._see_first()
+            return NotDone(self._clock(), str(error), weight)
         except CanaryError as error:
             return NotDone(self._clock(), str(error))
         self._known, self._update = written.stack, written.update
         self._see_first()
         return InForce(self._clock(), weight, int(written.update.partition(" ")[0] or 0))
+
+    def _must_hold(self) -> None:
+        held = self._parts.held
+        if held is not None and not held.is_sure:
+            raise CanaryError("the rollout's lease could not be renewed")
+
+    def _changed(self, change: str) -> Event:
+        """On the way back an abort from another terminal may be at it: its changes are no ends."""
+        rollout = self._rollout
+        event = self._wish_or(Changed(self._clock(), change))
+        is_late = self._clock() - rollout.decided > BACK_SECONDS
+        if not isinstance(event, Changed) or not rollout.phase.goes_back or is_late:
+            return event
+        return NotDone(event.at, event.why)
 
     def _see_first(self) -> None:
         """The counters right after a write: what is counted from here on is of the new weight."""
@@ -152,10 +167,10 @@ class Driver:
     def _look(self) -> Event:
         try:
             cluster = self._parts.stack.cluster(self._known)
-            if not cluster.agrees:
+            if not cluster.agrees and not self._is_ours(cluster):
                 change = self._change()
                 if change:
-                    return self._wish_or(Changed(self._clock(), change))
+                    return self._changed(change)
         except CanaryError as error:
             return Unseen(self._clock(), str(error))
         self._cluster = cluster
@@ -170,6 +185,11 @@ class Driver:
             _shown(traffic.get(self._names[plan.baseline])),
             _shown(traffic.get(self._names[plan.canary])),
         )
+
+    def _is_ours(self, cluster: ClusterView) -> bool:
+        """Whether an update of ours that failed has written the table."""
+        in_force = (cluster.in_force or {}).get(self._rollout.plan.canary, 0)
+        return cluster.is_own and in_force in (self._rollout.weight, self._rollout.wanted)
 
     def _change(self) -> str:
         """What was changed; empty where an update of this stack did it that changes nothing."""
@@ -211,30 +231,6 @@ class Driver:
         finally:
             for number, was in former.items():
                 signal.signal(number, was)
-
-    @contextmanager
-    def _renewals(self) -> Iterator[None]:
-        """Keep the lease while updates run, and hear what is wished."""
-        held = self._parts.held
-        if held is None:
-            yield
-            return
-        ended = threading.Event()
-
-        def renew() -> None:
-            while not ended.wait(POLL_SECONDS):
-                self._heed_lease()
-
-        thread = threading.Thread(target=renew, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-            # Where it cannot be given back it expires.
-            with suppress(CanaryError, OneLineError):
-                held.release()
 
     def _heed_lease(self) -> None:
         held, rollout = self._parts.held, self._rollout

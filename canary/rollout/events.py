@@ -56,9 +56,11 @@ class InForce(Event):
 
 @dataclass(frozen=True)
 class NotDone(Event):
-    """A weight could not be written: the one before is in force."""
+    """An update failed."""
 
     why: str
+    in_force: float | None = None
+    """The weight that was wanted, where that is in force all the same; None for the one before."""
 
 
 @dataclass(frozen=True)

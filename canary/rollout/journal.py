@@ -50,8 +50,11 @@ class Journal:
 
     @property
     def rollout(self) -> Rollout:
-        """The rollout that its events make."""
-        return replayed(self.header.plan, self.events)
+        """The rollout that its events make. Raises CanaryError."""
+        try:
+            return replayed(self.header.plan, self.events)
+        except ValueError as error:
+            raise CanaryError(f"{self.path} tells no rollout: {error}") from None
 
 
 class Writer:
@@ -114,11 +117,11 @@ class Writer:
 def read(path: Path) -> Journal:
     """Read one. Raises CanaryError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise CanaryError(f"{path}: {error.strerror}") from None
-    # A torn last line has no end.
-    lines = text.split("\n")[:-1]
+    # A torn last line has no end, and may stop in the middle of a character.
+    lines = content.split(b"\n")[:-1]
     try:
         header = _read_header(json.loads(lines[0]) if lines else {})
     except (ValueError, KeyError, TypeError) as error:
@@ -126,7 +129,7 @@ def read(path: Path) -> Journal:
     return Journal(path, header, tuple(_events(path, lines[1:])))
 
 
-def _events(path: Path, lines: Iterable[str]) -> Iterable[Event]:
+def _events(path: Path, lines: Iterable[bytes]) -> Iterable[Event]:
     for number, line in enumerate(lines, start=2):
         try:
             yield events.decode(json.loads(line))
@@ -136,7 +139,7 @@ def _events(path: Path, lines: Iterable[str]) -> Iterable[Event]:
 
 def last(folder: Path, stack: str, service: str) -> Journal | None:
     """The newest journal of a split, None where there is none. Raises CanaryError."""
-    for path in sorted(_folder(folder, stack).glob("*.jsonl"), reverse=True):
+    for path in sorted(filter(_has_begun, _folder(folder, stack).glob("*.jsonl")), reverse=True):
         found = read(path)
         if found.header.plan.service == service:
             return found
@@ -146,11 +149,18 @@ def last(folder: Path, stack: str, service: str) -> Journal | None:
 def find(folder: Path, rollout_id: str | None) -> Journal:
     """The journal of an id, or the newest of all stacks. Raises CanaryError."""
     pattern = f"*/{rollout_id or '*'}.jsonl"
-    found = sorted((folder / FOLDER).glob(pattern), key=lambda path: path.name)
+    begun = filter(_has_begun, (folder / FOLDER).glob(pattern))
+    found = sorted(begun, key=lambda path: path.name)
     if not found:
         what = f"rollout {rollout_id}" if rollout_id else "rollout"
         raise CanaryError(f"{folder / FOLDER}: no {what} has left a journal here")
     return read(found[-1])
+
+
+def _has_begun(path: Path) -> bool:
+    """Whether it has its first line: a kill may have come before."""
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
 
 
 def _folder(folder: Path, stack: str) -> Path:

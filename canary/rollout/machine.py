@@ -61,7 +61,11 @@ class Rollout:
     """Since when it holds or pauses."""
     held_by: Kind | None = None
     failed_tries: int = 0
-    """Writes in a row that failed."""
+    """Updates in a row that failed."""
+    problem: str = ""
+    """Why the last of them did."""
+    is_unfinished: bool = False
+    """Whether the weight is in force by an update that failed: it is to be done again."""
     is_open: bool = False
     """Whether this step's pause is over."""
     decided: float = 0
@@ -134,7 +138,9 @@ class Rollout:
         return Taken(replace(self, wanted=weight), lines, SetWeight(weight))
 
     def _in_force(self, event: InForce) -> "Taken":
-        now = replace(self, weight=event.weight, wanted=None, failed_tries=0)
+        now = replace(
+            self, weight=event.weight, wanted=None, failed_tries=0, problem="", is_unfinished=False
+        )
         if self.phase.goes_back:
             return Taken(replace(now, returned=event.at), (), Look(LEAVING_LOOK))
         return now._start(self.plan.steps.index(event.weight), event.at)
@@ -153,23 +159,27 @@ class Rollout:
         return Taken(started, (Line(wording.step(self.plan, step)),), self._next_look)
 
     def _not_done(self, event: NotDone) -> "Taken":
+        said = self.failed_tries and self.problem == event.why
+        now = replace(self, failed_tries=self.failed_tries + 1, problem=event.why)
         weight = figures.percent(self.wanted or 0)
-        tries = self.failed_tries + 1
-        said = self.failed_tries and self.reason == event.why
         if self.phase.goes_back:
-            if event.at - self.decided >= self.plan.limits.max_hold:
-                text = f"{self.plan.canary} still has {figures.percent(self.weight)}: {event.why}."
-                return self._end(exits.CANNOT, Line(text, warns=True))
+            # For as long as it takes: the canary is known to be bad, or not wanted.
             line = Line(f"{weight} is not done yet: {event.why}. Trying again.", warns=True)
-            tried = replace(self, failed_tries=tries, reason=event.why)
-            return Taken(tried, () if said else (line,), SetWeight(0, AGAIN_SECONDS))
+            return Taken(now, () if said else (line,), SetWeight(0, AGAIN_SECONDS))
+        if event.in_force is not None and event.in_force != self.weight:
+            now = now._in_force_unfinished(event)
         text = f"{weight}: not done: {event.why}."
-        holding = self._hold(event.at, event.why)
-        holding = replace(holding, wanted=None, failed_tries=tries)
+        holding = replace(now._hold(event.at, event.why), wanted=None)
         line = Line(f"{text} {self._for_how_long}", warns=True)
         if holding._is_held_out(event.at):
             return holding._held_out()
         return Taken(holding, () if said else (line,), self._next_look)
+
+    def _in_force_unfinished(self, event: NotDone) -> "Rollout":
+        """What the linkerds count from here on is of the weight that was wanted."""
+        step = self.plan.steps.index(event.in_force)
+        began = replace(self, weight=self.plan.steps[step], is_unfinished=True, since=event.at)
+        return replace(began, analysis=self.analysis.begin(step), is_open=False)
 
     # Judging
 
@@ -199,16 +209,20 @@ class Rollout:
 
     def _judge(self, at: float) -> "Taken":
         if self.step < 0:
-            return (
-                self._held_out()
-                if self._is_held_out(at)
-                else self._go(self.plan.first(self.weight))
-            )
+            return self._try_again(at, self.plan.first(self.weight))
         verdict = self.analysis.verdict()
         if verdict.kind is Kind.FAIL:
             return self._fail(at, verdict)
+        if self.is_unfinished:
+            return self._try_again(at, self.step)
         if self.phase is Phase.PAUSED:
             return self._wait_paused(at)
+        return self._judge_step(at, verdict)
+
+    def _try_again(self, at: float, step: int) -> "Taken":
+        return self._held_out() if self._is_held_out(at) else self._go(step)
+
+    def _judge_step(self, at: float, verdict: Verdict) -> "Taken":
         is_over = at - self.since >= self.plan.limits.interval
         if verdict.kind is Kind.PASS or (not is_over and verdict.kind not in _AT_ONCE):
             return self._pass(at, verdict) if is_over else self._progress()
@@ -241,10 +255,8 @@ class Rollout:
 
     def _pass(self, at: float, verdict: Verdict) -> "Taken":
         # After a write that failed, it is tried again as long as a hold may last.
-        if self.failed_tries and self._is_held_out(at):
-            return self._held_out()
         if self.failed_tries:
-            return self._on()
+            return self._try_again(at, self.step + 1)
         return self._advance(at, wording.passed(self.plan, self.analysis, verdict))
 
     def _advance(self, at: float, text: str) -> "Taken":
@@ -319,7 +331,9 @@ class Rollout:
     # Going back
 
     def _return(self, at: float, phase: Phase, reason: str) -> "Taken":
-        back = replace(self, phase=phase, reason=reason, decided=at, wanted=0.0, failed_tries=0)
+        back = replace(
+            self, phase=phase, reason=reason, decided=at, wanted=0.0, failed_tries=0, problem=""
+        )
         return Taken(back, (Line(f"{reason} Back to 0 %.", warns=True),), SetWeight(0))
 
     def _leave(self, event: Looked) -> "Taken":
@@ -363,7 +377,7 @@ class Rollout:
         if self.phase.goes_back or self.step < 0:
             return Taken(self, (), self._again)
         after = wording.duration(event.at - self.since)
-        opened = replace(self, is_open=True, failed_tries=0)
+        opened = replace(self, is_open=True, failed_tries=0, held=None, held_by=None)
         text = f"{weight}: accepted by {event.by} after {after}."
         if event.wish is Wish.FULL and not self.is_last:
             last = len(self.plan.steps) - 1
@@ -379,9 +393,13 @@ class Rollout:
         return Look(LEAVING_LOOK) if self.phase.goes_back else self._next_look
 
     def _stop(self, event: Changed) -> "Taken":
+        weight = figures.percent(self.weight)
+        if self.phase.goes_back:  # The phase says where to go on.
+            text = f"Stopped on the way back: {event.why.rstrip('.')}. {_ways_on(self)}"
+            return self._end(exits.DRIFTED, Line(text, warns=True))
         text = (
             f"Stopped: {event.why.rstrip('.')}. Nothing was written. run --resume goes on from "
-            f"{figures.percent(self.weight)} once that is in force again."
+            f"{weight} once that is in force again."
         )
         stopped = replace(self, phase=Phase.STOPPED, reason=text)
         return stopped._end(exits.DRIFTED, Line(text, warns=True))
@@ -392,7 +410,7 @@ class Rollout:
         going = " on the way back" if self.phase.goes_back else ""
         text = f"Interrupted at {weight}{going}, which stays. {_ways_on(self)}"
         if self.phase.goes_back:  # The phase says where to go on.
-            return replace(self, reason=text)._end(code, Line(text, warns=True))
+            return self._end(code, Line(text, warns=True))
         ended = replace(self, phase=Phase.INTERRUPTED, reason=text)
         return ended._end(code, Line(text, warns=True))
 
@@ -400,14 +418,15 @@ class Rollout:
         if not self.can_resume:
             raise ValueError("the rollout is over")
         again = replace(self, code=None, held=None, held_by=None, failed_tries=0, left_out={})
+        again = replace(again, problem="")
         line = Line(f"Resumed by {event.by} at {figures.percent(event.weight)}.")
         if self.phase.goes_back:
             # The weight may have been written, and what the counters say has to be seen yet.
             back = replace(again, wanted=0.0)
             return Taken(back, (line,), SetWeight(0))
-        if event.weight == self.wanted:
-            weighed = replace(again, weight=event.weight, wanted=None)
-            return weighed._start(self.plan.steps.index(event.weight), event.at).after(line)
+        if event.weight == self.wanted or self.is_unfinished:
+            # The update that wrote it was killed, or failed: the state may not know the weight.
+            return again._go(self.plan.steps.index(event.weight), line)
         again = replace(again, wanted=None)
         if self.step < 0:
             return again._go(self.plan.first(event.weight), line)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from canary.rollout.events import Begun, Event, Resumed, Wish, Wished
 from canary.rollout.journal import Header, Journal, Writer
 from canary.rollout.machine import Rollout, Taken
 from canary.rollout.notify import notifying
+from canary.rollout.phase import Phase
 from canary.rollout.plan import Plan
 from canary.rollout.writing import ChangedError, Stack
 from canary.stack.cli import Cli, output
@@ -27,6 +29,9 @@ from kube.errors import OneLineError
 
 ABORT_SECONDS = 600.0
 """How long an abort tries: an update that is under way keeps the stack's lock."""
+
+CHANGED_SECONDS = 60.0
+"""How long where the table is not as it was left, while the rollout that was told writes it too."""
 
 
 @dataclass(frozen=True)
@@ -165,16 +170,18 @@ def _run(at: _At, given: Given) -> int:
     if not at.cluster.agrees or at.cluster.in_force is None:
         raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
     found = planned(at.known, at.weight, given)
-    rollout = Rollout.of(found)
     if found.observes:
-        return _drive(
-            at, None, None, rollout, [], [lambda now: Begun(now, at.weight)], given.notify
-        )
+        begun = [lambda now: Begun(now, at.weight)]
+        return _drive(at, None, None, Rollout.of(found), [], begun, given.notify)
     _check_config(at)
     # What no step could write is told before anything begins.
     at.stack.check(at.known, found.steps[0])
     held = at.held()
-    held.acquire()
+    with held.held():
+        return _begin(at, held, found, given.notify)
+
+
+def _begin(at: _At, held: Held, found: Plan, notify: str | None) -> int:
     canary = at.stack.releases(at.known, found.canary)
     images = {found.canary: canary, found.baseline: at.stack.releases(at.known, found.baseline)}
     now = datetime.now(UTC)
@@ -189,7 +196,7 @@ def _run(at: _At, given: Given) -> int:
     )
     with Writer.begin(at.folder, header) as writer:
         begun = [lambda now: Begun(now, at.weight)]
-        return _drive(at, held, writer, rollout, canary, begun, given.notify)
+        return _drive(at, held, writer, Rollout.of(found), canary, begun, notify)
 
 
 def _check_config(at: _At) -> None:
@@ -220,16 +227,27 @@ def _resume(at: _At, wish: Wish | None, notify: str | None = None) -> int:
             f"the last rollout of {at.known.split.service} is over ({rollout.phase}): canary run "
             "begins another"
         )
-    if not at.cluster.agrees:
+    if not rollout.phase.goes_back:
+        _must_be_as_left(at, rollout)
+    held = at.held()
+    with held.held():
+        return _go_on(at, held, found, rollout, wish, notify)
+
+
+def _must_be_as_left(at: _At, rollout: Rollout) -> None:
+    if not at.cluster.is_own:
         raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
-    if at.weight not in (rollout.weight, rollout.wanted) and not rollout.phase.goes_back:
+    if at.weight not in (rollout.weight, rollout.wanted):
         raise CanaryError(
             f"{figures.percent(rollout.weight)} was in force when the rollout ended, and now "
             f"{figures.percent(at.weight)} is: canary run begins another",
             exits.DRIFTED,
         )
-    held = at.held()
-    held.acquire()
+
+
+def _go_on(
+    at: _At, held: Held, found: Journal, rollout: Rollout, wish: Wish | None, notify: str | None
+) -> int:
     first: list[Callable[[float], Event]] = [lambda now: Resumed(now, at.weight, who())]
     if wish is not None:
         first.append(lambda now: Wished(now, wish, who()))
@@ -262,38 +280,48 @@ def _drive(
 
 
 def _abort(at: _At) -> int:
-    told = _is_told(at, Wish.ABORT)
-    held = None if told else at.held()
-    if held is not None:
-        held.acquire()
-    try:
-        return _go_back(at, told=told)
-    finally:
-        if held is not None:
-            held.release()
+    if _is_told(at, Wish.ABORT):
+        return _go_back(at, is_told=True)
+    held = at.held()
+
+    def renew() -> None:
+        # Others are kept from beginning a rollout while this waits for the stack's lock.
+        with suppress(CanaryError, OneLineError):
+            held.renew(Phase.ABORTED, f"aborted by {who()}", at.weight)
+
+    with held.held(at_once=True), holding.again_and_again(renew):
+        return _go_back(at, is_told=False)
 
 
-def _go_back(at: _At, *, told: bool) -> int:
+def _go_back(at: _At, *, is_told: bool) -> int:
     began, canary = time.monotonic(), at.known.split.canary
     said = ""
     while True:
         try:
             at.stack.go_back()
-        except ChangedError as error:
-            raise CanaryError(str(error), exits.DRIFTED) from None
         except CanaryError as error:
-            if time.monotonic() - began > ABORT_SECONDS:
-                raise
+            if time.monotonic() - began > _patience(error, is_told):
+                raise CanaryError(str(error), _code(error)) from None
             if str(error) != said:
                 said = str(error)
                 print(f"0 % is not done yet: {said}. Trying again.", flush=True)
             time.sleep(1)
         else:
             break
-    ends = " The rollout that ran ends." if told else ""
+    ends = " The rollout that ran ends." if is_told else ""
     print(f"{canary}: 0 % is in force after {time.monotonic() - began:.1f} s.{ends}")
     _tell_of_git(at.stack)
     return exits.DONE
+
+
+def _patience(error: CanaryError, is_told: bool) -> float:
+    if isinstance(error, ChangedError):
+        return CHANGED_SECONDS if is_told else 0
+    return ABORT_SECONDS
+
+
+def _code(error: CanaryError) -> int:
+    return exits.DRIFTED if isinstance(error, ChangedError) else exits.CANNOT
 
 
 def _is_told(at: _At, what: Wish) -> bool:

@@ -1,5 +1,6 @@
 """Writing a rollout's weights: five checks, the config, a targeted update, and reading it back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from kube.errors import OneLineError
 
 class ChangedError(CanaryError):
     """Somebody else's change: nothing was written."""
+
+
+class UnfinishedError(CanaryError):
+    """The weight is in force, and its update failed: a linkerd does not follow, say."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,18 @@ class Stack:
         """Raise CanaryError where the config cannot be given a weight."""
         Settings(self._cli, self._folder / known.deployed.settings, known, weight).check()
 
-    def write(self, ours: Ours) -> Written:
-        """Bring what is wanted into force.
+    def write(self, ours: Ours, may_write: Callable[[], None] = lambda: None) -> Written:
+        """Bring what is wanted into force; `may_write` raises CanaryError right before if not.
 
-        Raises ChangedError where the stack, the table or the canary are not ours any more, and
-        CanaryError where it could not be done; the former weight is in force then.
+        Raises ChangedError where the stack, the table or the canary are not ours any more,
+        UnfinishedError where the weight is in force although its update failed, and CanaryError
+        where the former one still is.
         """
         known = self.view()
         cluster = self.cluster(known)
+        if ours.wanted == 0 and _is_at_0(known, cluster):
+            # An abort from another terminal was faster.
+            return Written(known, checks.identity(known.updates))
         running = self.releases(known, known.split.canary) if ours.wanted else ()
         change = checks.changed(ours, known, cluster, running)
         if change:
@@ -73,6 +82,7 @@ class Stack:
         lack = checks.lacking(known, cluster, ours.wanted)
         if lack:
             raise CanaryError(lack)
+        may_write()
         return self._update(known, ours)
 
     def go_back(self) -> Written:
@@ -80,33 +90,44 @@ class Stack:
         known = self.view()
         cluster = self.cluster(known)
         now = (cluster.in_force or {}).get(known.split.canary, 0)
-        configured = (known.configured or {}).get(known.split.canary)
-        if cluster.agrees and now == 0 and configured == 0:
-            # The rollout that heard the wish was faster.
-            return Written(known, checks.identity(known.updates))
         return self.write(Ours(now, 0, "", ()))
 
     def _update(self, known: StackView, ours: Ours) -> Written:
         split = known.split
         settings = Settings(self._cli, self._folder / known.deployed.settings, known, ours.wanted)
-        if ours.wanted:
-            settings.check()
+        settings.check()
         settings.write()
         message = f"{history.MESSAGE} run {split.service} {ours.wanted:g} by {who()}"
         try:
-            ended = targeted.up(self._cli, [way.table.urn for way in split.ways], message)
-        except BaseException:
-            self._put_back(settings, ours)
+            urns = [way.table.urn for way in split.ways]
+            ended = targeted.up(self._cli, urns, message, hears_interrupts=False)
+        except BaseException as error:
+            self._settle(known, settings, ours, str(error))
             raise
         if not ended.succeeded:
-            self._put_back(settings, ours)
+            self._settle(known, settings, ours, ended.error)
+        if ended.was_interrupted:
+            raise KeyboardInterrupt
+        if not ended.succeeded:
             raise CanaryError(ended.error)
         return self._read_back(ours)
 
-    def _put_back(self, settings: Settings, ours: Ours) -> None:
-        """On the way back the config stays at 0: that is where the next update is to go."""
-        if ours.wanted:
-            settings.put_back()
+    def _settle(self, known: StackView, settings: Settings, ours: Ours, why: str) -> None:
+        """After an update that failed: have the config say what is in force.
+
+        On the way back it stays at 0: that is where the next update is to go. Raises
+        UnfinishedError.
+        """
+        if not ours.wanted:
+            return
+        try:
+            in_force = self.cluster(known).in_force or {}
+        except CanaryError:
+            # Which one is in force is not known: the lower one is to be the next.
+            in_force = {}
+        if in_force.get(known.split.canary, 0) == ours.wanted != ours.weight:
+            raise UnfinishedError(why)
+        settings.put_back()
 
     def _read_back(self, ours: Ours) -> Written:
         known = self.view()
@@ -115,3 +136,14 @@ class Stack:
         if not cluster.agrees or now != ours.wanted:
             raise ChangedError(f"{now:g} % is in force right after {ours.wanted:g} was written")
         return Written(known, checks.identity(known.updates))
+
+
+def _is_at_0(known: StackView, cluster: ClusterView) -> bool:
+    canary = known.split.canary
+    in_force, configured = cluster.in_force, known.configured
+    return (
+        cluster.agrees
+        and in_force is not None
+        and configured is not None
+        and in_force.get(canary, 0) == configured.get(canary, 0) == 0
+    )

@@ -27,6 +27,8 @@ class DeployedTable:
     baseline: Mapping[str, str]
     dtab: str
     """Its canonical text."""
+    claim: str
+    """What the table's object says while it is this resource's; see dynamic/marks.py."""
     target: Target
     linkerds: Linkerds
 
@@ -81,6 +83,7 @@ def _table(resource: Mapping[str, Any]) -> DeployedTable:
         splits=inputs.weights_of(outputs),
         baseline=outputs.get("baseline") or {},
         dtab=outputs.get("dtab") or "",
+        claim=outputs.get("claim") or "",
         target=target,
         linkerds=linkerds,
     )

@@ -1,5 +1,6 @@
 """An update of some resources alone, whose errors are told one a line."""
 
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -21,10 +22,11 @@ class Ended:
     was_interrupted: bool = False
 
 
-def up(cli: Cli, urns: Iterable[str], message: str) -> Ended:
+def up(cli: Cli, urns: Iterable[str], message: str, *, hears_interrupts: bool = True) -> Ended:
     """Bring these resources to the config, and no others. Raises CanaryError where it cannot begin.
 
-    An interrupt reaches pulumi from the terminal too: it is let come to its end.
+    An interrupt of the terminal's reaches pulumi too, or is handed to it where it does not hear
+    them by itself: it is let come to its end.
     """
     targets = [word for urn in urns for word in ("--target", urn)]
     with tempfile.TemporaryDirectory() as folder:
@@ -34,13 +36,13 @@ def up(cli: Cli, urns: Iterable[str], message: str) -> Ended:
             *("up", "--yes", "--skip-preview", "--diff", "--suppress-permalink"),
             *("--message", message, "--event-log", str(log), *targets),
         )
-        said, status, interrupted = _run(command)
+        said, status, interrupted = _run(command, hears_interrupts)
         if status == 0:
             return Ended(True, "", interrupted)
         return Ended(False, _error(log.read_text(encoding="utf-8"), said), interrupted)
 
 
-def _run(command: list[str]) -> tuple[str, int, bool]:
+def _run(command: list[str], hears_interrupts: bool) -> tuple[str, int, bool]:
     """What it says, its exit status, and whether it was interrupted."""
     # Without the variable the CLI does not know --event-log.
     env = {**environment(), "PULUMI_DEBUG_COMMANDS": "true"}
@@ -52,6 +54,7 @@ def _run(command: list[str]) -> tuple[str, int, bool]:
             stderr=subprocess.STDOUT,
             env=env,
             text=True,
+            start_new_session=not hears_interrupts,
         )
     except OSError as error:
         raise CanaryError(f"cannot run pulumi: {error.strerror}; is it on PATH?") from None
@@ -63,6 +66,8 @@ def _run(command: list[str]) -> tuple[str, int, bool]:
             if interrupted:
                 raise
             interrupted = True
+            if not hears_interrupts:
+                process.send_signal(signal.SIGINT)
         else:
             return said, process.returncode, interrupted
 

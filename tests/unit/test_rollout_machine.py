@@ -190,12 +190,56 @@ def test_going_back_is_tried_until_it_is_done() -> None:
     assert told.written().look(NOTHING).action == End(exits.FAILED)
 
 
-def test_going_back_that_is_never_done_says_so() -> None:
+def test_going_back_has_no_limit_of_time() -> None:
     told = Told().begin().written().look(FAILING)
-    while isinstance(told.action, SetWeight):
+    for _ in range(int(10 * LIMITS.max_hold)):
         told.not_written("no API server")
-    assert told.wants() == End(exits.CANNOT)
-    assert told.last == "world-v2 still has 10 %: no API server."
+    assert told.wants() == SetWeight(0, delay=5)
+    assert "beyond chance" in told.rollout.reason
+    told.take(Interrupted(told.now, 2))
+    assert told.wants() == End(exits.INTERRUPTED)
+    assert told.rollout.can_resume
+    assert "beyond chance" in told.rollout.reason
+
+
+def test_anothers_change_on_the_way_back_leaves_it_the_way_back() -> None:
+    told = Told().begin().written().look(FAILING).take(Changed(1020, "the table was changed"))
+    assert told.wants() == End(exits.DRIFTED)
+    assert told.phase() is Phase.ROLLED_BACK
+    assert "canary run --resume or canary abort goes back" in told.last
+    assert told.take(Resumed(2000, 10, "bob@ws8")).action == SetWeight(0)
+
+
+def test_a_weight_that_is_in_force_by_an_update_that_failed_is_judged_and_done_again() -> None:
+    told = Told().begin().written().passes()
+    told.now += 3
+    told.take(NotDone(told.now, "node-2 does not follow", in_force=50))
+    assert told.phase() is Phase.HOLDING
+    assert (told.rollout.step, told.rollout.weight) == (1, 50)
+    assert told.last == "50 %: not done: node-2 does not follow. Holding for up to 2 min."
+    told.look(healthy(50))
+    assert told.wants() == SetWeight(50)
+    told.written().passes()
+    assert told.wants() == SetWeight(100)
+
+
+def test_a_bad_version_that_is_in_force_by_an_update_that_failed_goes_back() -> None:
+    told = Told().begin().written().passes()
+    told.take(NotDone(told.now, "node-2 does not follow", in_force=50)).look(FAILING)
+    assert told.wants() == SetWeight(0)
+
+
+def test_an_update_that_fails_for_long_after_it_wrote_is_a_hold_that_runs_out() -> None:
+    told = Told().begin().written().passes()
+    told.take(NotDone(told.now, "node-2 does not follow", in_force=50))
+    while not isinstance(told.wants(), End):
+        told.look(healthy(50))
+        if isinstance(told.wants(), SetWeight):
+            told.now += 3
+            told.take(NotDone(told.now, "node-2 does not follow", in_force=50))
+    assert told.wants() == End(exits.HELD)
+    assert "50 % stays" in told.last
+    assert told.take(Resumed(told.now, 50, "bob@ws8")).action == SetWeight(50)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +433,9 @@ def test_a_process_killed_while_it_wrote_is_resumed_where_the_weight_is() -> Non
     told = Told().begin().written().passes()
     assert told.wants() == SetWeight(50)
     done = replayed(PLAN, told.events).take(Resumed(told.now, 50, "bob@ws8"))
+    # Pulumi's state may not know it yet.
+    assert done.action == SetWeight(50)
+    done = done.rollout.take(InForce(told.now, 50, 8))
     assert (done.rollout.step, done.rollout.weight) == (1, 50)
     not_done = replayed(PLAN, told.events).take(Resumed(told.now, 10, "bob@ws8"))
     assert (not_done.rollout.step, not_done.rollout.weight) == (0, 10)
