@@ -1,10 +1,12 @@
 """Connections to pods' ports by way of the API server, as `kubectl port-forward` has them."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import yaml
 from kubernetes import client, config, stream
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
@@ -14,10 +16,27 @@ from canary.errors import CanaryError
 
 @contextmanager
 def forwarder(kubeconfig: str | None, context: str | None) -> Iterator["Forwarder"]:
-    """Connections with a kubeconfig's credentials. Raises CanaryError."""
-    new_client: Any = config.new_client_from_config
+    """Connections with the credentials of a kubeconfig's file. Raises CanaryError."""
+    with _forwarder(config.new_client_from_config, kubeconfig, context) as found:
+        yield found
+
+
+@contextmanager
+def forwarder_of(kubeconfig: str | None, context: str | None) -> Iterator["Forwarder"]:
+    """The same, of a kubeconfig's text; None for the ambient one. Raises CanaryError."""
+    if kubeconfig is None:
+        with forwarder(None, context) as found:
+            yield found
+        return
+    parsed = yaml.safe_load(kubeconfig)
+    with _forwarder(config.new_client_from_config_dict, parsed, context) as found:
+        yield found
+
+
+@contextmanager
+def _forwarder(new_client: Any, given: Any, context: str | None) -> Iterator["Forwarder"]:
     try:
-        made = new_client(kubeconfig, context)
+        made = new_client(given, context)
     except (ConfigException, OSError) as error:
         raise CanaryError(f"the kubeconfig cannot be used: {error}") from None
     with made as api_client:
@@ -29,6 +48,8 @@ class Forwarder:
 
     def __init__(self, api: Any) -> None:
         self._api = api
+        # The client changes itself for as long as it opens one.
+        self._opening = threading.Lock()
 
     @contextmanager
     def connection(self, namespace: str, pod: str, port: int) -> Iterator[socket.socket]:
@@ -38,7 +59,8 @@ class Forwarder:
         """
         connect = self._api.connect_get_namespaced_pod_portforward
         try:
-            forwarded = stream.portforward(connect, pod, namespace, ports=str(port))
+            with self._opening:
+                forwarded = stream.portforward(connect, pod, namespace, ports=str(port))
         except ApiException as error:
             reason = " ".join(str(error.reason).split())[:200]
             raise CanaryError(

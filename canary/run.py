@@ -15,6 +15,7 @@ examples:
   python -m canary run                                  by the steps of the stack's config, to 100 %
   python -m canary run --to 50 --interval 2m            to 50 %, two minutes a step
   python -m canary run --pause-at 10 --max-hold 2h      wait at 10 % for `canary promote`
+  python -m canary run --load 20/s                      with requests of its own beside the callers'
   python -m canary run --dry-run                        the plan, and what each step could miss
   python -m canary run --observe                        judge the weight in force, change nothing
   python -m canary run --resume                         go on after an interrupt or a crash
@@ -54,6 +55,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--max-hold", type=_limit("maxHold"), metavar="TIME", help="how long a hold or pause lasts"
     )
     parser.add_argument(
+        "--load",
+        type=_rate,
+        metavar="N/s",
+        help="send so many requests a second to the service, GET / by way of the linkerds, for a "
+        "canary that gets too few of others",
+    )
+    parser.add_argument(
         "--notify", metavar="URL", help="POST each line there, as the JSON of Flagger's webhooks"
     )
     how = parser.add_mutually_exclusive_group()
@@ -85,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         changes,
         arguments.observe,
         arguments.notify,
+        arguments.load,
     )
     act = running.dry_run if arguments.dry_run else running.run
     return (running.resume if arguments.resume else act)(given, Path.cwd())
@@ -102,6 +111,21 @@ def _limit(key: str) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
+
+
+def _rate(text: str) -> float:
+    from canary.rollout.load import MOST  # noqa: PLC0415
+
+    number, slash, unit = text.partition("/")
+    try:
+        found = float(number) if slash and unit == "s" else 0.0
+    except ValueError:
+        found = 0.0
+    if not 0.1 <= found <= MOST:
+        raise argparse.ArgumentTypeError(
+            f"it must be requests a second, from 0.1/s to {MOST:g}/s, such as 20/s"
+        )
+    return found
 
 
 def _percent(text: str) -> float:

@@ -9,10 +9,10 @@ from canary.rollout import wording
 from canary.rollout.plan import Plan
 
 
-def lines(plan: Plan, weight: float, cluster: ClusterView) -> list[str]:
-    """The plan, a line a step."""
+def lines(plan: Plan, weight: float, cluster: ClusterView, load: float) -> list[str]:
+    """The plan, a line a step; `load` are the requests a second of its own."""
     traffic = measured.now(cluster.seen, cluster.names)
-    rate = traffic.rated / traffic.seconds
+    rate = traffic.rated / traffic.seconds + load
     total = plan.limits.interval * len(plan.steps)
     head = (
         f"{plan.canary}: from {figures.percent(weight)} to {figures.percent(plan.steps[-1])} in "

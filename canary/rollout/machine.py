@@ -293,9 +293,16 @@ class Rollout:
         held = replace(self._hold(at, text), held_by=verdict.kind)
         if held._is_held_out(at):
             return held._held_out()
-        hint = " promote accepts this step." if not self.plan.observes else ""
-        line = Line(f"{text} {self._for_how_long}{hint}", warns=True)
+        line = Line(f"{text} {self._for_how_long}{self._ways_past(verdict)}", warns=True)
         return Taken(held, () if said else (line,), self._next_look)
+
+    def _ways_past(self, verdict: Verdict) -> str:
+        if self.plan.observes:
+            return ""
+        accepts = "promote accepts this step."
+        if verdict.kind is Kind.NO_DATA:
+            return f" --load 20/s would make traffic, {accepts}"
+        return f" {accepts}"
 
     def _hold(self, at: float, why: str) -> "Rollout":
         since = at if self.held is None else self.held

@@ -17,6 +17,7 @@ from canary.rollout import checks, journal, plan, terminal
 from canary.rollout.driver import Driver, Parts
 from canary.rollout.events import Begun, Event, Resumed, Wish, Wished
 from canary.rollout.journal import Header, Journal, Writer
+from canary.rollout.load import loading
 from canary.rollout.machine import Rollout, Taken
 from canary.rollout.notify import notifying
 from canary.rollout.phase import Phase
@@ -47,6 +48,8 @@ class Given:
     observes: bool = False
     notify: str | None = None
     """The URL that is told what happens."""
+    load: float | None = None
+    """Requests a second that are sent to the service, beside those of others."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def dry_run(given: Given, folder: Path) -> int:
     def show(at: _At) -> int:
         from canary.rollout import dry  # noqa: PLC0415
 
-        print("\n".join(dry.lines(planned(at.known, at.weight, given), at.weight, at.cluster)))
+        found = planned(at.known, at.weight, given)
+        print("\n".join(dry.lines(found, at.weight, at.cluster, given.load or 0)))
         return exits.DONE
 
     return _at(given.stack, given.service, folder, show)
@@ -94,7 +98,7 @@ def dry_run(given: Given, folder: Path) -> int:
 
 def resume(given: Given, folder: Path) -> int:
     """Go on with the last rollout. Raises CanaryError."""
-    return _at(given.stack, given.service, folder, lambda at: _resume(at, None, given.notify))
+    return _at(given.stack, given.service, folder, lambda at: _resume(at, None, given))
 
 
 def promote(stack: str | None, service: str | None, folder: Path, *, full: bool) -> int:
@@ -105,7 +109,7 @@ def promote(stack: str | None, service: str | None, folder: Path, *, full: bool)
         if _is_told(at, what):
             print(f"{at.known.split.service}: the rollout that runs goes on.")
             return exits.DONE
-        return _resume(at, what)
+        return _resume(at, what, Given(stack, service))
 
     return _at(stack, service, folder, act)
 
@@ -172,16 +176,16 @@ def _run(at: _At, given: Given) -> int:
     found = planned(at.known, at.weight, given)
     if found.observes:
         begun = [lambda now: Begun(now, at.weight)]
-        return _drive(at, None, None, Rollout.of(found), [], begun, given.notify)
+        return _drive(at, None, None, Rollout.of(found), [], begun, given)
     _check_config(at)
     # What no step could write is told before anything begins.
     at.stack.check(at.known, found.steps[0])
     held = at.held()
     with held.held():
-        return _begin(at, held, found, given.notify)
+        return _begin(at, held, found, given)
 
 
-def _begin(at: _At, held: Held, found: Plan, notify: str | None) -> int:
+def _begin(at: _At, held: Held, found: Plan, given: Given) -> int:
     canary = at.stack.releases(at.known, found.canary)
     images = {found.canary: canary, found.baseline: at.stack.releases(at.known, found.baseline)}
     now = datetime.now(UTC)
@@ -196,7 +200,7 @@ def _begin(at: _At, held: Held, found: Plan, notify: str | None) -> int:
     )
     with Writer.begin(at.folder, header) as writer:
         begun = [lambda now: Begun(now, at.weight)]
-        return _drive(at, held, writer, Rollout.of(found), canary, begun, notify)
+        return _drive(at, held, writer, Rollout.of(found), canary, begun, given)
 
 
 def _check_config(at: _At) -> None:
@@ -214,7 +218,7 @@ def _check_config(at: _At) -> None:
         )
 
 
-def _resume(at: _At, wish: Wish | None, notify: str | None = None) -> int:
+def _resume(at: _At, wish: Wish | None, given: Given) -> int:
     found = at.last()
     if found is None:
         raise CanaryError(
@@ -231,7 +235,7 @@ def _resume(at: _At, wish: Wish | None, notify: str | None = None) -> int:
         _must_be_as_left(at, rollout)
     held = at.held()
     with held.held():
-        return _go_on(at, held, found, rollout, wish, notify)
+        return _go_on(at, held, found, rollout, wish, given)
 
 
 def _must_be_as_left(at: _At, rollout: Rollout) -> None:
@@ -246,13 +250,13 @@ def _must_be_as_left(at: _At, rollout: Rollout) -> None:
 
 
 def _go_on(
-    at: _At, held: Held, found: Journal, rollout: Rollout, wish: Wish | None, notify: str | None
+    at: _At, held: Held, found: Journal, rollout: Rollout, wish: Wish | None, given: Given
 ) -> int:
     first: list[Callable[[float], Event]] = [lambda now: Resumed(now, at.weight, who())]
     if wish is not None:
         first.append(lambda now: Wished(now, wish, who()))
     with Writer.resume(found) as writer:
-        return _drive(at, held, writer, rollout, found.header.canary_pods, first, notify)
+        return _drive(at, held, writer, rollout, found.header.canary_pods, first, given)
 
 
 def _drive(
@@ -262,9 +266,13 @@ def _drive(
     rollout: Rollout,
     pods: list[str],
     first: Sequence[Callable[[float], Event]],
-    notify: str | None,
+    given: Given,
 ) -> int:
-    with terminal.display(at.known) as display, notifying(notify) as notifier:
+    with (
+        loading(at.api, at.known.split, given.load),
+        terminal.display(at.known) as display,
+        notifying(given.notify) as notifier,
+    ):
 
         def tell(taken: Taken, cluster: ClusterView | None) -> None:
             display.show(taken, cluster)

@@ -112,7 +112,10 @@ def numbers(plan: Plan, check: Check) -> str:
 
 def held(plan: Plan, verdict: Verdict, seconds: float) -> str:
     """Why a step cannot pass now: a sentence, with the weight."""
-    return f"{figures.percent(verdict.weight)}: {_why(plan, verdict, seconds)}"
+    weight = figures.percent(verdict.weight)
+    if verdict.kind is Kind.SHARE:
+        return f"Weight {weight}, {_share(plan, verdict)}"
+    return f"{weight}: {_why(plan, verdict, seconds)}"
 
 
 def _why(plan: Plan, verdict: Verdict, seconds: float) -> str:
@@ -131,8 +134,6 @@ def _why(plan: Plan, verdict: Verdict, seconds: float) -> str:
         )
     if verdict.kind is Kind.HANGING:
         return f"{plan.canary} answers nothing: {verdict.waiting:,} requests are waiting."
-    if verdict.kind is Kind.SHARE:
-        return _share(plan, verdict)
     return f"the counters of {', '.join(verdict.unread)} cannot be read."
 
 

@@ -248,14 +248,16 @@ def test_an_update_that_fails_for_long_after_it_wrote_is_a_hold_that_runs_out() 
         (NOTHING, 6, "10 %: no data: 0 requests to world-v2 in 1 min, 100 are needed."),
         (HANGING, 3, "10 %: world-v2 answers nothing: 100 requests are waiting."),
         (BOTH_BAD, 1, "10 %: both versions break the limits (world-v1 failed 10 %, world-v2 10 %)"),
-        (SHARE, 1, "10 %: but 0 % (0–0.4) of requests reach world-v2; none on node-1."),
+        (SHARE, 1, "Weight 10 %, but 0 % (0–0.4) of requests reach world-v2; none on node-1."),
     ],
 )
 def test_what_cannot_be_judged_holds_and_says_so_once(what: Stratum, looks: int, said: str) -> None:
     told = Told().begin().written().look(what, times=looks)
     assert told.phase() is Phase.HOLDING
     assert told.last.startswith(said)
-    assert told.last.endswith(" Holding for up to 2 min. promote accepts this step.")
+    assert told.last.endswith("promote accepts this step.")
+    assert " Holding for up to 2 min. " in told.last
+    assert ("--load 20/s" in told.last) == (what is NOTHING)
     lines = len(told.lines)
     told.look(what)
     assert len(told.lines) == lines
