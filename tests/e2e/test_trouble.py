@@ -14,24 +14,18 @@ from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from local import archives, images, node, stack, standins
 from local.archives import OwnImage
 from mesh.routers import RETRY, Routing
-from tests.e2e import linkerds, local_stack
-from tests.e2e.cluster import PATIENCE, Cluster, eventually, server_image
+from tests.e2e import linkerds, local_stack, told
+from tests.e2e.cluster import PATIENCE, Cluster, eventually
 from tests.e2e.local_stack import Traffic, command, set_weight
+from tests.e2e.told import APPS, DEPLOYED, MESH, pods, settled
 from tests.e2e.visitors import Visitors
 
-MESH, APPS = "linkerd", "hello-world"
-DEPLOYED = ("hello", "world-v1", "world-v2")
 WEIGHT = 30
-CONTROL = 8080
-"""The port at which world-v2 is told what to do."""
-
 TIMEOUT = Routing("").total_timeout_ms / 1000
-ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
 OTHER_NAME = "linkerd-canary.local/linkerd:other"
 
 
@@ -77,50 +71,18 @@ def steady(url: str, row: str) -> Iterator[Load]:
 def brought(cluster: Cluster) -> Iterator[None]:
     """The nodes' images, without those of these tests at the end."""
     before = node.image_names()
-    node.load(server_image().archive())
-    yield
-    for name in {server_image().name, OTHER_NAME} & (node.image_names() - before):
-        node.forget(name)
+    with told.image():
+        yield
+    if OTHER_NAME in node.image_names() - before:
+        node.forget(OTHER_NAME)
 
 
 @pytest.fixture(scope="module")
 def url(cluster: Cluster, brought: None, settings: dict[str, Any]) -> str:
     """Where hello answers, with a world-v2 that does as it is told."""
-    services = stack.default("services")
-    services["world"]["versions"]["v2"] |= {
-        "image": server_image().name,
-        "args": ["trouble", f":{services['world']['port']}", f":{CONTROL}"],
-    }
-    own = {"linkerd-canary:services": services, "linkerd-canary:canaryWeight": WEIGHT}
-    stack.SETTINGS.write_text(yaml.safe_dump({**settings, "config": {**settings["config"], **own}}))
-    command("pulumi", "up", "--yes", "--skip-preview")
-    found = str(local_stack.outputs()["url"])
-    local_stack.first_answer(found)
+    found = told.up(settings, "v2", canaryWeight=WEIGHT)
     settled(cluster)
     return found
-
-
-def pods(cluster: Cluster, namespace: str, app: str) -> list[dict[str, Any]]:
-    """All pods of an app, those that are about to go included."""
-    found: list[dict[str, Any]] = cluster.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
-    return found
-
-
-def settled(cluster: Cluster) -> None:
-    """Wait until everything runs as it is declared, and what it took the place of is gone."""
-    workloads = [(MESH, "daemonset/l5d"), (MESH, "deployment/namerd")]
-    for namespace, each in [*workloads, *((APPS, f"deployment/{name}") for name in DEPLOYED)]:
-        cluster.kubectl("rollout", "status", each, "-n", namespace, ROLLED_OUT)
-
-    def gone() -> bool:
-        found = [
-            pod
-            for namespace in (MESH, APPS)
-            for pod in cluster.get("pods", "-n", namespace)["items"]
-        ]
-        return not any("deletionTimestamp" in pod["metadata"] for pod in found)
-
-    eventually(gone)
 
 
 @pytest.mark.parametrize("workload", ["daemonset/l5d", "deployment/namerd"])
@@ -215,26 +177,6 @@ def test_the_image_changed(cluster: Cluster, url: str, tmp_path: Path) -> None:
     assert load.failures == []
 
 
-@contextmanager
-def v2_told(cluster: Cluster, mode: str) -> Iterator[None]:
-    """Have every pod of world-v2 hang, refuse or reset, and answer again at the end."""
-    addresses = [pod["status"]["podIP"] for pod in pods(cluster, APPS, "world-v2")]
-
-    def tell(what: str) -> None:
-        with node.session() as session:
-            for each in addresses:
-                url = f"http://{each}:{CONTROL}/as/{what}"
-                assert session.post(url, timeout=PATIENCE).ok, url
-
-    tell(mode)
-    try:
-        yield
-    finally:
-        tell("answer")
-        ready = ("--for=condition=Ready", ROLLED_OUT)
-        cluster.kubectl("wait", "pods", "-n", APPS, "-l", "app=world-v2", *ready)
-
-
 def timed(url: str) -> tuple[str, float]:
     """Which world answered, or what came instead, and after how many seconds."""
     began = time.monotonic()
@@ -262,7 +204,7 @@ def spread_out(url: str, count: int) -> Mapping[str, list[float]]:
 def test_v2_hangs(cluster: Cluster, url: str) -> None:
     """Its share waits for totalTimeoutMs and gets a 503; the rest notices nothing."""
     linkerds.wait_until_followed(cluster, WEIGHT)
-    with v2_told(cluster, "hang"):
+    with told.told(cluster, "hang"):
         seen = spread_out(url, 120)
     for said, times in seen.items():
         print(f"v2 hangs: {len(times)} of 120 {said}, {min(times):.1f} to {max(times):.1f} s")
@@ -274,7 +216,7 @@ def test_v2_hangs(cluster: Cluster, url: str) -> None:
 
 def test_v2_resets(cluster: Cluster, url: str) -> None:
     """Callers see none of it: a request that only reads is sent again, and drawn again."""
-    with steady(url, "v2 resets") as load, v2_told(cluster, "reset"):
+    with steady(url, "v2 resets") as load, told.told(cluster, "reset"):
         load.goes_on()  # so that all that were under way have an answer
         before = Counter(load.kept.worlds)
         load.goes_on(200)
@@ -291,7 +233,7 @@ def test_v2_refuses(cluster: Cluster, url: str) -> None:
     """
     with steady(url, "v2 refuses") as load:
         before = load.count
-        with v2_told(cluster, "refuse"):
+        with told.told(cluster, "refuse"):
             load.goes_on(260)
         asked, failed = load.count - before, len(load.failures)
     assert {failure.strip() for failure in load.failures} <= {"503 invalid response 502"}

@@ -7,7 +7,8 @@
 //	testserver trouble ADDRESS CONTROL
 //	                         be a version of an app at ADDRESS that stays ready at CONTROL and is
 //	                         told there what to do with requests, such as POST /as/hang: answer,
-//	                         fail, hang, refuse (the port is closed), reset, break (in mid-answer)
+//	                         fail, fifth (fail each fifth), slow (answer after a second), hang,
+//	                         refuse (the port is closed), reset, break (in mid-answer)
 package main
 
 import (

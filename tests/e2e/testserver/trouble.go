@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // version is a version of an app that can be told to misbehave while it stays ready.
@@ -22,17 +24,35 @@ type version struct {
 
 // modes are what a version can be told to do with requests.
 var modes = map[string]func(http.ResponseWriter, *http.Request){
-	"answer": func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "%s (%s)!", os.Getenv("TARGET_WORLD"), os.Getenv("POD_IP"))
+	"answer": answer,
+	"slow": func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		answer(w, r)
+	},
+	"fifth": func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1)%5 == 0 {
+			fail(w, r)
+			return
+		}
+		answer(w, r)
 	},
 	"hang":  func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-	"fail":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+	"fail":  fail,
 	"reset": func(w http.ResponseWriter, _ *http.Request) { breakOff(w, "") },
 	"break": func(w http.ResponseWriter, _ *http.Request) {
 		breakOff(w, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart")
 	},
 	"refuse": nil,
 }
+
+// asked counts the requests of the mode "fifth".
+var asked atomic.Int64
+
+func answer(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintf(w, "%s (%s)!", os.Getenv("TARGET_WORLD"), os.Getenv("POD_IP"))
+}
+
+func fail(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
 
 // breakOff says something that is no whole answer and resets the connection.
 func breakOff(w http.ResponseWriter, said string) {

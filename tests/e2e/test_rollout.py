@@ -1,0 +1,241 @@
+"""`python -m canary run` on three nodes, by a world-v2 that misbehaves in every way there is.
+
+The requests are the rollout's own (`--load`), beside visitors who must notice nothing.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from canary import exits
+from canary.rollout import journal
+from local import stack, toolchain
+from local.paths import KUBECONFIG, PYTHON, ROOT
+from tests.e2e import told
+from tests.e2e.cluster import PATIENCE, Cluster, eventually
+from tests.e2e.local_stack import command
+from tests.e2e.told import APPS, MESH, pods, settled
+from tests.e2e.visitors import Visitors
+
+LOAD = "60/s"
+ANALYSIS = {"interval": "10s", "scrape": "1s", "minRequests": 30, "maxHold": "15s"}
+
+
+class Rolling:
+    """A `canary run` that is under way; its lines as they come."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [PYTHON, "-m", "canary", "run", *arguments],
+            cwd=ROOT,
+            env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            print(line, end="")
+            self.lines.append(line.rstrip())
+
+    def says(self, text: str) -> None:
+        """Wait for a line; an AssertionError where it ends without it."""
+
+        def said() -> bool:
+            return any(text in line for line in self.lines)
+
+        eventually(lambda: said() or self.process.poll() is not None)
+        self._reader.join(0 if self.process.poll() is None else PATIENCE)
+        assert said(), self.lines
+
+    def ends(self) -> int:
+        """Its exit code."""
+        code = self.process.wait(timeout=3 * PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+
+@pytest.fixture(scope="module")
+def brought(cluster: Cluster) -> Iterator[None]:
+    with told.image():
+        yield
+
+
+@pytest.fixture(scope="module")
+def url(cluster: Cluster, brought: None, settings: dict[str, Any]) -> str:
+    found = told.up(settings, "v1", "v2", canaryWeight=0, canaryAnalysis=ANALYSIS)
+    settled(cluster)
+    return found
+
+
+@pytest.fixture
+def run(url: str) -> Iterator[Callable[..., Rolling]]:
+    """Begins rollouts from 0 %."""
+    if weight() != 0:
+        command(str(PYTHON), "-m", "canary", "abort")
+    begun: list[Rolling] = []
+
+    def begin(*arguments: str) -> Rolling:
+        begun.append(Rolling(*arguments))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+def weight() -> float:
+    """The canary's configured weight."""
+    found = yaml.safe_load(stack.SETTINGS.read_text())["config"]["linkerd-canary:canaryWeight"]
+    return float(found)
+
+
+def table(cluster: Cluster) -> str:
+    """The routing table in force."""
+    return json.dumps(cluster.get("dtabs", "internal", "-n", MESH)["dentries"])
+
+
+def test_a_version_that_fails_goes_back_and_visitors_notice_nothing(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    with told.told(cluster, "fifth"), Visitors(url, at_once=2, pause=0.2) as visitors:
+        rolling = run("--steps", "20,100", "--interval", "5m", "--load", LOAD)
+        assert rolling.ends() == exits.FAILED, rolling.lines
+    rolling.says("worse beyond chance")
+    rolling.says("Back at 0 % in ")
+    assert re.search(r"world-v2 failed \d+ of \d+ requests \(\d", "\n".join(rolling.lines))
+    assert "world-v2" not in table(cluster)
+    assert weight() == 0
+    # Requests that only read are sent again.
+    assert visitors.failures == []
+    page = command(str(PYTHON), "-m", "canary", "report", "-o", "/dev/stdout")
+    assert "worse beyond chance" in page
+
+
+def test_a_version_that_is_slow_goes_back(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    with told.told(cluster, "slow"):
+        rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
+        assert rolling.ends() == exits.FAILED, rolling.lines
+    rolling.says("slower")
+    assert weight() == 0
+
+
+def test_a_version_that_hangs_holds_and_abort_takes_it_back(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    with told.told(cluster, "hang"):
+        rolling = run("--steps", "20,100", "--interval", "10m", "--max-hold", "1h", "--load", LOAD)
+        rolling.says("20 %: world-v2 answers nothing: ")
+        status = command(str(PYTHON), "-m", "canary", "status", status=exits.FAILED)
+        assert "Holding" in status
+        done = command(str(PYTHON), "-m", "canary", "abort")
+        assert "0 % is in force after " in done
+        assert rolling.ends() == exits.ABORTED, rolling.lines
+    assert "world-v2" not in table(cluster)
+
+
+def test_both_versions_bad_is_no_fault_of_the_canary(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    with told.told(cluster, "fifth", "world-v1", "world-v2"):
+        rolling = run("--steps", "20,100", "--load", LOAD)
+        assert rolling.ends() == exits.HELD, rolling.lines
+    rolling.says("both versions break the limits")
+    assert weight() == 20
+
+
+def test_a_version_without_endpoints_is_waited_for(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    with told.told(cluster, "refuse"):
+        eventually(lambda: not _ready(cluster, "world-v2"))
+        rolling = run("--steps", "20,100")
+        rolling.says("20 %: not done: world-v2 has no endpoints. Holding for up to ")
+    # It is ready again.
+    assert rolling.ends() == exits.HELD, rolling.lines
+    rolling.says("Step 1/2")
+    rolling.says("no data: 0 requests to world-v2")
+
+
+def _ready(cluster: Cluster, app: str) -> bool:
+    found = cluster.get("endpoints", app, "-n", APPS)
+    return any(subset.get("addresses") for subset in found.get("subsets") or [])
+
+
+def test_what_happens_to_the_mesh_meanwhile_is_no_fault_of_the_canary(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    """A linkerd and both namerds replaced, and the rollout itself killed: it goes on to its end."""
+    with Visitors(url, at_once=2, pause=0.2) as visitors:
+        how = ("--steps", "20,100", "--interval", "20s", "--max-hold", "5m", "--load", LOAD)
+        rolling = run(*how)
+        rolling.says("Step 1/2")
+        names = [pod["metadata"]["name"] for pod in pods(cluster, MESH, "namerd")]
+        cluster.kubectl("delete", "pod", "-n", MESH, *names, "--grace-period=0", "--force")
+        one = pods(cluster, MESH, "l5d")[0]["metadata"]["name"]
+        cluster.kubectl("delete", "pod", "-n", MESH, one)
+        rolling.says("linkerd on ")
+        rolling.process.send_signal(signal.SIGKILL)
+        rolling.ends()
+        before = journal.find(ROOT, None).rollout
+        assert before.code is None
+        settled(cluster)
+        refused = command(
+            str(PYTHON), "-m", "canary", "run", "--resume", status=exits.DRIFTED
+        )  # the lease is the killed one's yet
+        assert "runs a rollout of this split since" in refused
+        expire(cluster)
+        again = run("--resume", "--load", LOAD)
+        assert again.ends() == exits.DONE, again.lines
+    again.says("Resumed by ")
+    again.says("world-v2 has 100 % after ")
+    assert "world-v1" not in table(cluster)
+    assert Counter(visitors.failures) == Counter()
+
+
+def expire(cluster: Cluster) -> None:
+    """As though a minute had passed since the lease was renewed."""
+    patch = '{"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}'
+    where = ("lease", "canary-world", "-n", MESH, "--type=merge", "-p", patch)
+    cluster.kubectl("patch", *where)
+
+
+def test_another_release_of_the_canary_in_mid_run_stops_it(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    rolling = run("--steps", "20,100", "--interval", "15s", "--load", LOAD)
+    rolling.says("Step 1/2")
+    cluster.kubectl("rollout", "restart", "deployment/world-v2", "-n", APPS)
+    assert rolling.ends() == exits.DRIFTED, rolling.lines
+    rolling.says("world-v2 is not what this rollout began with: its pods run another release")
+    assert weight() == 20
+    settled(cluster)
+
+
+def test_an_interrupt_leaves_the_weight_and_promote_goes_on(
+    cluster: Cluster, url: str, run: Callable[..., Rolling]
+) -> None:
+    rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
+    rolling.says("Step 1/2")
+    rolling.process.send_signal(signal.SIGINT)
+    assert rolling.ends() == exits.INTERRUPTED, rolling.lines
+    rolling.says("Interrupted at 20 %, which stays. canary run --resume goes on")
+    assert weight() == 20
