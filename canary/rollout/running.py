@@ -176,12 +176,13 @@ def _run(at: _At, given: Given) -> int:
     found = planned(at.known, at.weight, given)
     if found.observes:
         begun = [lambda now: Begun(now, at.weight)]
-        return _drive(at, None, None, Rollout.of(found), [], begun, given)
+        with loading(at.api, at.known.split, given.load):
+            return _drive(at, None, None, Rollout.of(found), [], begun, given)
     _check_config(at)
     # What no step could write is told before anything begins.
     at.stack.check(at.known, found.steps[0])
     held = at.held()
-    with held.held():
+    with held.held(), loading(at.api, at.known.split, given.load):
         return _begin(at, held, found, given)
 
 
@@ -234,7 +235,7 @@ def _resume(at: _At, wish: Wish | None, given: Given) -> int:
     if not rollout.phase.goes_back:
         _must_be_as_left(at, rollout)
     held = at.held()
-    with held.held():
+    with held.held(), loading(at.api, at.known.split, given.load):
         return _go_on(at, held, found, rollout, wish, given)
 
 
@@ -268,11 +269,7 @@ def _drive(
     first: Sequence[Callable[[float], Event]],
     given: Given,
 ) -> int:
-    with (
-        loading(at.api, at.known.split, given.load),
-        terminal.display(at.known) as display,
-        notifying(given.notify) as notifier,
-    ):
+    with terminal.display(at.known) as display, notifying(given.notify) as notifier:
 
         def tell(taken: Taken, cluster: ClusterView | None) -> None:
             display.show(taken, cluster)

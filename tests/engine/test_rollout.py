@@ -372,10 +372,10 @@ def test_a_service_or_stack_that_is_not_there(engine: Engine, shared_cluster: Cl
 
 def test_each_right_is_needed_and_enough(engine: Engine, shared_cluster: Cluster) -> None:
     api = shared_cluster.api
-    whole, cluster_wide = yaml.safe_load_all((ROOT / "ci" / "rights" / "rollout.yaml").read_text())
+    roles = list(yaml.safe_load_all((ROOT / "ci" / "rights" / "rollout.yaml").read_text()))
+    whole, cluster_wide, load = roles
     user = "rollout-user"
-    api.apply(whole)
-    api.apply(cluster_wide)
+    api.apply(*roles)
     role, in_cluster = whole["metadata"]["name"], cluster_wide["metadata"]["name"]
     api.kubectl(
         "create", "rolebinding", user, "-n", MESH, f"--clusterrole={role}", f"--user={user}"
@@ -400,11 +400,25 @@ def test_each_right_is_needed_and_enough(engine: Engine, shared_cluster: Cluster
     ran = engine.canary("set", "15", "--wait", "--max-wait", "1")
     assert ran.returncode == exits.HELD, ran
     assert engine.canary("status").returncode == exits.DONE
+    ran = engine.canary("run", "--to", "16", "--interval", "10s", "--max-hold", "10s")
+    assert ran.returncode == exits.HELD, ran
+    assert "no data" in ran.stdout
+    ran = engine.canary("run", "--to", "17", "--load", "1/s")
+    assert ran.returncode == exits.CANNOT, ran
+    assert "no connection to port 4140 (Handshake status 403 Forbidden" in ran.stderr
     with to_cluster(str(kubeconfig)) as connection:
         found = endpoints.read(Api(connection), f"/#/io.l5d.k8s/{MESH}/admin/namerd")
     assert found == endpoints.Endpoints(1, 1)
     used = {right(each.path, each.verb) for each in api.requests()[asked:] if each.user == user}
     assert used - {None} == granted
+    how = ("-n", MESH, f"--clusterrole={load['metadata']['name']}", f"--user={user}")
+    api.kubectl("create", "rolebinding", f"{user}-load", *how)
+    api.wait_until_allowed(user, "create", "pods/portforward", MESH)
+    # There is no kubelet here that would let it through.
+    ran = engine.canary("run", "--to", "17", "--load", "1/s")
+    assert ran.returncode == exits.CANNOT, ran
+    assert "no connection to port 4140" in ran.stderr
+    assert "403" not in ran.stderr
 
 
 def internal_urn(engine: Engine) -> str:

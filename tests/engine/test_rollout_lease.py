@@ -69,11 +69,43 @@ def test_what_has_expired_is_taken_over_and_lost(api: Api, shared_cluster: Clust
     anna = held(api, ANNA)
     anna.acquire()
     expire(shared_cluster)
-    held(api, BOB).acquire()
+    held(api, BOB).acquire(at_once=True)
     with pytest.raises(LostError, match=r"bob@ws8 \(pid 17\) runs it now"):
         anna.renew("Progressing", "", 10)
     with pytest.raises(LostError):
         anna.release()
+
+
+def test_what_has_expired_by_our_clock_alone_is_not_taken_over(
+    api: Api, shared_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder's clock is behind: it goes on renewing it."""
+    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.0)
+    anna = held(api, ANNA)
+    anna.acquire()
+    expire(shared_cluster)
+    slow = datetime.now(UTC) - timedelta(seconds=2 * holding.SECONDS)
+    monkeypatch.setattr(holding, "_now", lambda: f"{slow:%Y-%m-%dT%H:%M:%S.%f}Z")
+
+    def renew() -> None:
+        nonlocal slow
+        slow += timedelta(seconds=1)
+        anna.renew("Progressing", "", 10)
+
+    with holding.again_and_again(renew), pytest.raises(CanaryError, match="anna@ws7"):
+        held(api, BOB).acquire()
+
+
+def test_what_has_expired_is_watched_and_then_taken_over(
+    api: Api, shared_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "WATCHED_SECONDS", 1.0)
+    held(api, ANNA).acquire()
+    expire(shared_cluster)
+    held(api, BOB).acquire()
+    found = lease.read(api, MESH, "world")
+    assert found
+    assert found.who == "bob@ws8 (pid 17)"
 
 
 def test_who_is_cut_off_for_a_while_goes_on_where_nobody_took_it(

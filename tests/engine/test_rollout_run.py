@@ -31,6 +31,7 @@ from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
 from tests.harness.waiting import wait_until
 
 PROGRAM = Path(__file__).parent / "programs" / "split.py"
+AT_V1 = "/$/inet/127.0.0.1/7001"
 PATIENCE = "0.2"
 RATE = 400.0
 
@@ -96,7 +97,10 @@ def engine(
 ) -> Engine:
     """At weight 0."""
     assert traffic
-    found, _ = deployed
+    found, linkerds = deployed
+    linkerds.pages.clear()
+    for pod in linkerds.pods:
+        linkerds.set_ready(pod)
     shared_cluster.api.kubectl("delete", "leases", "--all", "--namespace", MESH)
     found.set_environment(REFUSE="")
     found.configure(
@@ -205,6 +209,111 @@ def test_abort_from_another_terminal(engine: Engine, start: Callable[..., Runnin
     assert ran.returncode == exits.DONE, ran
     assert running.ends() == exits.ABORTED, running.lines
     assert settings(engine)["canaryWeight"] == "0"
+
+
+def test_two_aborts_at_once(engine: Engine, start: Callable[..., Running]) -> None:
+    running = start("run", "--steps", "20,100", "--interval", "10m")
+    running.says("Step 1/2")
+    both = [start("abort"), start("abort")]
+    assert [each.ends() for each in both] == [exits.DONE, exits.DONE], [e.lines for e in both]
+    assert running.ends() == exits.ABORTED, running.lines
+    assert settings(engine)["canaryWeight"] == "0"
+
+
+def test_abort_without_a_rollout(engine: Engine, shared_cluster: Cluster) -> None:
+    engine.configure(canaryWeight=20)
+    engine.up()
+    ran = engine.canary("abort")
+    assert ran.returncode == exits.DONE, ran
+    assert "world-v2: 0 % is in force after " in ran.stdout
+    assert settings(engine)["canaryWeight"] == "0"
+    again = engine.canary("abort")
+    assert again.returncode == exits.DONE, again
+
+
+def test_abort_leaves_somebody_elses_table_alone(engine: Engine, shared_cluster: Cluster) -> None:
+    change(shared_cluster)
+    table = shared_cluster.table()
+    ran = engine.canary("abort")
+    assert ran.returncode == exits.DRIFTED, ran
+    assert "error: The table was changed to 50/50 by kubectl-edit" in ran.stderr
+    assert shared_cluster.table() == table
+
+
+def test_a_linkerd_that_does_not_follow_holds_the_step_until_it_does(
+    engine: Engine,
+    start: Callable[..., Running],
+    deployed: tuple[Engine, StandInLinkerds],
+    shared_cluster: Cluster,
+) -> None:
+    linkerds = deployed[1]
+    linkerds.follow("l5d-1", "/svc/world", {AT_V1: 1.0})
+    running = start("run", "--steps", "20,100", "--interval", "10m", "--max-hold", "10m")
+    running.says("20 %: not done: ")
+    assert "20*" in str(shared_cluster.table())
+    assert settings(engine)["canaryWeight"] == "20"
+    status = engine.canary("status")
+    assert "by an update of this stack that did not come to its end" in status.stdout, status
+    linkerds.pages.clear()
+    running.says("Step 1/2")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.ends() == exits.TERMINATED, running.lines
+
+
+def test_an_update_that_failed_after_it_wrote_is_aborted_all_the_same(
+    engine: Engine,
+    start: Callable[..., Running],
+    deployed: tuple[Engine, StandInLinkerds],
+    shared_cluster: Cluster,
+) -> None:
+    deployed[1].follow("l5d-1", "/svc/world", {AT_V1: 1.0})
+    running = start("run", "--steps", "20,100", "--interval", "10m", "--max-hold", "10m")
+    running.says("20 %: not done: ")
+    ran = engine.canary("abort")
+    assert ran.returncode == exits.DONE, ran
+    assert running.ends() == exits.ABORTED, running.lines
+    assert str(shared_cluster.table()).endswith("/srv/world-v1")
+    assert settings(engine)["canaryWeight"] == "0"
+
+
+def test_a_linkerd_that_is_not_ready_is_waited_for_and_then_left_out(
+    engine: Engine, start: Callable[..., Running], deployed: tuple[Engine, StandInLinkerds]
+) -> None:
+    running = start("run", "--steps", "20,100", "--interval", "20s")
+    running.says("Step 1/2")
+    deployed[1].set_ready("l5d-1", False)
+    running.says("linkerd on node-1 cannot be read any more: the others go on without it.")
+    assert running.ends() == exits.DONE, running.lines
+
+
+def test_a_stack_that_somebody_else_updates_is_waited_for(
+    engine: Engine, start: Callable[..., Running]
+) -> None:
+    lock = locked(engine)
+    running = start("run", "--steps", "20,100", "--max-hold", "10m")
+    running.says("20 %: not done: ")
+    assert settings(engine)["canaryWeight"] in (0, "0")
+    lock.unlink()
+    assert running.ends() == exits.DONE, running.lines
+
+
+def locked(engine: Engine) -> Path:
+    """The stack's lock, as of an update that somebody else runs."""
+    backend = engine.project.parent / "backend" / ".pulumi"
+    (stack,) = (backend / "stacks").rglob("dev.json")
+    project = stack.parent.name
+    name = "4d1e5c3a-0000-4000-8000-000000000000.json"
+    found = backend / "locks" / "organization" / project / "dev" / name
+    found.parent.mkdir(parents=True, exist_ok=True)
+    owner = {"pid": 1, "username": "anna", "hostname": "ws7", "timestamp": "2026-01-01T00:00:00Z"}
+    found.write_text(json.dumps(owner))
+    return found
+
+
+def test_resume_takes_no_other_plan(engine: Engine) -> None:
+    ran = engine.canary("run", "--resume", "--to", "50")
+    assert ran.returncode == exits.USAGE
+    assert "error: --resume goes on with the plan of the last rollout" in ran.stderr
 
 
 def test_a_rollout_that_was_killed_goes_on(engine: Engine, start: Callable[..., Running]) -> None:
