@@ -17,6 +17,7 @@ BENCHMARKS = (
     "preview",
     "node",
     "stack",
+    "going_back",
 )
 
 

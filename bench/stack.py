@@ -69,7 +69,7 @@ def _commands(url: str) -> list[Ratio]:
             failed.append(_seconds(partial(run_failing, fails=True)))
             _set_weight(100)
             until_answered.append(_seconds_to_answer(url, "worldv2", _up))
-    puts = _bare_puts(url)
+    puts = bare_puts(url)
     return [
         Ratio("no-change up / an empty program's", median(unchanged), median(empty), 3),
         Ratio("up that fails / an empty program's", median(failed), median(empty), 3),
@@ -135,7 +135,7 @@ def _seconds_to_answer(url: str, world: str, run: Callable[[], object]) -> float
     return seconds
 
 
-def _bare_puts(url: str) -> list[float]:
+def bare_puts(url: str) -> list[float]:
     """The same change by a PUT of the table's object alone."""
     found = []
     with to_cluster(KUBECONFIG.read_text()) as api_server:

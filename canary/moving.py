@@ -98,21 +98,22 @@ class Settings:
                 f"{own} weights of its own, under {SERVICES}.{own}.weights"
             )
 
-    def write(self) -> None:
-        """Write them. Raises CanaryError."""
+    @property
+    def given(self) -> list[str]:
+        """What has `pulumi up` write them before it begins: a command of its own takes longer."""
         split = self._known.split
         if self._follows:
-            self._set(CANARY_WEIGHT, self._weight)
-            return
+            return self._config(CANARY_WEIGHT, self._weight)
         service = self._known.values.declared(split)
         rest = lazily.module("dynamic.splits").rest(self._weight)
+        words = ["--config-path"]
         for version, percent in ((split.canary, self._weight), (split.baseline, rest)):
             path = f"{SERVICES}.{service}.weights.{version.removeprefix(f'{service}-')}"
-            self._set(path, percent, "--path")
+            words += self._config(path, percent)
+        return words
 
-    def _set(self, key: str, percent: float, *how: str) -> None:
-        name = f"{self._known.deployed.project}:{key}"
-        self._cli.ask("config", "set", "--plaintext", *how, name, f"{percent:g}")
+    def _config(self, key: str, percent: float) -> list[str]:
+        return ["--config", f"{self._known.deployed.project}:{key}={percent:g}"]
 
     def put_back(self) -> None:
         """Leave the file as it was before."""
@@ -148,10 +149,10 @@ def _update(cli: Cli, api: Api, known: StackView, settings: Settings, weight: fl
     before = known.weights.get(split.canary, 0)
     began = time.monotonic()
     _say(f"{split.canary}: {figures.percent(before)} to {figures.percent(weight)} …")
-    settings.write()
     message = f"{history.MESSAGE} set {split.service} {weight:g} by {who()}"
     try:
-        ended = targeted.up(cli, [way.table.urn for way in split.ways], message)
+        urns = [way.table.urn for way in split.ways]
+        ended = targeted.up(cli, urns, message, settings.given)
     except BaseException:
         settings.put_back()
         raise

@@ -125,7 +125,7 @@ class Driver:
         self._heed_lease()
         ours = Ours(self._rollout.weight, weight, self._update, self._pods)
         try:
-            written = self._parts.stack.write(ours, self._must_hold)
+            written = self._parts.stack.write(ours, self._known, self._must_hold)
         except ChangedError as error:
             return self._changed(str(error))
         except UnfinishedError as error:

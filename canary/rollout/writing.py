@@ -63,14 +63,18 @@ class Stack:
         """Raise CanaryError where the config cannot be given a weight."""
         Settings(self._cli, self._folder / known.deployed.settings, known, weight).check()
 
-    def write(self, ours: Ours, may_write: Callable[[], None] = lambda: None) -> Written:
+    def write(
+        self, ours: Ours, known: StackView, may_write: Callable[[], None] = lambda: None
+    ) -> Written:
         """Bring what is wanted into force; `may_write` raises CanaryError right before if not.
+
+        `known` is the stack as it was seen last: going back does not wait for a new look at it.
 
         Raises ChangedError where the stack, the table or the canary are not ours any more,
         UnfinishedError where the weight is in force although its update failed, and CanaryError
         where the former one still is.
         """
-        known = self.view()
+        known = self.view() if ours.wanted else known
         cluster = self.cluster(known)
         if ours.wanted == 0 and _is_at_0(known, cluster):
             # An abort from another terminal was faster.
@@ -90,17 +94,16 @@ class Stack:
         known = self.view()
         cluster = self.cluster(known)
         now = (cluster.in_force or {}).get(known.split.canary, 0)
-        return self.write(Ours(now, 0, "", ()))
+        return self.write(Ours(now, 0, "", ()), known)
 
     def _update(self, known: StackView, ours: Ours) -> Written:
         split = known.split
         settings = Settings(self._cli, self._folder / known.deployed.settings, known, ours.wanted)
         settings.check()
-        settings.write()
         message = f"{history.MESSAGE} run {split.service} {ours.wanted:g} by {who()}"
         try:
             urns = [way.table.urn for way in split.ways]
-            ended = targeted.up(self._cli, urns, message, hears_interrupts=False)
+            ended = targeted.up(self._cli, urns, message, settings.given, hears_interrupts=False)
         except BaseException as error:
             self._settle(known, settings, ours, str(error))
             raise

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,17 @@ class Ended:
     was_interrupted: bool = False
 
 
-def up(cli: Cli, urns: Iterable[str], message: str, *, hears_interrupts: bool = True) -> Ended:
+def up(
+    cli: Cli,
+    urns: Iterable[str],
+    message: str,
+    given: Sequence[str],
+    *,
+    hears_interrupts: bool = True,
+) -> Ended:
     """Bring these resources to the config, and no others. Raises CanaryError where it cannot begin.
+
+    `given` are words of the command that change the config first.
 
     An interrupt of the terminal's reaches pulumi too, or is handed to it where it does not hear
     them by itself: it is let come to its end.
@@ -34,7 +43,7 @@ def up(cli: Cli, urns: Iterable[str], message: str, *, hears_interrupts: bool = 
         log.touch()
         command = cli.command(
             *("up", "--yes", "--skip-preview", "--diff", "--suppress-permalink"),
-            *("--message", message, "--event-log", str(log), *targets),
+            *("--message", message, "--event-log", str(log), *given, *targets),
         )
         said, status, interrupted = _run(command, hears_interrupts)
         if status == 0:
