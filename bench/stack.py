@@ -19,7 +19,7 @@ from bench.report import Bound, Ratio, median
 from kube.connection import Connection, to_cluster
 from local import node, stack, toolchain, whole
 from local.errors import LocalError
-from local.paths import KUBECONFIG, VENV
+from local.paths import KUBECONFIG, PYTHON, ROOT, VENV
 
 ROUNDS = 5
 """Times that each command runs; the two of a pair take turns."""
@@ -50,7 +50,7 @@ def main() -> None:
     weight = int(stack.config().get("canaryWeight", 0))
     url = str(stack.outputs()["url"])
     try:
-        for line in (*_commands(url), *_first_up(), *_node()):
+        for line in (*_commands(url), *_status(), *_first_up(), *_node()):
             print(line, flush=True)
     finally:
         _set_weight(weight)
@@ -84,6 +84,27 @@ def _commands(url: str) -> list[Ratio]:
             median(puts),
             median(unchanged),
         ),
+    ]
+
+
+def _status() -> list[Ratio | Bound]:
+    """Everything that is known of a canary, against the slowest question that it asks Pulumi."""
+
+    def status() -> None:
+        subprocess.run(
+            [PYTHON, "-m", "canary", "status"],
+            cwd=ROOT,
+            env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
+            stdout=subprocess.DEVNULL,
+            check=False,  # its status says what it has found
+        )
+
+    took = median([_seconds(status) for _ in range(ROUNDS)])
+    export = partial(stack.ask, "stack", "export", "--show-secrets")
+    floor = median([_seconds(export) for _ in range(ROUNDS)])
+    return [
+        Ratio("canary status / pulumi stack export", took, floor, 3),
+        Bound("canary status", took, 1.5),
     ]
 
 

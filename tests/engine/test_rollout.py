@@ -265,14 +265,29 @@ def test_watching_through_a_pipe_is_a_line_a_look(
 ) -> None:
     for pod in linkerds.pods:
         linkerds.counters[pod] = growing(900, 100)
-    ran = engine.canary("status", "--watch", "--for", "5")
-    lines = ran.stdout.splitlines()
-    assert len(lines) >= 2, ran
+    lines = watched(engine, "--watch", until=lambda line: "share 10 % (" in line)
+    assert len(lines) >= 2
     assert all(line[2] == line[5] == ":" and " world: world-v1 90 %" in line for line in lines)
-    assert "share 10 % (" in lines[-1]
-    ran = engine.canary("status", "--watch", "--json", "--for", "10")
-    looks = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert looks[-1]["measured"]["requestsSinceStart"] is False
+
+    def has_measured(line: str) -> bool:
+        return json.loads(line)["measured"]["requestsSinceStart"] is False
+
+    assert len(watched(engine, "--watch", "--json", until=has_measured)) >= 2
+
+
+def watched(engine: Engine, *arguments: str, until: Callable[[str], bool]) -> list[str]:
+    """The lines of a `status` that is watched, to the first that is as it is to be."""
+    with engine.start_canary("status", *arguments) as process:
+        assert process.stdout
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if until(line):
+                break
+        process.kill()
+    assert lines, "it said nothing"
+    assert until(lines[-1]), lines
+    return lines
 
 
 def test_set_moves_the_config_and_this_table_alone(engine: Engine, shared_cluster: Cluster) -> None:

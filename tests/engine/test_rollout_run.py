@@ -4,11 +4,8 @@ The linkerds are stand-ins that count as the table in force says, at 400 request
 """
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +18,6 @@ from canary import exits, lease
 from canary.rollout import journal
 from kube.api import Api
 from kube.connection import to_cluster
-from local.paths import ROOT
 from tests.engine.cluster import MESH, SERVICE, Cluster
 from tests.engine.tables import BASE
 from tests.engine.test_rollout import V1, V2, change, held
@@ -116,16 +112,7 @@ class Running:
     """A command that runs; its lines as they come."""
 
     def __init__(self, engine: Engine, *arguments: str) -> None:
-        environment = {**os.environ, **engine.environment, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "canary", *arguments],
-            cwd=engine.project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.process = engine.start_canary(*arguments)
         self.lines: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
 

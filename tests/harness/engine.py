@@ -166,6 +166,18 @@ class Engine:
             check=False,
         )
 
+    def start_canary(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin one of the operator's commands; all that it says is on its standard output."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "canary", *arguments],
+            cwd=self._project,
+            env={**os.environ, **self._environment, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def _command(self, *arguments: str) -> Ran:
         done = subprocess.run(
             [self._pulumi, *arguments, "--color=never", "--non-interactive"],
