@@ -49,7 +49,7 @@ def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
 
 
 def pods_of(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
-    """Those that run, or are about to: none that is over or being deleted. Raises OneLineError."""
+    """Those that have a node, and are not over or being deleted. Raises OneLineError."""
     where = linkerds.namespace
     answer = until_up(
         lambda: api.get(
@@ -62,8 +62,8 @@ def pods_of(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
     for pod in api.parsed(answer).get("items") or []:
         metadata = pod["metadata"]
         is_over = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        if not is_over and "deletionTimestamp" not in metadata:
-            node = (pod.get("spec") or {}).get("nodeName", "?")
+        node = (pod.get("spec") or {}).get("nodeName")
+        if node and not is_over and "deletionTimestamp" not in metadata:
             yield Pod(metadata["name"], node, pods.is_ready(pod))
 
 

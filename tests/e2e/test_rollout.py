@@ -17,10 +17,10 @@ import yaml
 
 from canary import exits
 from canary.rollout import journal
-from local import stack, toolchain
+from local import node, stack, toolchain
 from local.paths import KUBECONFIG, PYTHON, ROOT
 from tests.e2e import told
-from tests.e2e.cluster import PATIENCE, Cluster, eventually
+from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
 from tests.e2e.local_stack import command
 from tests.e2e.told import APPS, MESH, pods, settled
 from tests.e2e.visitors import Visitors
@@ -226,6 +226,28 @@ def expire(cluster: Cluster) -> None:
     patch = '{"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}'
     where = ("lease", "canary-world", "-n", MESH, "--type=merge", "-p", patch)
     cluster.kubectl("patch", *where)
+
+
+@pytest.fixture
+def away(cluster: Cluster) -> Iterator[node.Node]:
+    """A node that may be stopped: neither the control plane's nor that of the only CoreDNS."""
+    (dns,) = cluster.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
+    chosen = next(each for each in node.NODES[1:] if each.name != dns["spec"]["nodeName"])
+    yield chosen
+    make("up")
+    settled(cluster)
+
+
+def test_a_node_that_goes_is_no_fault_of_the_canary(
+    cluster: Cluster, url: str, run: Callable[..., Rolling], away: node.Node
+) -> None:
+    """Requests to its pods fail, of both versions; its linkerd is left out in the end."""
+    how = ("--steps", "20,100", "--interval", "45s", "--max-hold", "10m", "--load", LOAD)
+    rolling = run(*how)
+    rolling.says("Step 1/2")
+    make("stop", away.number)
+    rolling.says(f"linkerd on {away.name} cannot be read any more: the others go on without it.")
+    assert rolling.ends() == exits.DONE, rolling.lines
 
 
 def test_another_release_of_the_canary_in_mid_run_stops_it(

@@ -297,6 +297,16 @@ def locked(engine: Engine) -> Path:
     return found
 
 
+def test_an_api_server_that_is_away_for_a_while_is_waited_for(
+    engine: Engine, start: Callable[..., Running], shared_cluster: Cluster
+) -> None:
+    running = start("run", "--steps", "20,100", "--max-hold", "10m")
+    running.says("Step 1/2")
+    with shared_cluster.api.away():
+        running.says("Not seen: ")
+    assert running.ends() == exits.DONE, running.lines
+
+
 def test_resume_takes_no_other_plan(engine: Engine) -> None:
     ran = engine.canary("run", "--resume", "--to", "50")
     assert ran.returncode == exits.USAGE

@@ -9,6 +9,8 @@ run beside the API server.
 """
 
 import json
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -71,6 +73,7 @@ class ApiServer:
     """An administrator's, by client certificate."""
     authority: Authority
     _binaries: Path
+    _process: Process
     _exposed: int = field(default=0)
 
     @property
@@ -80,6 +83,15 @@ class ApiServer:
     @property
     def ca_file(self) -> Path:
         return self.authority.pki / "ca.crt"
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It takes connections and answers none, until the end."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
 
     def kubectl(self, *arguments: str | Path, given: str | None = None) -> str:
         """Run kubectl as the administrator, `given` on its standard input; what it prints.
@@ -275,6 +287,7 @@ def _start(programs: Path, stack: ExitStack) -> ApiServer:
         kubeconfig=authority.kubeconfig("admin", ["system:masters"]),
         authority=authority,
         _binaries=programs,
+        _process=process,
     )
     _wait_until_ready(process, server)
     return server
