@@ -232,7 +232,7 @@ def expire(cluster: Cluster) -> None:
 def away(cluster: Cluster) -> Iterator[node.Node]:
     """A node that may be stopped: neither the control plane's nor that of the only CoreDNS."""
     (dns,) = cluster.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
-    chosen = next(each for each in node.NODES[1:] if each.name != dns["spec"]["nodeName"])
+    chosen = next(each for each in node.nodes()[1:] if each.name != dns["spec"]["nodeName"])
     yield chosen
     make("up")
     settled(cluster)
