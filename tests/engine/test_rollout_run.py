@@ -208,7 +208,7 @@ def test_two_aborts_at_once(engine: Engine, start: Callable[..., Running]) -> No
 
 
 def test_abort_without_a_rollout(engine: Engine, shared_cluster: Cluster) -> None:
-    engine.configure(canaryWeight=20)
+    engine.set("canaryWeight", "20")
     engine.up()
     ran = engine.canary("abort")
     assert ran.returncode == exits.DONE, ran
@@ -237,7 +237,7 @@ def test_a_linkerd_that_does_not_follow_holds_the_step_until_it_does(
     linkerds.follow("l5d-1", "/svc/world", {AT_V1: 1.0})
     running = start("run", "--steps", "20,100", "--interval", "10m", "--max-hold", "10m")
     running.says("20 %: not done: ")
-    assert "20*" in str(shared_cluster.table())
+    assert "20.00*" in str(shared_cluster.table())
     assert settings(engine)["canaryWeight"] == "20"
     status = engine.canary("status")
     assert "by an update of this stack that did not come to its end" in status.stdout, status
