@@ -24,8 +24,11 @@ HELD = 6
 DRIFTED = 7
 """Somebody else's change, config that is not deployed or committed, or a rollout of another's."""
 
+SIGNALLED = 128
+"""And the signal's number: ended by it, as shells have it."""
+
 INTERRUPTED = 130
-"""Ended by SIGINT, as shells have it."""
+"""Ended by SIGINT."""
 
 TERMINATED = 143
 """Ended by SIGTERM."""

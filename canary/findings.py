@@ -8,7 +8,7 @@ from canary import exits, figures
 from canary.analysis.share import Share
 from canary.counters.measured import Traffic
 from canary.lease import Lease
-from canary.overview import ClusterView, StackView
+from canary.overview import ClusterView, StackView, Tables
 from canary.stack.configured import CANARY_WEIGHT, Values
 from canary.stack.split import Weights
 
@@ -91,7 +91,7 @@ def _of_weights(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
         )
 
 
-def changed(stack: StackView, cluster: ClusterView) -> str:
+def changed(stack: StackView, cluster: Tables) -> str:
     """That the table is not what the last update wrote, and who changed it."""
     split = stack.split
     live = cluster.in_force or {}

@@ -5,19 +5,21 @@ it, one does.
 """
 
 import copy
+import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from canary import exits, lease
+from canary import clock, exits, lease
 from canary.errors import CanaryError
 from canary.lease import PHASE, REASON, WEIGHT, Lease
 from canary.moving import who
 from canary.rollout.events import Wish
+from canary.rollout.phase import Phase
 from kube.api import Api, status_message
 from kube.errors import OneLineError
 
@@ -27,13 +29,19 @@ SECONDS = 60
 RENEW_SECONDS = 10.0
 """How often it is written where nothing has changed."""
 
-WISH, WISHED_BY = "linkerd-canary/wish", "linkerd-canary/wished-by"
-"""Annotations that another terminal writes."""
+WISH, WISHED_BY, WISHED_AT = (
+    f"linkerd-canary/{name}" for name in ("wish", "wished-by", "wished-at")
+)
+"""Annotations that another terminal writes: what, who, and the weight that it was wished at."""
+
+_WISHES = (WISH, WISHED_BY, WISHED_AT)
 
 POLL_SECONDS = 2.0
 """How often it is looked at for a wish."""
 
 _TRIES = 10
+
+_OVER = (Phase.ROLLED_BACK, Phase.ABORTED)
 
 WATCHED_SECONDS = 1.5 * RENEW_SECONDS
 """How long one that has expired by our clock is watched before it is taken over: its holder's clock
@@ -49,6 +57,15 @@ def holder() -> str:
     return f"{who()}/{os.getpid()}"
 
 
+class Heard(NamedTuple):
+    """What another terminal wishes."""
+
+    wish: Wish
+    by: str
+    weight: float | None
+    """In force when it was wished."""
+
+
 class Held:
     """A lease that this process holds, or held."""
 
@@ -56,8 +73,7 @@ class Held:
         """`name` is the holder's."""
         self._object = _Object(api, namespace, service)
         self._name = name
-        self.renewed = 0.0
-        """Seconds of the monotonic clock."""
+        self._renewed = -math.inf
 
     @contextmanager
     def held(self, at_once: bool = False) -> Iterator[None]:
@@ -73,7 +89,7 @@ class Held:
     @property
     def is_sure(self) -> bool:
         """Whether it holds for long enough yet to begin an update."""
-        return time.monotonic() - self.renewed < SECONDS / 2
+        return clock.seconds() - self._renewed < SECONDS / 2
 
     def acquire(self, at_once: bool = False) -> None:
         """Take it where it is nobody's, or has expired. Raises CanaryError, OneLineError.
@@ -99,7 +115,7 @@ class Held:
             found["metadata"].pop("annotations", None)
 
         self._object.change(taken)
-        self.renewed = time.monotonic()
+        self._renewed = clock.seconds()
 
     def _expired(self) -> list[Lease]:
         found = lease.of(self._object.read() or {})
@@ -123,14 +139,14 @@ class Held:
             return
         raise _taken(other)
 
-    def renew(self, phase: str, reason: str, weight: float) -> tuple[Wish, str] | None:
-        """Go on holding it; what another terminal wishes, and who. Raises LostError, OneLineError.
+    def renew(self, phase: str, reason: str, weight: float) -> Heard | None:
+        """Go on holding it; what another terminal wishes. Raises LostError, OneLineError.
 
         A wish is handed over once.
         """
-        wished: list[tuple[Wish, str]] = []
+        wished: list[Heard] = []
         is_new: list[bool] = []
-        is_due = time.monotonic() - self.renewed >= RENEW_SECONDS
+        is_due = clock.seconds() - self._renewed >= RENEW_SECONDS
 
         def renewed(found: dict[str, Any]) -> None:
             self._must_be_ours(found)
@@ -138,16 +154,17 @@ class Held:
             before = dict(notes)
             wished.clear()
             if notes.get(WISH) in list(Wish):
-                wished.append((Wish(notes[WISH]), notes.get(WISHED_BY, "somebody")))
-            notes.pop(WISH, None)
-            notes.pop(WISHED_BY, None)
+                by, at = notes.get(WISHED_BY, "somebody"), notes.get(WISHED_AT)
+                wished.append(Heard(Wish(notes[WISH]), by, float(at) if at else None))
+            for each in _WISHES:
+                notes.pop(each, None)
             notes.update({PHASE: phase, REASON: reason, WEIGHT: f"{weight:g}"})
             is_new[:] = [is_due or notes != before]
             found["spec"]["renewTime"] = _now()
 
         self._object.change(renewed, only_if=lambda: is_new[0])
         if is_new[0]:
-            self.renewed = time.monotonic()
+            self._renewed = clock.seconds()
         return wished[0] if wished else None
 
     def release(self) -> None:
@@ -202,11 +219,13 @@ def wish(api: Api, namespace: str, service: str, what: Wish, by: str) -> bool:
     def told(found: dict[str, Any]) -> None:
         held = lease.of(found)
         heard[:] = [held is not None and not held.is_expired(datetime.now(UTC))]
+        if heard[0] and held and what is not Wish.ABORT and held.phase in _OVER:
+            raise CanaryError(f"{held.who} takes it back to 0 %: nothing is to be promoted")
         if heard[0]:
             notes = found["metadata"].setdefault("annotations", {})
             # A promotion does not take an abort back that was not heard yet.
             if notes.get(WISH) != Wish.ABORT:
-                notes.update({WISH: what.value, WISHED_BY: by})
+                notes.update({WISH: what.value, WISHED_BY: by, WISHED_AT: notes.get(WEIGHT, "")})
 
     _Object(api, namespace, service).change(told, only_if=lambda: heard[0])
     return heard[0]

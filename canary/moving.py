@@ -55,7 +55,7 @@ class Settings:
     """The stack's config: which values move the split, and how they are written."""
 
     def __init__(self, cli: Cli, path: Path, known: StackView, weight: float) -> None:
-        self._cli, self._path, self._known, self._weight = cli, path, known, weight
+        self._cli, self._path, self._known, self.weight = cli, path, known, weight
         self._former = path.read_bytes() if path.exists() else None
 
     def check(self) -> None:
@@ -75,9 +75,9 @@ class Settings:
         self._refuse_others_that_move()
         most = lazily.module("settings.readers").percent(0.01)(known.values.texts["maxWeightStep"])
         before = known.weights.get(split.canary, 0)
-        if round(self._weight - before, 2) > most:
+        if round(self.weight - before, 2) > most:
             raise CanaryError(
-                f"from {before:g} to {self._weight:g} is more than maxWeightStep, {most:g}: go by "
+                f"from {before:g} to {self.weight:g} is more than maxWeightStep, {most:g}: go by "
                 f"{before + most:g}, or raise it with `pulumi config set maxWeightStep …` and "
                 "`pulumi up`"
             )
@@ -103,11 +103,11 @@ class Settings:
         """What has `pulumi up` write them before it begins: a command of its own takes longer."""
         split = self._known.split
         if self._follows:
-            return self._config(CANARY_WEIGHT, self._weight)
+            return self._config(CANARY_WEIGHT, self.weight)
         service = self._known.values.declared(split)
-        rest = lazily.module("dynamic.splits").rest(self._weight)
+        rest = lazily.module("dynamic.splits").rest(self.weight)
         words = ["--config-path"]
-        for version, percent in ((split.canary, self._weight), (split.baseline, rest)):
+        for version, percent in ((split.canary, self.weight), (split.baseline, rest)):
             path = f"{SERVICES}.{service}.weights.{version.removeprefix(f'{service}-')}"
             words += self._config(path, percent)
         return words
@@ -116,11 +116,20 @@ class Settings:
         return ["--config", f"{self._known.deployed.project}:{key}={percent:g}"]
 
     def put_back(self) -> None:
-        """Leave the file as it was before."""
-        if self._former is None:
-            self._path.unlink(missing_ok=True)
-        else:
-            self._path.write_bytes(self._former)
+        """Leave the file as it was before. Raises CanaryError."""
+        new = self._path.with_name(f".{self._path.name}.former")
+        try:
+            if self._former is None:
+                self._path.unlink(missing_ok=True)
+            else:
+                # A file that is half written would have lost the stack's salt.
+                new.write_bytes(self._former)
+                new.replace(self._path)
+        except OSError as error:
+            raise CanaryError(
+                f"{self._path} could not be put back: {error.strerror}; see what it says before "
+                "the next pulumi up"
+            ) from None
 
 
 def _must_be_free(known: StackView, cluster: ClusterView) -> None:
@@ -177,7 +186,9 @@ def _refuse(api: Api, split: Split, settings: Settings, ended: targeted.Ended) -
     if after.agrees:
         settings.put_back()
         raise CanaryError(f"{ended.error}; nothing was changed", code)
-    in_force = figures.percent((after.in_force or {}).get(split.canary, 0))
+    if after.weight_of(split.canary) != settings.weight:
+        settings.put_back()
+    in_force = figures.percent(after.weight_of(split.canary))
     raise CanaryError(f"{ended.error}; {in_force} is in force by now", code)
 
 

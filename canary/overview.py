@@ -4,9 +4,9 @@ What the stack knows is asked of Pulumi and git by commands that run at the same
 cluster knows by requests that do. The two are separate, as a watch asks the cluster more often.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from dynamic import splits
 from dynamic.objects import Objects
 from dynamic.tables import Table, entries_of
 from kube.api import Api
-from kube.connection import to_cluster
+from kube.connection import Connection, to_cluster
 from kube.errors import OneLineError
 
 _AT_ONCE = 16
@@ -68,11 +68,12 @@ class StackView:
 
 
 @dataclass(frozen=True)
-class ClusterView:
-    """What the cluster knows of it."""
+class Tables:
+    """The tables that split a service, as they are in force."""
 
-    in_force: Weights | None
-    """None where there is no such table, or it does not split the service any more."""
+    by_way: Sequence[Weights | None]
+    """Of each of the split's ways: None where there is no such table, or it does not split the
+    service any more."""
     agrees: bool
     """Whether every table is what the last update that succeeded wrote."""
     is_own: bool
@@ -80,6 +81,25 @@ class ClusterView:
     failed, or was killed, after it had written."""
     changed_by: str
     """Who changed the table last, with what and when."""
+
+    @property
+    def in_force(self) -> Weights | None:
+        """Those of the first way, by which requests between services go."""
+        return self.by_way[0]
+
+    def weights_of(self, version: str) -> list[float]:
+        """A version's percents, by each way: an update that failed may have written one alone."""
+        return [(weights or {}).get(version, 0) for weights in self.by_way]
+
+    def weight_of(self, version: str) -> float:
+        """A version's percent, by the way that gives it most."""
+        return max(self.weights_of(version))
+
+
+@dataclass(frozen=True)
+class ClusterView(Tables):
+    """What the cluster knows of a split."""
+
     endpoints: Mapping[str, Endpoints]
     """By version; without those that are no Kubernetes services."""
     names: Mapping[str, str]
@@ -123,8 +143,13 @@ def api_of(found: Split) -> Iterator[Api]:
     """The API server that the split's tables are kept by. Raises CanaryError."""
     target = found.ways[0].table.target
     try:
-        with to_cluster(target.kubeconfig, target.context) as connection:
-            yield Api(connection)
+        with ExitStack() as opened:
+
+            def connect() -> Connection:
+                return opened.enter_context(to_cluster(target.kubeconfig, target.context))
+
+            # A rollout may go on for longer than a token lasts.
+            yield Api(connect(), connect)
     except OneLineError as error:
         raise CanaryError(str(error)) from None
 
@@ -140,13 +165,13 @@ def of_cluster(api: Api, found: Split) -> ClusterView:
             seen = pool.submit(look, api, found, expression)
             rollout = pool.submit(lease.read, api, mesh_namespace(found), found.service)
             behind = {name: pool.submit(endpoints.read, api, name) for name in names}
-            live = list(pool.map(lambda way: _table(api, way), found.ways))
+            tables = _tables(api, found, pool)
             ready = {names[name]: asked.result() for name, asked in behind.items()}
             return ClusterView(
-                in_force=_in_force(found.ways[0], live[0]),
-                agrees=all(map(_agrees, found.ways, live)),
-                is_own=all(map(_is_own, found.ways, live)),
-                changed_by=next((each.changed_by for each in live if each is not None), ""),
+                tables.by_way,
+                tables.agrees,
+                tables.is_own,
+                tables.changed_by,
                 endpoints={version: each for version, each in ready.items() if each is not None},
                 names=names,
                 seen=seen.result(),
@@ -154,6 +179,25 @@ def of_cluster(api: Api, found: Split) -> ClusterView:
             )
     except OneLineError as error:
         raise CanaryError(str(error)) from None
+
+
+def of_tables(api: Api, found: Split) -> Tables:
+    """The tables alone. Raises CanaryError."""
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return _tables(api, found, pool)
+    except OneLineError as error:
+        raise CanaryError(str(error)) from None
+
+
+def _tables(api: Api, found: Split, pool: ThreadPoolExecutor) -> Tables:
+    live = list(pool.map(lambda way: _table(api, way), found.ways))
+    return Tables(
+        [_in_force(way, table) for way, table in zip(found.ways, live, strict=True)],
+        agrees=all(map(_agrees, found.ways, live)),
+        is_own=all(map(_is_own, found.ways, live)),
+        changed_by=next((each.changed_by for each in live if each is not None), ""),
+    )
 
 
 def look(api: Api, found: Split, expression: Expression) -> Seen:

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -41,8 +41,13 @@ class Api:
     - UnavailableError: it fails, or is too busy. A write may be in force all the same.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, connect_anew: Callable[[], Connection] | None = None
+    ) -> None:
+        """`connect_anew` reads the credentials again, for who asks for longer than they last."""
         self._connection = connection
+        self._connect_anew = connect_anew
+        self._connecting = threading.Lock()
         self._readiness = threading.Lock()
         self._was_ready = False
 
@@ -131,7 +136,11 @@ class Api:
         body: Any = None,
         right: str = "",
     ) -> Answer:
+        used = self._connection
         answer = self._sent(method, path, params, body)
+        if answer.status == 401 and _is_the_servers(answer, path) and self._connect_anew:
+            self._renew(used, self._connect_anew)
+            answer = self._sent(method, path, params, body)
         if answer.status == 403 and _is_the_servers(answer, path):
             # One that has only just started refuses everybody: it has not loaded its roles.
             self._wait_until_ready()
@@ -158,6 +167,11 @@ class Api:
             if not throttled or time.monotonic() >= end:
                 return answer
             time.sleep(_retry_after(answer))
+
+    def _renew(self, used: Connection, connect_anew: Callable[[], Connection]) -> None:
+        with self._connecting:
+            if self._connection is used:
+                self._connection = connect_anew()
 
     def _wait_until_ready(self) -> None:
         """Return once the server is ready, or has not been for READY_SECONDS. Waits once only."""

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from canary import findings, overview
+from canary import clock, figures, findings, overview
 from canary.analysis.differences import Differences
 from canary.counters import measured
 from canary.counters.measured import Measured
 from canary.errors import CanaryError
 from canary.holding import Held, LostError, again_and_again
 from canary.overview import ClusterView, StackView
+from canary.rollout import checks, terminal
 from canary.rollout.checks import Ours
 from canary.rollout.events import (
     Changed,
@@ -33,7 +34,7 @@ from canary.rollout.events import (
 )
 from canary.rollout.journal import Writer
 from canary.rollout.machine import Rollout, Taken
-from canary.rollout.phase import Action, End, Look, SetWeight
+from canary.rollout.phase import Action, End, Line, Look, SetWeight
 from canary.rollout.writing import ChangedError, Stack, UnfinishedError
 from kube.errors import OneLineError
 
@@ -45,11 +46,11 @@ class Clock:
     """Seconds since 1970 that never go back, whatever is done to the machine's clock."""
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+        self._offset = time.time() - clock.seconds()
 
     def __call__(self) -> float:
         """Now."""
-        return time.monotonic() + self._offset
+        return clock.seconds() + self._offset
 
 
 @dataclass
@@ -102,10 +103,23 @@ class Driver:
         except ValueError as error:
             raise CanaryError(f"the rollout cannot go on: {error}") from None
         if self._parts.journal:
-            self._parts.journal.write(event)
+            try:
+                self._parts.journal.write(event)
+            except CanaryError as error:
+                # A disk that is full does not keep the canary's traffic up.
+                if not taken.rollout.phase.goes_back:
+                    raise
+                taken = taken.after(Line(f"{error}.", warns=True))
         self._rollout = taken.rollout
-        self._parts.tell(taken, self._cluster)
+        self._tell(taken)
         return taken.action
+
+    def _tell(self, taken: Taken) -> None:
+        """A terminal that is gone is no reason to leave a canary without anybody who looks."""
+        try:
+            self._parts.tell(taken, self._cluster)
+        except OSError:
+            terminal.silence()
 
     def _do(self, action: SetWeight | Look) -> Event:
         delay = action.seconds if isinstance(action, Look) else action.delay
@@ -122,22 +136,28 @@ class Driver:
     # Writing
 
     def _write(self, weight: float) -> Event:
-        self._heed_lease()
-        ours = Ours(self._rollout.weight, weight, self._update, self._pods)
+        rollout = self._rollout
+        ours = Ours(rollout.weight, weight, self._update, self._pods, rollout.tried)
+        may_write = self._must_be_wished if weight else _always
         try:
-            written = self._parts.stack.write(ours, self._known, self._must_hold)
+            written = self._parts.stack.write(ours, self._known, may_write)
         except ChangedError as error:
             return self._changed(str(error))
         except UnfinishedError as error:
             self._see_first()
-            return NotDone(self._clock(), str(error), weight)
+            is_known = error.in_force is not None
+            return NotDone(self._clock(), str(error), error.in_force, is_known)
         except CanaryError as error:
-            return NotDone(self._clock(), str(error))
+            return self._wish_or(NotDone(self._clock(), str(error)))
         self._known, self._update = written.stack, written.update
         self._see_first()
         return InForce(self._clock(), weight, int(written.update.partition(" ")[0] or 0))
 
-    def _must_hold(self) -> None:
+    def _must_be_wished(self) -> None:
+        """Nothing is added that somebody has wished otherwise meanwhile, or without the lease."""
+        self._heed_lease()
+        if not self._from_outside.empty():
+            raise CanaryError("something else was wished meanwhile")
         held = self._parts.held
         if held is not None and not held.is_sure:
             raise CanaryError("the rollout's lease could not be renewed")
@@ -167,13 +187,18 @@ class Driver:
     def _look(self) -> Event:
         try:
             cluster = self._parts.stack.cluster(self._known)
-            if not cluster.agrees and not self._is_ours(cluster):
-                change = self._change()
-                if change:
-                    return self._changed(change)
+            change = self._what_changed(cluster)
+            if change:
+                return self._changed(change)
         except CanaryError as error:
             return Unseen(self._clock(), str(error))
         self._cluster = cluster
+        tried = self._rollout.tried
+        in_force = cluster.weight_of(self._rollout.plan.canary)
+        if in_force == tried != self._rollout.weight:
+            # An update that failed has written it after all.
+            self._differences = self._differences.begin()
+            return NotDone(self._clock(), self._rollout.problem, in_force)
         self._differences, look = self._differences.look(cluster.seen.readings, _nodes(cluster))
         traffic = measured.now(cluster.seen, cluster.names).by_name
         plan = self._rollout.plan
@@ -186,10 +211,21 @@ class Driver:
             _shown(traffic.get(self._names[plan.canary])),
         )
 
-    def _is_ours(self, cluster: ClusterView) -> bool:
-        """Whether an update of ours that failed has written the table."""
-        in_force = (cluster.in_force or {}).get(self._rollout.plan.canary, 0)
-        return cluster.is_own and in_force in (self._rollout.weight, self._rollout.wanted)
+    def _what_changed(self, cluster: ClusterView) -> str:
+        """Empty where nobody else has changed anything, or nothing that matters."""
+        rollout = self._rollout
+        weights = {rollout.weight, rollout.wanted, rollout.tried}
+        is_ours = cluster.is_own and weights.issuperset(cluster.weights_of(rollout.plan.canary))
+        if not cluster.agrees and not is_ours:
+            change = self._change()
+            if change:
+                return change
+        if rollout.phase.goes_back or self._parts.held is None:
+            return ""
+        now = self._parts.stack.releases(self._known, rollout.plan.canary)
+        change = checks.replaced(rollout.plan.canary, self._pods, now)
+        self._pods = self._pods or now
+        return change
 
     def _change(self) -> str:
         """What was changed; empty where an update of this stack did it that changes nothing."""
@@ -197,12 +233,12 @@ class Driver:
         now = self._parts.stack.cluster(fresh)
         if not now.agrees or now.in_force is None:
             return findings.changed(fresh, now)
-        canary = self._rollout.plan.canary
-        if now.in_force.get(canary, 0) == self._rollout.weight:
+        weight = now.weight_of(self._rollout.plan.canary)
+        if weight == self._rollout.weight:
             self._known = fresh
             return ""
         by = fresh.updates[0].by if fresh.updates else "an update"
-        return f"{now.in_force.get(canary, 0):g} % was set by {by}"
+        return f"{figures.percent(weight)} was set by {by}"
 
     def _wish_or(self, event: Event) -> Event:
         """An abort from another terminal moves the weight too: it is no foreign change."""
@@ -225,7 +261,9 @@ class Driver:
             seen.append(number)
             self._from_outside.put(Interrupted(self._clock(), number))
 
-        former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+        # SIGHUP: the terminal is gone.
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        former = {each: signal.signal(each, handle) for each in numbers}
         try:
             yield
         finally:
@@ -239,12 +277,18 @@ class Driver:
         try:
             wished = held.renew(rollout.phase, rollout.reason, rollout.weight)
         except LostError as error:
-            self._from_outside.put(Changed(self._clock(), str(error)))
+            # Whoever has it now: the way back is gone on with.
+            if not rollout.phase.goes_back:
+                self._from_outside.put(Changed(self._clock(), str(error)))
         except (CanaryError, OneLineError):
             pass  # Before each write it must have been renewed.
         else:
             if wished:
                 self._from_outside.put(Wished(self._clock(), *wished))
+
+
+def _always() -> None:
+    """Nothing keeps 0 from being written."""
 
 
 def stack_names(known: StackView) -> dict[str, str]:

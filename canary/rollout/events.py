@@ -61,6 +61,8 @@ class NotDone(Event):
     why: str
     in_force: float | None = None
     """The weight that was wanted, where that is in force all the same; None for the one before."""
+    is_known: bool = True
+    """Whether it could be read which one is."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Wished(Event):
 
     wish: Wish
     by: str
+    weight: float | None = None
+    """In force when it was wished, as far as that is known."""
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,10 @@ class Writer:
             # git ignores what begins so, whatever the project's own .gitignore says.
             (folder / FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
             writer = cls(path, path.open("x", encoding="utf-8"))
+            writer._write({"journal": VERSION, **_header(header)})
+            _sync_folder(path.parent)
         except OSError as error:
             raise CanaryError(f"{path}: {error.strerror}: the journal cannot be begun") from None
-        writer._write({"journal": VERSION, **_header(header)})
-        _sync_folder(path.parent)
         return writer
 
     @classmethod
@@ -159,8 +159,11 @@ def find(folder: Path, rollout_id: str | None) -> Journal:
 
 def _has_begun(path: Path) -> bool:
     """Whether it has its first line: a kill may have come before."""
-    with path.open("rb") as file:
-        return file.readline().endswith(b"\n")
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError as error:
+        raise CanaryError(f"{path}: {error.strerror}") from None
 
 
 def _folder(folder: Path, stack: str) -> Path:

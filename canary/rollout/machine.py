@@ -64,6 +64,10 @@ class Rollout:
     """Updates in a row that failed."""
     problem: str = ""
     """Why the last of them did."""
+    target: int | None = None
+    """The step whose weight is being written, or could not be yet."""
+    is_accepted: bool = False
+    """Whether an operator wished that: it waits for no verdict."""
     is_unfinished: bool = False
     """Whether the weight is in force by an update that failed: it is to be done again."""
     is_open: bool = False
@@ -92,6 +96,11 @@ class Rollout:
         return self.analysis.step
 
     @property
+    def tried(self) -> float | None:
+        """What an update that failed was to write, and may have written."""
+        return None if self.target is None else self.plan.steps[self.target]
+
+    @property
     def is_last(self) -> bool:
         """Whether no step follows."""
         return self.step == len(self.plan.steps) - 1
@@ -99,13 +108,8 @@ class Rollout:
     @property
     def can_resume(self) -> bool:
         """Whether another process may go on with it."""
-        return self.code is None or self.code in (
-            exits.PAUSED,
-            exits.HELD,
-            exits.DRIFTED,
-            exits.INTERRUPTED,
-            exits.TERMINATED,
-        )
+        ends = (exits.PAUSED, exits.HELD, exits.DRIFTED)
+        return self.code is None or self.code in ends or self.code > exits.SIGNALLED
 
     def take(self, event: Event) -> "Taken":
         """The next event. Raises ValueError where it cannot follow the ones before."""
@@ -135,12 +139,11 @@ class Rollout:
 
     def _go(self, step: int, *lines: Line) -> "Taken":
         weight = self.plan.steps[step]
-        return Taken(replace(self, wanted=weight), lines, SetWeight(weight))
+        return Taken(replace(self, wanted=weight, target=step), lines, SetWeight(weight))
 
     def _in_force(self, event: InForce) -> "Taken":
-        now = replace(
-            self, weight=event.weight, wanted=None, failed_tries=0, problem="", is_unfinished=False
-        )
+        now = replace(self, weight=event.weight, wanted=None, target=None, is_unfinished=False)
+        now = replace(now, failed_tries=0, problem="")
         if self.phase.goes_back:
             return Taken(replace(now, returned=event.at), (), Look(LEAVING_LOOK))
         return now._start(self.plan.steps.index(event.weight), event.at)
@@ -155,6 +158,7 @@ class Rollout:
             held=None,
             held_by=None,
             is_open=False,
+            is_accepted=False,
         )
         return Taken(started, (Line(wording.step(self.plan, step)),), self._next_look)
 
@@ -213,8 +217,8 @@ class Rollout:
         verdict = self.analysis.verdict()
         if verdict.kind is Kind.FAIL:
             return self._fail(at, verdict)
-        if self.is_unfinished:
-            return self._try_again(at, self.step)
+        if self.target is not None and (self.is_unfinished or self.is_accepted):
+            return self._try_again(at, self.target)
         if self.phase is Phase.PAUSED:
             return self._wait_paused(at)
         return self._judge_step(at, verdict)
@@ -255,8 +259,8 @@ class Rollout:
 
     def _pass(self, at: float, verdict: Verdict) -> "Taken":
         # After a write that failed, it is tried again as long as a hold may last.
-        if self.failed_tries:
-            return self._try_again(at, self.step + 1)
+        if self.target is not None:
+            return self._try_again(at, self.target)
         return self._advance(at, wording.passed(self.plan, self.analysis, verdict))
 
     def _advance(self, at: float, text: str) -> "Taken":
@@ -384,7 +388,11 @@ class Rollout:
         if self.phase.goes_back or self.step < 0:
             return Taken(self, (), self._again)
         after = wording.duration(event.at - self.since)
-        opened = replace(self, is_open=True, failed_tries=0, held=None, held_by=None)
+        if event.weight not in (None, self.weight):
+            text = f"promote by {event.by} was of {figures.percent(event.weight or 0)}: too late."
+            return Taken(self, (Line(text),), self._again)
+        opened = replace(self, is_open=True, is_accepted=True, failed_tries=0, target=None)
+        opened = replace(opened, held=None, held_by=None)
         text = f"{weight}: accepted by {event.by} after {after}."
         if event.wish is Wish.FULL and not self.is_last:
             last = len(self.plan.steps) - 1
@@ -412,7 +420,7 @@ class Rollout:
         return stopped._end(exits.DRIFTED, Line(text, warns=True))
 
     def _interrupt(self, event: Interrupted) -> "Taken":
-        code = 128 + event.signal
+        code = exits.SIGNALLED + event.signal
         weight = figures.percent(self.weight)
         going = " on the way back" if self.phase.goes_back else ""
         text = f"Interrupted at {weight}{going}, which stays. {_ways_on(self)}"
@@ -431,10 +439,11 @@ class Rollout:
             # The weight may have been written, and what the counters say has to be seen yet.
             back = replace(again, wanted=0.0)
             return Taken(back, (line,), SetWeight(0))
-        if event.weight == self.wanted or self.is_unfinished:
+        is_late = event.weight != self.weight and event.weight in (self.wanted, self.tried)
+        if is_late or self.is_unfinished:
             # The update that wrote it was killed, or failed: the state may not know the weight.
             return again._go(self.plan.steps.index(event.weight), line)
-        again = replace(again, wanted=None)
+        again = replace(again, wanted=None, target=None)
         if self.step < 0:
             return again._go(self.plan.first(event.weight), line)
         return again._start(self.step, event.at).after(line)

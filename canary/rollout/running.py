@@ -1,8 +1,8 @@
 """Beginning a rollout, going on with one, and the wishes of other terminals."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,8 @@ ABORT_SECONDS = 600.0
 """How long an abort tries: an update that is under way keeps the stack's lock."""
 
 CHANGED_SECONDS = 60.0
-"""How long where the table is not as it was left, while the rollout that was told writes it too."""
+"""How long where the table is not as it was left, while the rollout that was told writes it too;
+a sixth of that where another abort may."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,26 @@ class Given:
 
 
 @dataclass(frozen=True)
+class _Place:
+    """Where a split's lease is."""
+
+    api: Api
+    known: StackView
+
+    def held(self) -> Held:
+        """The lease, as this process would hold it."""
+        return Held(*self._where, holding.holder())
+
+    def wish(self, what: Wish) -> bool:
+        """Tell the one who holds it; False where nobody does. Raises CanaryError, OneLineError."""
+        return holding.wish(*self._where, what, who())
+
+    @property
+    def _where(self) -> tuple[Api, str, str]:
+        return self.api, overview.mesh_namespace(self.known.split), self.known.split.service
+
+
+@dataclass(frozen=True)
 class _At:
     """The stack and the cluster, as a command finds them."""
 
@@ -64,17 +85,16 @@ class _At:
 
     @property
     def weight(self) -> float:
-        return (self.cluster.in_force or {}).get(self.known.split.canary, 0)
+        """The canary's, in force."""
+        return self.cluster.weight_of(self.known.split.canary)
 
     @property
-    def place(self) -> tuple[Api, str, str]:
+    def place(self) -> _Place:
         """Where the lease is."""
-        return self.api, overview.mesh_namespace(self.known.split), self.known.split.service
-
-    def held(self) -> Held:
-        return Held(*self.place, holding.holder())
+        return _Place(self.api, self.known)
 
     def last(self) -> Journal | None:
+        """The split's last rollout from this folder."""
         return journal.last(self.folder, self.known.deployed.stack, self.known.split.service)
 
 
@@ -106,7 +126,7 @@ def promote(stack: str | None, service: str | None, folder: Path, *, full: bool)
     what = Wish.FULL if full else Wish.PROMOTE
 
     def act(at: _At) -> int:
-        if _is_told(at, what):
+        if at.place.wish(what):
             print(f"{at.known.split.service}: the rollout that runs goes on.")
             return exits.DONE
         return _resume(at, what, Given(stack, service))
@@ -116,10 +136,19 @@ def promote(stack: str | None, service: str | None, folder: Path, *, full: bool)
 
 def abort(stack: str | None, service: str | None, folder: Path) -> int:
     """Back to 0, whoever rolls out. Raises CanaryError."""
-    return _at(stack, service, folder, _abort)
+    with _stack_of(stack, service, folder) as (known, api, found):
+        return _abort(_Place(api, known), found)
 
 
 def _at(stack: str | None, service: str | None, folder: Path, act: Callable[[_At], int]) -> int:
+    with _stack_of(stack, service, folder) as (known, api, found):
+        return act(_At(folder, api, found, known, found.cluster(known)))
+
+
+@contextmanager
+def _stack_of(
+    stack: str | None, service: str | None, folder: Path
+) -> Iterator[tuple[StackView, Api, Stack]]:
     with Cli(stack) as cli:
         known = overview.of_stack(cli, folder, service)
         if len(known.split.versions) != 2:
@@ -128,10 +157,8 @@ def _at(stack: str | None, service: str | None, folder: Path, act: Callable[[_At
                 "from one to another"
             )
         with overview.api_of(known.split) as api:
-            stack_at = Stack(cli, folder, api, known)
-            found = _At(folder, api, stack_at, known, stack_at.cluster(known))
             try:
-                return act(found)
+                yield known, api, Stack(cli, folder, api, known)
             except OneLineError as error:
                 raise CanaryError(str(error)) from None
 
@@ -181,7 +208,7 @@ def _run(at: _At, given: Given) -> int:
     _check_config(at)
     # What no step could write is told before anything begins.
     at.stack.check(at.known, found.steps[0])
-    held = at.held()
+    held = at.place.held()
     with held.held(), loading(at.api, at.known.split, given.load):
         return _begin(at, held, found, given)
 
@@ -233,21 +260,26 @@ def _resume(at: _At, wish: Wish | None, given: Given) -> int:
             "begins another"
         )
     if not rollout.phase.goes_back:
-        _must_be_as_left(at, rollout)
-    held = at.held()
+        _must_be_as_left(at, found, rollout)
+    held = at.place.held()
     with held.held(), loading(at.api, at.known.split, given.load):
         return _go_on(at, held, found, rollout, wish, given)
 
 
-def _must_be_as_left(at: _At, rollout: Rollout) -> None:
+def _must_be_as_left(at: _At, found: Journal, rollout: Rollout) -> None:
+    canary = at.known.split.canary
     if not at.cluster.is_own:
         raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
-    if at.weight not in (rollout.weight, rollout.wanted):
+    if at.weight not in (rollout.weight, rollout.wanted, rollout.tried):
         raise CanaryError(
             f"{figures.percent(rollout.weight)} was in force when the rollout ended, and now "
             f"{figures.percent(at.weight)} is: canary run begins another",
             exits.DRIFTED,
         )
+    now = at.stack.releases(at.known, canary)
+    change = checks.replaced(canary, found.header.canary_pods, now)
+    if change:
+        raise CanaryError(f"{change}: canary run begins another", exits.DRIFTED)
 
 
 def _go_on(
@@ -284,26 +316,33 @@ def _drive(
     return code
 
 
-def _abort(at: _At) -> int:
-    if _is_told(at, Wish.ABORT):
-        return _go_back(at, is_told=True)
-    held = at.held()
+def _abort(place: _Place, stack: Stack) -> int:
+    held = place.held()
 
     def renew() -> None:
-        # Others are kept from beginning a rollout while this waits for the stack's lock.
         with suppress(CanaryError, OneLineError):
-            held.renew(Phase.ABORTED, f"aborted by {who()}", at.weight)
+            held.renew(Phase.ABORTED, f"aborted by {who()}", 0)
 
-    with held.held(at_once=True), holding.again_and_again(renew):
-        return _go_back(at, is_told=False)
+    with ExitStack() as until:
+        is_told = False
+        try:
+            is_told = place.wish(Wish.ABORT)
+            if not is_told:
+                # Others are kept from beginning a rollout while this waits for the stack's lock.
+                until.enter_context(held.held(at_once=True))
+                until.enter_context(holding.again_and_again(renew))
+        except (CanaryError, OneLineError) as error:
+            # Somebody else was faster with the lease, or it cannot be had: 0 needs none.
+            print(f"Without the rollout's lease: {error}", flush=True)
+        return _go_back(place.known, stack, is_told=is_told)
 
 
-def _go_back(at: _At, *, is_told: bool) -> int:
-    began, canary = time.monotonic(), at.known.split.canary
+def _go_back(known: StackView, stack: Stack, *, is_told: bool) -> int:
+    began, canary = time.monotonic(), known.split.canary
     said = ""
     while True:
         try:
-            at.stack.go_back()
+            stack.go_back()
         except CanaryError as error:
             if time.monotonic() - began > _patience(error, is_told):
                 raise CanaryError(str(error), _code(error)) from None
@@ -315,22 +354,18 @@ def _go_back(at: _At, *, is_told: bool) -> int:
             break
     ends = " The rollout that ran ends." if is_told else ""
     print(f"{canary}: 0 % is in force after {time.monotonic() - began:.1f} s.{ends}")
-    _tell_of_git(at.stack)
+    _tell_of_git(stack)
     return exits.DONE
 
 
 def _patience(error: CanaryError, is_told: bool) -> float:
     if isinstance(error, ChangedError):
-        return CHANGED_SECONDS if is_told else 0
+        return CHANGED_SECONDS if is_told else CHANGED_SECONDS / 6
     return ABORT_SECONDS
 
 
 def _code(error: CanaryError) -> int:
     return exits.DRIFTED if isinstance(error, ChangedError) else exits.CANNOT
-
-
-def _is_told(at: _At, what: Wish) -> bool:
-    return holding.wish(*at.place, what, who())
 
 
 def _tell_of_git(stack: Stack) -> None:

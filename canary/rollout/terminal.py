@@ -1,5 +1,6 @@
 """What an operator sees of a rollout: lines with the time, and on a terminal what moves below."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,13 @@ class _Lines:
     def show(self, taken: Taken, _: ClusterView | None, /) -> None:
         for line in taken.lines:
             print(f"{datetime.now():%H:%M:%S} {line.text}", flush=True)
+
+
+def silence() -> None:
+    """Say nothing from here on: nobody reads it, and each write would fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 @contextmanager

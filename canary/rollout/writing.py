@@ -1,19 +1,26 @@
 """Writing a rollout's weights: five checks, the config, a targeted update, and reading it back."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from canary import overview
 from canary.errors import CanaryError
 from canary.moving import Settings, who
-from canary.overview import ClusterView, StackView
+from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, pods
 from canary.rollout.checks import Ours
-from canary.stack import history, targeted
+from canary.stack import targeted
 from canary.stack.cli import Cli
 from kube.api import Api
 from kube.errors import OneLineError
+
+T = TypeVar("T")
+
+READ_BACK_SECONDS = 60.0
+"""How long it is tried to read what is in force after an update."""
 
 
 class ChangedError(CanaryError):
@@ -22,6 +29,11 @@ class ChangedError(CanaryError):
 
 class UnfinishedError(CanaryError):
     """The weight is in force, and its update failed: a linkerd does not follow, say."""
+
+    def __init__(self, why: str, in_force: float | None) -> None:
+        """`in_force` is None where that cannot be read."""
+        super().__init__(why)
+        self.in_force = in_force
 
 
 @dataclass(frozen=True)
@@ -63,23 +75,25 @@ class Stack:
         """Raise CanaryError where the config cannot be given a weight."""
         Settings(self._cli, self._folder / known.deployed.settings, known, weight).check()
 
+    def tables(self, known: StackView) -> Tables:
+        """The tables alone, now. Raises CanaryError."""
+        return overview.of_tables(self._api, known.split)
+
     def write(
         self, ours: Ours, known: StackView, may_write: Callable[[], None] = lambda: None
     ) -> Written:
         """Bring what is wanted into force; `may_write` raises CanaryError right before if not.
 
         `known` is the stack as it was seen last: going back does not wait for a new look at it.
-
-        Raises ChangedError where the stack, the table or the canary are not ours any more,
-        UnfinishedError where the weight is in force although its update failed, and CanaryError
-        where the former one still is.
+        Raises ChangedError where the stack, the tables or the canary are not ours any more,
+        UnfinishedError where the weight is, or may be, in force although its update failed, and
+        CanaryError where the former one still is.
         """
-        known = self.view() if ours.wanted else known
+        if not ours.wanted:
+            return self._write_0(ours, known)
+        known = self.view()
         cluster = self.cluster(known)
-        if ours.wanted == 0 and _is_at_0(known, cluster):
-            # An abort from another terminal was faster.
-            return Written(known, checks.identity(known.updates))
-        running = self.releases(known, known.split.canary) if ours.wanted else ()
+        running = self.releases(known, known.split.canary)
         change = checks.changed(ours, known, cluster, running)
         if change:
             raise ChangedError(change)
@@ -89,21 +103,30 @@ class Stack:
         may_write()
         return self._update(known, ours)
 
+    def _write_0(self, ours: Ours, known: StackView) -> Written:
+        tables = self.tables(known)
+        if _is_at_0(known, tables):
+            # An abort from another terminal was faster.
+            return Written(known, checks.identity(known.updates))
+        change = checks.changed(ours, known, tables, ())
+        if change:
+            raise ChangedError(change)
+        return self._update(known, ours)
+
     def go_back(self) -> Written:
         """Bring 0 into force, whoever set what is. Raises CanaryError, ChangedError."""
         known = self.view()
-        cluster = self.cluster(known)
-        now = (cluster.in_force or {}).get(known.split.canary, 0)
-        return self.write(Ours(now, 0, "", ()), known)
+        now = self.tables(known).weights_of(known.split.canary)
+        return self.write(Ours(max(now), 0, "", (), tried=min(now)), known)
 
     def _update(self, known: StackView, ours: Ours) -> Written:
         split = known.split
         settings = Settings(self._cli, self._folder / known.deployed.settings, known, ours.wanted)
         settings.check()
-        message = f"{history.MESSAGE} run {split.service} {ours.wanted:g} by {who()}"
+        message = f"{checks.message(split.service)}{ours.wanted:g} by {who()}"
         try:
             urns = [way.table.urn for way in split.ways]
-            ended = targeted.up(self._cli, urns, message, settings.given, hears_interrupts=False)
+            ended = targeted.up_to_its_end(self._cli, urns, message, settings.given)
         except BaseException as error:
             self._settle(known, settings, ours, str(error))
             raise
@@ -124,29 +147,43 @@ class Stack:
         if not ours.wanted:
             return
         try:
-            in_force = self.cluster(known).in_force or {}
+            tables = _for_a_while(lambda: self.tables(known))
         except CanaryError:
-            # Which one is in force is not known: the lower one is to be the next.
-            in_force = {}
-        if in_force.get(known.split.canary, 0) == ours.wanted != ours.weight:
-            raise UnfinishedError(why)
+            raise UnfinishedError(why, None) from None
+        if tables.weight_of(known.split.canary) == ours.wanted != ours.weight:
+            raise UnfinishedError(why, ours.wanted)
         settings.put_back()
 
     def _read_back(self, ours: Ours) -> Written:
-        known = self.view()
-        cluster = self.cluster(known)
-        now = (cluster.in_force or {}).get(known.split.canary, 0)
-        if not cluster.agrees or now != ours.wanted:
-            raise ChangedError(f"{now:g} % is in force right after {ours.wanted:g} was written")
+        try:
+            known = _for_a_while(self.view)
+            tables = _for_a_while(lambda: self.tables(known))
+        except CanaryError as error:
+            raise UnfinishedError(str(error), None) from None
+        now = tables.weights_of(known.split.canary)
+        if not tables.agrees or set(now) != {ours.wanted}:
+            raise ChangedError(f"{now[0]:g} % is in force right after {ours.wanted:g} was written")
         return Written(known, checks.identity(known.updates))
 
 
-def _is_at_0(known: StackView, cluster: ClusterView) -> bool:
-    canary = known.split.canary
-    in_force, configured = cluster.in_force, known.configured
+def _for_a_while(ask: Callable[[], T]) -> T:
+    """Ask again where that fails: what an update has done is not to be given up for a hiccup."""
+    ends = time.monotonic() + READ_BACK_SECONDS
+    while True:
+        try:
+            return ask()
+        except CanaryError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(1)
+
+
+def _is_at_0(known: StackView, tables: Tables) -> bool:
+    canary, configured = known.split.canary, known.configured
+    written = [way.weights.get(canary, 0) for way in known.split.ways]
     return (
-        cluster.agrees
-        and in_force is not None
+        tables.agrees
+        and None not in tables.by_way
         and configured is not None
-        and in_force.get(canary, 0) == configured.get(canary, 0) == 0
+        and {*tables.weights_of(canary), *written, configured.get(canary, 0)} == {0}
     )

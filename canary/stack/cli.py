@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 _AT_ONCE = 8
 
+MOST_SECONDS = 300.0
+"""How long a command may take that only asks."""
+
 
 class Cli:
     """Commands on one stack: the one that is given, or the one that is selected."""
@@ -65,7 +68,10 @@ def output(command: Sequence[str]) -> str:
             env=environment(),
             text=True,
             check=False,
+            timeout=MOST_SECONDS,
         )
+    except subprocess.TimeoutExpired:
+        raise CanaryError(f"{' '.join(command[:3])}: no answer within {MOST_SECONDS:g} s") from None
     except OSError as error:
         raise CanaryError(f"cannot run {command[0]}: {error.strerror}; is it on PATH?") from None
     if done.returncode:

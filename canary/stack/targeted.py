@@ -1,11 +1,13 @@
 """An update of some resources alone, whose errors are told one a line."""
 
+import os
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from canary import events
 from canary.errors import CanaryError
@@ -22,63 +24,94 @@ class Ended:
     was_interrupted: bool = False
 
 
-def up(
-    cli: Cli,
-    urns: Iterable[str],
-    message: str,
-    given: Sequence[str],
-    *,
-    hears_interrupts: bool = True,
-) -> Ended:
+MOST_SECONDS = 300.0
+"""How long an update that nobody watches may take until it is interrupted, and then ended."""
+
+_ENDING_SECONDS = 60.0
+
+
+def up(cli: Cli, urns: Iterable[str], message: str, given: Sequence[str]) -> Ended:
     """Bring these resources to the config, and no others. Raises CanaryError where it cannot begin.
 
-    `given` are words of the command that change the config first.
-
-    An interrupt of the terminal's reaches pulumi too, or is handed to it where it does not hear
-    them by itself: it is let come to its end.
+    `given` are words of the command that change the config first. An interrupt reaches pulumi from
+    the terminal too: it is let come to its end.
     """
+    return _up(cli, urns, message, given, is_alone=False)
+
+
+def up_to_its_end(cli: Cli, urns: Iterable[str], message: str, given: Sequence[str]) -> Ended:
+    """The same in a session of its own, which no interrupt reaches but the one that is handed on.
+
+    It is interrupted after MOST_SECONDS, so that one that hangs does not keep the stack for good.
+    """
+    return _up(cli, urns, message, given, is_alone=True)
+
+
+def _up(
+    cli: Cli, urns: Iterable[str], message: str, given: Sequence[str], *, is_alone: bool
+) -> Ended:
     targets = [word for urn in urns for word in ("--target", urn)]
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "events.jsonl"
+        log, said = Path(folder) / "events.jsonl", Path(folder) / "said"
         log.touch()
         command = cli.command(
             *("up", "--yes", "--skip-preview", "--diff", "--suppress-permalink"),
             *("--message", message, "--event-log", str(log), *given, *targets),
         )
-        said, status, interrupted = _run(command, hears_interrupts)
-        if status == 0:
+        # A pipe would end pulumi with this process, and leave the stack locked.
+        with said.open("wb") as output:
+            process = _started(command, output, is_alone)
+            interrupted = (_wait_alone if is_alone else _wait)(process)
+        if process.returncode == 0:
             return Ended(True, "", interrupted)
-        return Ended(False, _error(log.read_text(encoding="utf-8"), said), interrupted)
+        text = said.read_text(encoding="utf-8", errors="replace")
+        return Ended(False, _error(log.read_text(encoding="utf-8"), text), interrupted)
 
 
-def _run(command: list[str], hears_interrupts: bool) -> tuple[str, int, bool]:
-    """What it says, its exit status, and whether it was interrupted."""
+def _started(command: list[str], output: IO[bytes], is_alone: bool) -> "subprocess.Popen[bytes]":
     # Without the variable the CLI does not know --event-log.
     env = {**environment(), "PULUMI_DEBUG_COMMANDS": "true"}
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=env,
-            text=True,
-            start_new_session=not hears_interrupts,
+            start_new_session=is_alone,
         )
     except OSError as error:
         raise CanaryError(f"cannot run pulumi: {error.strerror}; is it on PATH?") from None
-    interrupted = False
-    while True:
-        try:
-            said, _ = process.communicate()
-        except KeyboardInterrupt:
-            if interrupted:
-                raise
-            interrupted = True
-            if not hears_interrupts:
-                process.send_signal(signal.SIGINT)
-        else:
-            return said, process.returncode, interrupted
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> bool:
+    """To its end; whether it was interrupted. A second interrupt ends the wait."""
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        return True
+    return False
+
+
+def _wait_alone(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end(process)
+    except KeyboardInterrupt:
+        _end(process)
+        return True
+    return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _error(log: str, said: str) -> str:

@@ -136,8 +136,25 @@ def test_a_wish_is_heard_once(api: Api) -> None:
     anna = held(api, ANNA)
     anna.acquire()
     assert holding.wish(api, MESH, "world", Wish.PROMOTE, "bob@ws8")
-    assert anna.renew("Paused", "", 10) == (Wish.PROMOTE, "bob@ws8")
+    assert anna.renew("Paused", "", 10) == (Wish.PROMOTE, "bob@ws8", None)
     assert anna.renew("Progressing", "", 10) is None
+
+
+def test_a_wish_is_of_the_weight_that_was_in_force(api: Api) -> None:
+    anna = held(api, ANNA)
+    anna.acquire()
+    anna.renew("Paused", "", 10)
+    assert holding.wish(api, MESH, "world", Wish.FULL, "bob@ws8")
+    assert anna.renew("Progressing", "", 50) == (Wish.FULL, "bob@ws8", 10)
+
+
+def test_nothing_is_promoted_on_the_way_back(api: Api) -> None:
+    anna = held(api, ANNA)
+    anna.acquire()
+    anna.renew("RolledBack", "", 10)
+    with pytest.raises(CanaryError, match="takes it back to 0 %"):
+        holding.wish(api, MESH, "world", Wish.PROMOTE, "bob@ws8")
+    assert holding.wish(api, MESH, "world", Wish.ABORT, "bob@ws8")
 
 
 def test_a_promotion_does_not_take_an_abort_back(api: Api) -> None:
@@ -145,7 +162,7 @@ def test_a_promotion_does_not_take_an_abort_back(api: Api) -> None:
     anna.acquire()
     assert holding.wish(api, MESH, "world", Wish.ABORT, "bob@ws8")
     assert holding.wish(api, MESH, "world", Wish.PROMOTE, "eve@ws9")
-    assert anna.renew("Progressing", "", 10) == (Wish.ABORT, "bob@ws8")
+    assert anna.renew("Progressing", "", 10) == (Wish.ABORT, "bob@ws8", None)
 
 
 def test_nobody_hears_a_wish_of_one_that_was_killed(api: Api, shared_cluster: Cluster) -> None:

@@ -171,3 +171,17 @@ def test_what_is_no_cluster_has_no_uid(reply: Reply) -> None:
         pytest.raises(UnexpectedAnswerError, match=r"is it (an|the) API server"),
     ):
         asker.cluster_uid()
+
+
+def test_credentials_that_have_expired_are_read_again_where_that_is_asked_for() -> None:
+    answers = iter([Reply(401, "{}"), Reply(200, "{}"), Reply(401, "{}"), Reply(401, "{}")])
+    with (
+        scripted_server(lambda _: next(answers)) as (url, asked),
+        to_url(url, "the cluster") as first,
+        to_url(url, "the cluster") as renewed,
+    ):
+        found = Api(first, lambda: renewed)
+        assert found.get(PODS).status == 200
+        with pytest.raises(UnauthorizedError):
+            found.get(PODS)
+    assert len(asked) == 4

@@ -72,8 +72,8 @@ class Told:
         """A step without fault, to its end, at its weight."""
         return self.look(healthy(self.rollout.weight), times=6)
 
-    def wish(self, wish: Wish) -> "Told":
-        return self.take(Wished(self.now, wish, "anna@ws7"))
+    def wish(self, wish: Wish, weight: float | None = None) -> "Told":
+        return self.take(Wished(self.now, wish, "anna@ws7", weight))
 
     def wants(self) -> Action:
         """A call, since mypy takes what an attribute was for what it is."""
@@ -339,6 +339,28 @@ def test_a_full_promotion_skips_the_steps_between_and_judges_the_last() -> None:
     told.written()
     assert told.rollout.step == 2
     assert told.look(stratum((0, 0), (1000, 200))).action == SetWeight(0)
+
+
+def test_a_step_that_was_accepted_is_tried_again_without_a_verdict() -> None:
+    told = Told().begin().written().look(NOTHING, times=6).wish(Wish.PROMOTE)
+    told.not_written("the stack is locked").look(NOTHING)
+    assert told.wants() == SetWeight(50)
+    assert told.written().phase() is Phase.PROGRESSING
+
+
+def test_a_full_promotion_that_fails_is_tried_again_as_one() -> None:
+    told = Told().begin().written().look(healthy(10)).wish(Wish.FULL)
+    assert told.wants() == SetWeight(100)
+    told.not_written("the stack is locked").look(healthy(10))
+    assert told.wants() == SetWeight(100)
+
+
+def test_a_promotion_of_a_step_before_is_too_late() -> None:
+    told = Told().begin().written().look(healthy(10)).wish(Wish.PROMOTE, 10).written()
+    told.wish(Wish.PROMOTE, 10)
+    assert told.wants() == Look(10)
+    assert told.rollout.weight == 50
+    assert told.last == "promote by anna@ws7 was of 10 %: too late."
 
 
 def test_promote_at_the_last_step_ends_it() -> None:
