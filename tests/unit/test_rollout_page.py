@@ -8,7 +8,7 @@ import pytest
 
 from canary.analysis.differences import Reason
 from canary.analysis.strata import Counts, Stratum
-from canary.rollout.events import Changed, Interrupted, Looked, Wish
+from canary.rollout.events import Changed, Interrupted, Looked, NotDone, Wish
 from canary.rollout.journal import Header, Journal
 from canary.rollout.page import charts, graphs, html, sentence, story
 from canary.rollout.plan import Plan
@@ -117,8 +117,7 @@ def test_the_first_sentence_of_what_was_stopped_or_interrupted() -> None:
 
 def test_the_first_sentence_where_the_way_back_was_not_written() -> None:
     told = Told().begin().written().look(healthy(10)).wish(Wish.ABORT)
-    while told.rollout.code is None:
-        told.not_written()
+    told.not_written().take(Interrupted(told.now, 2))
     assert sentence_of(told).endswith("(0 %). It still has 10 %.")
 
 
@@ -209,6 +208,13 @@ def test_steps_that_were_skipped_or_not_reached() -> None:
     told = Told().begin().written().look(healthy(10)).wish(Wish.FULL).written()
     assert steps_of(told) == [(10, "accepted"), (100, "under way")]
     assert "– skipped" in Parsed(page_of(told)).words
+
+
+def test_a_weight_that_an_update_left_in_force_is_in_the_chart() -> None:
+    told = Told().begin().written().passes()
+    told.now += 4
+    told.take(NotDone(told.now, "a linkerd does not follow", in_force=50))
+    assert story.told(journal_of(told)).weights == [(0, 0), (3, 10), (67, 50)]
 
 
 def test_a_linkerds_restarts_and_gaps_are_told_apart() -> None:

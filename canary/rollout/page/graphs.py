@@ -98,7 +98,8 @@ def graphs(story: Story) -> Iterator[Graph]:
 
 def times_of(story: Story) -> Times:
     """What every chart shows of it."""
-    return Times(story.ended, waits(story), story.acts, story.changes)
+    changes = [at for at, _ in story.weights[1:]]
+    return Times(story.ended, waits(story), story.acts, changes)
 
 
 def waits(story: Story) -> list[tuple[float, float, str]]:
@@ -123,7 +124,7 @@ def _percent(value: float) -> str:
 
 def _weight(story: Story, found: Sequence[Bucket], times: Times) -> Graph:
     plan = story.journal.header.plan
-    weights = _weights(story)
+    weights = [*story.weights, (story.ended, story.rollout.weight)]
     shares: list[Point] = []
     band = []
     for each in found:
@@ -152,18 +153,6 @@ def _weight(story: Story, found: Sequence[Bucket], times: Times) -> Graph:
         ),
         f"{plan.canary}'s share of the requests, with its 95 % interval, against its weight",
     )  # fmt: skip
-
-
-def _weights(story: Story) -> list[Point]:
-    """The weight in force at each look, and when it changed."""
-    looks = [(moment.at, moment.weight) for moment in story.moments]
-    first = next((weight for at, weight in looks if at > 0), 0.0)
-    began = 0.0 if story.changes and story.changes[0] < looks[0][0] else first
-    found: list[Point] = [(0.0, began)]
-    for at in story.changes:
-        after = next((weight for look, weight in looks if look > at), story.rollout.weight)
-        found.append((at, after))
-    return [*found, (story.ended, story.rollout.weight)]
 
 
 def _success(story: Story, found: Sequence[Bucket], times: Times) -> Graph:

@@ -95,8 +95,8 @@ class Story:
     """The last one."""
     acts: list[tuple[float, str]] = field(default_factory=list)
     """What operators did, and when."""
-    changes: list[float] = field(default_factory=list)
-    """When another weight came into force."""
+    weights: list[tuple[float, float]] = field(default_factory=list)
+    """Those that were in force, each with when it came into force."""
     updates: list[int] = field(default_factory=list)
 
 
@@ -130,9 +130,10 @@ def _take(story: Story, event: Event) -> None:
         # A step that is paused has passed already.
         if event.wish is not Wish.ABORT and before.phase is not Phase.PAUSED and story.steps:
             story.steps[-1].verdict = ACCEPTED
-    if isinstance(event, InForce):
-        story.changes.append(at)
-        story.updates += [event.update] if event.update else []
+    if not story.weights or after.weight != before.weight:
+        story.weights.append((at, after.weight))
+    if isinstance(event, InForce) and event.update:
+        story.updates.append(event.update)
     if after.step >= 0 and not before.phase.goes_back:
         story.verdict = after.analysis.verdict()
     if isinstance(event, Looked):
