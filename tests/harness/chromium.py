@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from local import debs
 from local.debs import Packages
+from local.errors import LocalError
 
 INSTALLED = ("google-chrome", "chromium-headless-shell", "chromium")
 
@@ -236,7 +237,13 @@ def _program() -> tuple[str, dict[str, str]]:
     for name in INSTALLED:
         if installed := shutil.which(name):
             return installed, {}
-    usr = debs.unpacked(PACKAGES) / "usr"
+    try:
+        usr = debs.unpacked(PACKAGES) / "usr"
+    except LocalError as error:
+        names = ", ".join(INSTALLED)
+        raise LocalError(
+            f"none of {names} is on PATH, and Debian's package cannot be had: install one\n{error}"
+        ) from None
     folders = (usr / "lib").glob("*-linux-gnu*")
     # libpulse looks for its other half by an absolute path.
     libraries = [str(folder / part) for folder in folders for part in ("", "pulseaudio")]

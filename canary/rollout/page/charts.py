@@ -175,7 +175,7 @@ def _flag(chart: Chart, at: float, what: str) -> str:
 
 def _limit(chart: Chart, value: float, what: str) -> str:
     y, end = _y(chart, value), WIDTH - _RIGHT
-    beside = y - 5 if y > HEIGHT / 2 - _TOP else y + 13
+    beside = y - 5 if y > HEIGHT / 2 - _TOP else y + 15
     return (
         f'<line class="limit" x1="{_LEFT}" x2="{end}" y1="{y}" y2="{y}"/>'
         f'<text class="limit" x="{_LEFT + 4}" y="{beside:.1f}">{escape(what)}</text>'

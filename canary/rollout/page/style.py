@@ -34,6 +34,7 @@ vertical-align:middle;margin-right:.3rem}
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft);
 paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
 polyline,.key line{fill:none;stroke-width:2;stroke-linejoin:round}
+polyline{vector-effect:non-scaling-stroke}
 .one{stroke:var(--one);stroke-dasharray:6 3}.two{stroke:var(--two)}.thin{stroke-width:1.2;
 opacity:.75}.plan{stroke:var(--ink);stroke-dasharray:2 3}
 polygon{opacity:.16}polygon.one{fill:var(--one);stroke:none}polygon.two{fill:var(--two);
