@@ -208,5 +208,12 @@ def test_a_machine_without_debian_packages(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_packages_that_others_need() -> None:
-    listed = "containerd\n  Depends: runc\n  Depends: libc6\n |Depends: a\nrunc\n<virtual>\n  b\n"
-    assert debs.names(listed) == {"containerd", "runc"}
+    listed = (
+        "containerd\n  Depends: runc\n |Depends: docs\n  Depends: <virtual>\n    provider\n"
+        "runc\n  Depends: libc6\nlibc6\ndocs\n  Depends: fonts\nfonts\n"
+        "<virtual>\n  provider\nprovider\nnot-needed\n"
+    )
+    known = debs.dependencies(listed)
+    needed = {"containerd", "runc", "libc6", "docs", "fonts", "provider"}
+    assert debs.reached(known, ["containerd"], []) == needed
+    assert debs.reached(known, ["containerd"], ["docs"]) == needed - {"docs", "fonts"}

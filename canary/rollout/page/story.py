@@ -2,13 +2,32 @@
 
 from dataclasses import dataclass, field
 
+from canary.analysis.differences import Reason
 from canary.analysis.share import Share
 from canary.analysis.strata import NONE, Counts
 from canary.analysis.verdict import Verdict
-from canary.rollout.events import Event, InForce, Looked, Shown, Wished
+from canary.rollout.events import Event, InForce, Looked, Shown, Wish, Wished
 from canary.rollout.journal import Journal
 from canary.rollout.machine import Rollout
 from canary.rollout.phase import Line, Phase
+
+_ACTS = {Wish.PROMOTE: "promoted", Wish.FULL: "promoted to the end", Wish.ABORT: "aborted"}
+
+ENDED = {
+    Phase.PROGRESSING: "ended",
+    Phase.HOLDING: "held",
+    Phase.PAUSED: "paused",
+    Phase.PROMOTED: "promoted",
+    Phase.ROLLED_BACK: "rolled back",
+    Phase.ABORTED: "aborted",
+    Phase.STOPPED: "stopped",
+    Phase.INTERRUPTED: "interrupted",
+}
+"""What a rollout is, once it has ended in a phase."""
+
+PASSED, ACCEPTED, UNDER_WAY = "passed", "accepted", "under way"
+
+_BEGAN_ANEW = (Reason.RESTARTED, Reason.FELL)
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,7 @@ class Step:
     weight: float
     began: float
     ended: float
-    verdict: str = "under way"
+    verdict: str = UNDER_WAY
 
 
 @dataclass
@@ -53,8 +72,10 @@ class Node:
 
     baseline: Counts = NONE
     canary: Counts = NONE
-    left_out: int = 0
-    """The looks that it is missing from."""
+    restarts: int = 0
+    """The times that it began to count anew."""
+    unread: int = 0
+    """The looks at which it did not answer, or was gone."""
 
 
 @dataclass
@@ -72,7 +93,10 @@ class Story:
     nodes: dict[str, Node] = field(default_factory=dict)
     verdict: Verdict | None = None
     """The last one."""
-    wishes: list[float] = field(default_factory=list)
+    acts: list[tuple[float, str]] = field(default_factory=list)
+    """What operators did, and when."""
+    weights: list[tuple[float, float]] = field(default_factory=list)
+    """Those that were in force, each with when it came into force."""
     updates: list[int] = field(default_factory=list)
 
 
@@ -86,7 +110,7 @@ def told(journal: Journal) -> Story:
     if story.steps:
         story.steps[-1].ended = story.ended
         if story.rollout.code is not None:
-            story.steps[-1].verdict = str(story.rollout.phase)
+            story.steps[-1].verdict = ENDED[story.rollout.phase]
     return story
 
 
@@ -98,10 +122,16 @@ def _take(story: Story, event: Event) -> None:
     story.said += [Said(at, line) for line in taken.lines]
     if after.step != before.step:
         if story.steps:
-            story.steps[-1].ended, story.steps[-1].verdict = at, "passed"
+            last = story.steps[-1]
+            last.ended, last.verdict = at, ACCEPTED if last.verdict == ACCEPTED else PASSED
         story.steps.append(Step(after.plan.steps[after.step], at, at))
     if isinstance(event, Wished):
-        story.wishes.append(at)
+        story.acts.append((at, f"{_ACTS[event.wish]} by {event.by}"))
+        # A step that is paused has passed already.
+        if event.wish is not Wish.ABORT and before.phase is not Phase.PAUSED and story.steps:
+            story.steps[-1].verdict = ACCEPTED
+    if not story.weights or after.weight != before.weight:
+        story.weights.append((at, after.weight))
     if isinstance(event, InForce) and event.update:
         story.updates.append(event.update)
     if after.step >= 0 and not before.phase.goes_back:
@@ -114,8 +144,12 @@ def _look(story: Story, event: Looked, at: float) -> None:
     for stratum in event.strata:
         node = story.nodes.setdefault(stratum.node, Node())
         node.baseline, node.canary = node.baseline + stratum.baseline, node.canary + stratum.canary
-    for name in event.left_out:
-        story.nodes.setdefault(name, Node()).left_out += 1
+    for name, why in event.left_out.items():
+        # The first reading of a step has none before it: nothing is amiss.
+        if why != Reason.FIRST:
+            node = story.nodes.setdefault(name, Node())
+            node.restarts += why in _BEGAN_ANEW
+            node.unread += why not in _BEGAN_ANEW
     baseline = sum((each.baseline for each in event.strata), NONE)
     canary = sum((each.canary for each in event.strata), NONE)
     checks = story.verdict.checks if story.verdict else ()
