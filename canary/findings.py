@@ -36,7 +36,7 @@ def of(stack: StackView, cluster: ClusterView, traffic: Traffic, now: datetime) 
     """Everything that is to be said, in the order that it is shown in."""
     return [
         *_of_rollout(stack, cluster.rollout, now),
-        *_of_weights(stack, cluster),
+        *_of_weights(stack, cluster, now),
         *of_commit(stack, cluster.rollout is not None),
         *_of_endpoints(stack, cluster),
         *_of_linkerds(cluster, traffic),
@@ -67,7 +67,7 @@ def _of_rollout(stack: StackView, lease: Lease | None, now: datetime) -> Iterato
     )
 
 
-def _of_weights(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
+def _of_weights(stack: StackView, cluster: ClusterView, now: datetime) -> Iterator[Finding]:
     settings, split = stack.deployed.settings, stack.split
     if cluster.in_force is None:
         yield Finding(
@@ -76,6 +76,9 @@ def _of_weights(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
             exits.DRIFTED,
         )
         return
+    held = cluster.rollout
+    if cluster.is_own and held is not None and not held.is_expired(now):
+        return  # a rollout writes: the stack was looked at before, or is not done yet
     if not cluster.agrees:
         yield Finding(changed(stack, cluster), exits.DRIFTED)
     if stack.configured is None:

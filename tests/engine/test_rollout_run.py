@@ -240,7 +240,8 @@ def test_a_linkerd_that_does_not_follow_holds_the_step_until_it_does(
     assert "20.00*" in str(shared_cluster.table())
     assert settings(engine)["canaryWeight"] == "20"
     status = engine.canary("status")
-    assert "by an update of this stack that did not come to its end" in status.stdout, status
+    assert ": Holding. " in status.stdout, status
+    assert "was changed" not in status.stdout, status
     linkerds.pages.clear()
     running.says("Step 1/2")
     running.process.send_signal(signal.SIGTERM)

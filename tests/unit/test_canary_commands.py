@@ -118,6 +118,18 @@ def test_a_version_without_endpoints_explains_its_share() -> None:
     assert said(found) == [(line, exits.FAILED)]
 
 
+def test_a_weight_that_a_rollout_has_just_written_is_no_change() -> None:
+    lease = Lease("anna@ws7/1", NOW, NOW, 60, weight="20")
+    written = replace(cluster({"world-v1": 80, "world-v2": 20}), agrees=False, rollout=lease)
+    found = findings.of(stack(), written, traffic(8000, 2000), NOW)
+    assert [code for _, code in said(found)] == [exits.DONE]
+    late = findings.of(stack(), written, traffic(8000, 2000), NOW + timedelta(minutes=5))
+    assert any("did not come to its end" in text for text, _ in said(late))
+    foreign = replace(written, is_own=False)
+    found = findings.of(stack(), foreign, traffic(8000, 2000), NOW)
+    assert any("changed to 80/20 by kubectl-edit" in text for text, _ in said(found))
+
+
 def test_a_version_that_hangs() -> None:
     found = findings.of(stack(), cluster(), traffic(9, 0, pending=34), NOW)
     assert said(found) == [("world-v2 answers nothing: 34 requests are waiting.", exits.FAILED)]
