@@ -40,6 +40,8 @@ class Pod(NamedTuple):
 
     name: str
     node: str
+    address: str = ""
+    """Its IP."""
 
 
 def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
@@ -56,7 +58,8 @@ def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
     for pod in api.parsed(answer).get("items") or []:
         metadata = pod["metadata"]
         if pods.is_ready(pod) and "deletionTimestamp" not in metadata:
-            yield Pod(metadata["name"], (pod.get("spec") or {}).get("nodeName", "?"))
+            node = (pod.get("spec") or {}).get("nodeName", "?")
+            yield Pod(metadata["name"], node, (pod.get("status") or {}).get("podIP", ""))
 
 
 class Fleet:
@@ -92,7 +95,7 @@ class Fleet:
         """What each follows, asked all at once."""
         found = list(ready_pods(self._api, self._linkerds))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(lambda each: self._view(*each), found))
+            return list(pool.map(lambda each: self._view(each.name, each.node), found))
 
     def _view(self, pod: str, node: str) -> View:
         where = self._linkerds.namespace

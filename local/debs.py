@@ -7,6 +7,7 @@ the packages are only unpacked, into the cache, and each node sees them over its
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from local.cache import built, run
@@ -38,8 +39,29 @@ def check() -> None:
 def unpacked() -> Path:
     """The folder whose `usr` holds the packages and the libraries they need."""
     check()
-    release, architecture = _distribution(), run(["dpkg", "--print-architecture"]).strip()
-    return built(f"debs-{release}", [release, architecture, *WANTED, *sorted(LINKS)], _fetch)
+    release, architecture = _distribution(), _architecture()
+
+    def make(folder: Path) -> None:
+        _fetch(folder, WANTED, lambda: sorted(_needed_by(WANTED) - _needed_by(EVERYWHERE)))
+        for link, target in LINKS.items():
+            (folder / link).symlink_to(target)
+
+    return built(f"debs-{release}", [release, architecture, *WANTED, *sorted(LINKS)], make)
+
+
+def alone(package: str) -> Path:
+    """The folder whose `usr` holds a package without what it depends on: for static programs."""
+    check()
+    release = _distribution()
+
+    def make(folder: Path) -> None:
+        _fetch(folder, (package,), lambda: [package])
+
+    return built(f"deb-{package}-{release}", [release, _architecture()], make)
+
+
+def _architecture() -> str:
+    return run(["dpkg", "--print-architecture"]).strip()
 
 
 def _distribution() -> str:
@@ -49,19 +71,18 @@ def _distribution() -> str:
     return "-".join(release.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))
 
 
-def _fetch(folder: Path) -> None:
-    if not _known(WANTED):
+def _fetch(folder: Path, wanted: tuple[str, ...], needed: Callable[[], list[str]]) -> None:
+    """Unpack what is needed for the wanted packages, which the lists have to know first."""
+    if not _known(wanted):
         _update()
     with tempfile.TemporaryDirectory(dir=folder.parent) as downloads:
         try:
-            _download(Path(downloads))
+            _download(Path(downloads), needed())
         except LocalError:  # the lists may be older than what the mirror still has
             _update()
-            _download(Path(downloads))
+            _download(Path(downloads), needed())
         for package in sorted(Path(downloads).glob("*.deb")):
             _unpack(package, folder)
-    for link, target in LINKS.items():
-        (folder / link).symlink_to(target)
 
 
 def _known(packages: tuple[str, ...]) -> bool:
@@ -79,8 +100,7 @@ def _update() -> None:
         say(f"  `apt-get update` had errors: {updated.stderr.strip().splitlines()[-1:]}")
 
 
-def _download(folder: Path) -> None:
-    packages = sorted(_needed_by(WANTED) - _needed_by(EVERYWHERE))
+def _download(folder: Path, packages: list[str]) -> None:
     command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages]
     with activity("apt-get download") as shown:
         shown.status = lambda: f"{len(list(folder.glob('*.deb')))} of {len(packages)} packages"

@@ -4,8 +4,8 @@ Counters are not what they seem: they begin anew with each linkerd, they vanish 
 was idle, and latency windows are shown again until the next is complete. Where a difference could
 mislead there is none, and a reason instead.
 
-Prometheus shows a scrape until the next, and scrapes each linkerd at another moment. So a look at it
-counts once all linkerds have been scraped anew since the last that did. The first look under a
+Prometheus shows a scrape until the next, and scrapes each linkerd at another moment. So a look at
+it counts once all linkerds have been scraped anew since the last that did. The first look under a
 weight only tells which scrapes may be of before it.
 """
 

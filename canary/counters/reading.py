@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,28 +28,32 @@ class Seen:
     """The counters of all linkerds at about one moment."""
 
     at: float
-    """Seconds of this process's monotonic clock."""
+    """Seconds of one clock: this process's monotonic one, or Prometheus's."""
     readings: tuple[Reading, ...]
     unread: tuple[Unread, ...] = ()
+    every: float | None = None
+    """Seconds between Prometheus's scrapes; None where we asked linkerd, or it is not known."""
+
+    def is_after(self, other: "Seen") -> bool:
+        """Whether all counters were read after another look, and not by the same scrape."""
+        scrapes = {each.node: each.scrape for each in other.readings}
+        return all(_is_after(each.scrape, scrapes.get(each.node)) for each in self.readings)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A ready linkerd."""
+
+    name: str
+    """Its node, or its pod where the node has several: sidecars, or a rollout."""
+    pod: Pod
+    linkerds: Linkerds
 
 
 def read(api: Api, linkerds: Iterable[Linkerds], expression: Expression) -> Seen:
-    """What every ready linkerd has counted, asked all at once. Raises OneLineError.
-
-    A pod that several selectors find is read once.
-    """
-    found: dict[tuple[str, str], tuple[Linkerds, Pod]] = {}
-    for each in linkerds:
-        for pod in ready_pods(api, each):
-            found.setdefault((each.namespace, pod.name), (each, pod))
-    pods = list(found.values())
-    names = _names([pod for _, pod in pods])
-
-    def asked(given: tuple[Linkerds, Pod], name: str) -> Reading | Unread:
-        return _one(api, given[0], given[1], name, expression)
-
+    """What every ready linkerd has counted, asked all at once. Raises OneLineError."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(asked, pods, names))
+        results = list(pool.map(lambda each: _one(api, each, expression), found(api, linkerds)))
     return Seen(
         time.monotonic(),
         tuple(each for each in results if isinstance(each, Reading)),
@@ -57,19 +61,28 @@ def read(api: Api, linkerds: Iterable[Linkerds], expression: Expression) -> Seen
     )
 
 
-def _names(pods: Sequence[Pod]) -> list[str]:
-    """The node of each linkerd, or its pod where the node has several: sidecars, or a rollout."""
-    on_node = Counter(pod.node for pod in pods)
-    return [pod.node if on_node[pod.node] == 1 else pod.name for pod in pods]
+def found(api: Api, linkerds: Iterable[Linkerds]) -> list[Found]:
+    """The ready linkerds, each once whichever selectors find it. Raises OneLineError."""
+    pods: dict[tuple[str, str], tuple[Linkerds, Pod]] = {}
+    for each in linkerds:
+        for pod in ready_pods(api, each):
+            pods.setdefault((each.namespace, pod.name), (each, pod))
+    on_node = Counter(pod.node for _, pod in pods.values())
+    return [
+        Found(pod.node if on_node[pod.node] == 1 else pod.name, pod, each)
+        for each, pod in pods.values()
+    ]
 
 
-def _one(
-    api: Api, linkerds: Linkerds, pod: Pod, name: str, expression: Expression
-) -> Reading | Unread:
-    where = linkerds.namespace
+def _is_after(scrape: float | None, before: float | None) -> bool:
+    return scrape is None or before is None or scrape > before
+
+
+def _one(api: Api, linkerd: Found, expression: Expression) -> Reading | Unread:
+    name, where, port = linkerd.name, linkerd.linkerds.namespace, linkerd.linkerds.port
     try:
         answer = api.get_proxied(
-            "pods", where, pod.name, linkerds.port, page.PATH, right=f"get on pods/proxy in {where}"
+            "pods", where, linkerd.pod.name, port, page.PATH, right=f"get on pods/proxy in {where}"
         )
     except DeniedError:
         raise
