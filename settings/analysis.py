@@ -47,7 +47,8 @@ def _value(key: str, given: Mapping[str, Any]) -> Any:
         # `pulumi config set --path` makes a string of a number with decimals.
         return reader(value if isinstance(value, str) else json.dumps(value))
     except ValueError as error:
-        raise SettingsError(f"config {KEY}.{key} is {value!r}: {error}") from None
+        shown = re.sub("//[^/]*@", "//…@", repr(value))  # a password is not for a log
+        raise SettingsError(f"config {KEY}.{key} is {shown}: {error}") from None
 
 
 def _steps(value: str) -> tuple[float, ...]:

@@ -133,7 +133,7 @@ def test_every_key_is_described_in_the_project_file_and_on_the_page() -> None:
         ({"prometheus": "https://"}, "it must be a URL"),
         ({"prometheus": "https://:9090"}, "it must be a URL"),
         ({"prometheus": "https://a:99999"}, "it must be a URL"),
-        ({"prometheus": "https://ann:secret@a"}, "without a password"),
+        ({"prometheus": "https://ann:secret@a"}, "is 'https://…@a': .* without a password"),
         ({"prometheus": "https://a?token=b"}, "it must be a URL"),
         ({"prometheus": 9090}, "it must be a URL"),
         ({"prometheusSelector": "prod"}, 'label matchers of Prometheus, such as cluster="prod"'),
