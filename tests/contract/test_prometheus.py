@@ -67,9 +67,8 @@ def scraping(world: StandIns, mesh: Mesh, tmp_path: Path) -> Iterator[Scraping]:
     status = {"podIP": address, "podIPs": [{"ip": address}], "conditions": conditions}
     with ExitStack() as stack:
         world.api.apply(pod)
-        stack.callback(
-            world.api.kubectl, "delete", "pod", "scraped", "-n", MESH_NAMESPACE, "--grace-period=0"
-        )
+        gone = ("delete", "pod", "scraped", "-n", MESH_NAMESPACE, "--force", "--grace-period=0")
+        stack.callback(world.api.kubectl, *gone)
         world.api.set_status("pod", "scraped", status, MESH_NAMESPACE)
         command = real_prometheus.command(tmp_path, INSIDE)
         context = running(command, tmp_path / "prometheus.log")
