@@ -166,7 +166,7 @@ def until_read(world: World, *nodes: str) -> Seen:
 
 
 def looked(differences: Differences, seen: Seen) -> tuple[Differences, Look]:
-    nodes = [each.node for each in (*seen.readings, *seen.unread)]
+    nodes = [each.node for each in seen.readings] + [each.node for each in seen.unread]
     return differences.look(seen.readings, nodes)
 
 
