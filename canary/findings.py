@@ -1,6 +1,7 @@
 """What is to be said of a canary, and which exit code each of it means."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,9 @@ from canary.stack.split import Weights
 
 SETTLING = timedelta(seconds=30)
 """After an update, for which windows may still be of the weight before: two, and some."""
+
+_MOST_NODES = 3
+"""Names that are shown of many."""
 
 _WORST_FIRST = (exits.DRIFTED, exits.FAILED, exits.PAUSED, exits.HELD)
 
@@ -40,6 +44,7 @@ def of(stack: StackView, cluster: ClusterView, traffic: Traffic, now: datetime) 
         *of_commit(stack, cluster.rollout is not None),
         *_of_endpoints(stack, cluster),
         *_of_linkerds(cluster, traffic),
+        *_of_scrapes(stack, cluster),
         *_of_waiting(cluster, traffic),
         *_of_share(stack, cluster, traffic, now),
     ]
@@ -157,14 +162,34 @@ def _of_endpoints(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
 
 
 def _of_linkerds(cluster: ClusterView, traffic: Traffic) -> Iterator[Finding]:
+    nodes: dict[str, list[str]] = {}
     for each in cluster.seen.unread:
-        yield Finding(f"linkerd on {each.node} is left out: {each.problem}")
+        nodes.setdefault(each.problem, []).append(each.node)
+    for problem, some in nodes.items():
+        yield Finding(f"linkerd on {_listed(some)} is left out: {problem}")
     if not cluster.seen.readings:
         yield Finding(
             "No linkerd shows its counters: nothing is known of the traffic.", exits.FAILED
         )
     for node in traffic.left_out:
         yield Finding(f"linkerd on {node} began anew: it is left out for now.")
+
+
+def _listed(nodes: Sequence[str]) -> str:
+    """`a, b and 98 others`"""
+    shown, rest = nodes[:_MOST_NODES], len(nodes) - _MOST_NODES
+    if rest > 1:
+        return f"{', '.join(shown)} and {rest} others"
+    return " and ".join(filter(None, (", ".join(nodes[:-1]), nodes[-1])))
+
+
+def _of_scrapes(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
+    every, interval = cluster.seen.every, stack.limits.interval
+    if every and 2 * every > interval:
+        yield Finding(
+            f"Prometheus scrapes linkerd every {every:.0f} s, too seldom for steps of {interval:g} "
+            f"s: set canaryAnalysis.interval to {math.ceil(3 * every)}s or more."
+        )
 
 
 def _of_waiting(cluster: ClusterView, traffic: Traffic) -> Iterator[Finding]:

@@ -7,12 +7,12 @@ cluster knows by requests that do. The two are separate, as a watch asks the clu
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from canary import endpoints, lease
 from canary.analysis.limits import Limits
-from canary.counters import reading
+from canary.counters import prometheus, reading
 from canary.counters.page import Expression
 from canary.counters.reading import Seen
 from canary.endpoints import Endpoints
@@ -59,7 +59,7 @@ class StackView:
     @property
     def limits(self) -> Limits:
         """What the canary is judged by; the defaults where the config cannot be used."""
-        return configured.limits(self.values)
+        return self.split.limits
 
     @property
     def last(self) -> Update | None:
@@ -120,7 +120,7 @@ def of_stack(cli: Cli, folder: Path, service: str | None) -> StackView:
     missing = committed is None and configured.is_repository(folder)
     return StackView(
         deployed=found,
-        split=chosen,
+        split=replace(chosen, limits=configured.limits(values)),
         values=values,
         updates=updates,
         configured=weights,
@@ -202,7 +202,11 @@ def _tables(api: Api, found: Split, pool: ThreadPoolExecutor) -> Tables:
 
 def look(api: Api, found: Split, expression: Expression) -> Seen:
     """The counters of the linkerds of all tables of a split. Raises OneLineError."""
-    return reading.read(api, [way.table.linkerds for way in found.ways], expression)
+    linkerds, limits = [way.table.linkerds for way in found.ways], found.limits
+    if limits.prometheus:
+        where = (limits.prometheus, limits.prometheus_selector)
+        return prometheus.read(api, linkerds, expression, *where)
+    return reading.read(api, linkerds, expression)
 
 
 def mesh_namespace(found: Split) -> str:

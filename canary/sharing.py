@@ -6,6 +6,8 @@ from canary import exits, figures, findings, overview
 from canary.analysis.limits import Limits
 from canary.analysis.share import Share
 from canary.counters import measured
+from canary.counters.page import Expression
+from canary.counters.reading import Seen
 from canary.errors import CanaryError
 from canary.stack.split import Split
 from kube.api import Api
@@ -23,7 +25,7 @@ def wait_for_share(api: Api, split: Split, weight: float, limits: Limits, second
     names, expression = overview.what_is_counted(split)
     end = time.monotonic() + seconds
     try:
-        first = overview.look(api, split, expression)
+        first = _first(api, split, expression, end)
         while True:
             time.sleep(LOOK_SECONDS)
             now = overview.look(api, split, expression)
@@ -41,6 +43,23 @@ def wait_for_share(api: Api, split: Split, weight: float, limits: Limits, second
                 first = now
     except OneLineError as error:
         raise CanaryError(str(error)) from None
+
+
+def _first(api: Api, split: Split, expression: Expression, end: float) -> Seen:
+    """A look after which all requests are drawn by the weight.
+
+    What Prometheus scraped last may be of before it, so it takes another scrape of each linkerd.
+    """
+    before = overview.look(api, split, expression)
+    if not split.limits.prometheus:
+        return before
+    while True:
+        time.sleep(LOOK_SECONDS)
+        now = overview.look(api, split, expression)
+        is_after = bool(before.readings) and now.is_after(before)
+        if is_after or time.monotonic() + LOOK_SECONDS > end:
+            return now
+        before = before if before.readings else now
 
 
 def _agrees(found: Share, weight: float, limits: Limits) -> bool:

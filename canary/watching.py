@@ -98,11 +98,21 @@ def once(stack: str | None, service: str | None, folder: Path, how: How) -> int:
         if how.seconds:
             first = cluster.seen
             time.sleep(how.seconds)
-            cluster = overview.of_cluster(api, known.split)
+            cluster = _after(api, known, first)
             traffic = measured.between(first, cluster.seen, cluster.names)
     shown = Shown.of(known, cluster, traffic)
     print(shown.json(indent=2) if how.as_json else "\n".join(shown.lines))
     return shown.exit_code
+
+
+def _after(api: Api, known: StackView, first: Seen) -> ClusterView:
+    """The next look, or where Prometheus shows the same scrapes still, one at the next ones."""
+    end = time.monotonic() + 2 * (first.every or 0)
+    while True:
+        cluster = overview.of_cluster(api, known.split)
+        if cluster.seen.is_after(first) or time.monotonic() > end:
+            return cluster
+        time.sleep(1)
 
 
 def watch(stack: str | None, service: str | None, folder: Path, how: How) -> int:
@@ -158,7 +168,8 @@ class Past:
         if cluster.in_force != self._weights:
             self._looks.clear()
             self._weights = cluster.in_force
-        self._looks.append(cluster.seen)
+        if not self._looks or cluster.seen.is_after(self._looks[-1]):
+            self._looks.append(cluster.seen)
         while cluster.seen.at - self._looks[0].at > SPAN_SECONDS:
             self._looks.popleft()
         if len(self._looks) == 1:

@@ -41,6 +41,8 @@ class Pod(NamedTuple):
     name: str
     node: str
     is_ready: bool = True
+    address: str = ""
+    """Its IP."""
 
 
 def ready_pods(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
@@ -61,10 +63,11 @@ def pods_of(api: Api, linkerds: Linkerds) -> Iterator[Pod]:
     )
     for pod in api.parsed(answer).get("items") or []:
         metadata = pod["metadata"]
-        is_over = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        status = pod.get("status") or {}
         node = (pod.get("spec") or {}).get("nodeName")
+        is_over = status.get("phase") in ("Succeeded", "Failed")
         if node and not is_over and "deletionTimestamp" not in metadata:
-            yield Pod(metadata["name"], node, pods.is_ready(pod))
+            yield Pod(metadata["name"], node, pods.is_ready(pod), status.get("podIP", ""))
 
 
 class Fleet:

@@ -4,6 +4,7 @@ A connection lives for one operation and sends requests; what they mean is the c
 """
 
 import http.client
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,10 @@ from kube.errors import (
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 10.0
 """How long one request may take, to the last byte of its answer."""
+
+IN_KUBECONFIG = "the kubeconfig gives"
+CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables that name a file of authorities, as requests takes them."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
@@ -63,8 +68,11 @@ class Answer:
 class Connection:
     """Sends requests to one server; closed with the operation it serves."""
 
-    def __init__(self, session: requests.Session, address: str, where: str) -> None:
+    def __init__(
+        self, session: requests.Session, address: str, where: str, authority: str = IN_KUBECONFIG
+    ) -> None:
         self._session = session
+        self._authority = authority
         self.address = address
         """The URL before every path."""
         self.where = where
@@ -138,7 +146,7 @@ class Connection:
         if isinstance(error, requests.exceptions.SSLError):
             return UntrustedError(
                 f"{self.where} cannot be trusted: {_said(cause)}; its certificate is not of the "
-                "authority, or for the name, that the kubeconfig gives"
+                f"authority, or for the name, that {self._authority}"
             )
         what = "its proxy fails: " if isinstance(error, requests.exceptions.ProxyError) else ""
         return UnreachableError(f"{self.where} cannot be reached: {what}{_said(cause)}")
@@ -178,6 +186,19 @@ def to_url(url: str, where: str) -> Iterator[Connection]:
     with _session() as session:
         session.proxies = environment_proxies(url)
         yield Connection(session, url, where)
+
+
+@contextmanager
+def to_website(url: str, where: str, token: str = "") -> Iterator[Connection]:
+    """A connection to a server outside of clusters, whose certificate is of a public authority or
+    of those that the environment names. Nothing is sent yet.
+    """
+    with _session() as session:
+        session.proxies = environment_proxies(url)
+        session.verify = next(filter(None, map(os.environ.get, CA_BUNDLES)), True)
+        if token:
+            session.headers["Authorization"] = f"Bearer {token}"
+        yield Connection(session, url, where, f"is asked for: {CA_BUNDLES[0]} names authorities")
 
 
 @contextmanager

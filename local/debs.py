@@ -27,6 +27,8 @@ class Packages:
     """What a package leaves to update-alternatives: targets by path."""
     without: tuple[str, ...] = ()
     """Dependencies that are left out, with all that only they need."""
+    is_alone: bool = False
+    """Whether nothing that they depend on is needed: of static programs."""
 
 
 EVERYWHERE = ("bash", "coreutils", "dpkg", "libc6", "netbase", "util-linux")
@@ -61,6 +63,7 @@ def unpacked(packages: Packages = NODE) -> Path:
     check()
     release, architecture = _distribution(), run(["dpkg", "--print-architecture"]).strip()
     inputs = [release, architecture, *packages.wanted, *sorted(packages.links), *packages.without]
+    inputs += ["alone"] * packages.is_alone
     return built(f"{packages.name}-{release}", inputs, lambda folder: _fetch(packages, folder))
 
 
@@ -102,7 +105,9 @@ def _update() -> None:
 
 
 def _download(packages: Packages, folder: Path) -> None:
-    needed = _needed_by(packages.wanted, packages.without) - _needed_by(EVERYWHERE)
+    needed = set(packages.wanted)
+    if not packages.is_alone:
+        needed = _needed_by(packages.wanted, packages.without) - _needed_by(EVERYWHERE)
     command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *sorted(needed)]
     with activity("apt-get download") as shown:
         shown.status = lambda: f"{len(list(folder.glob('*.deb')))} of {len(needed)} packages"

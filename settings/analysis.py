@@ -5,9 +5,11 @@ does.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 from canary.analysis.limits import Limits
 from settings import readers
@@ -50,7 +52,8 @@ def _value(key: str, given: Mapping[str, Any]) -> Any:
         # `pulumi config set --path` makes a string of a number with decimals.
         return reader(value if isinstance(value, str) else json.dumps(value))
     except ValueError as error:
-        raise SettingsError(f"config {KEY}.{key} is {value!r}: {error}") from None
+        shown = re.sub("//[^/]*@", "//…@", repr(value))  # a password is not for a log
+        raise SettingsError(f"config {KEY}.{key} is {shown}: {error}") from None
 
 
 def _steps(value: str) -> tuple[float, ...]:
@@ -69,6 +72,54 @@ def _steps(value: str) -> tuple[float, ...]:
     return found
 
 
+_SERVICE = re.compile(r"([^/]+)/([^/:]+):([^/:]+)")
+_MATCHER = r'\s*[a-zA-Z_][a-zA-Z0-9_]*\s*(?:=|!=|=~|!~)\s*"(?:[^"\\\n]|\\.)*"\s*'
+_PORT_NAME = r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*"
+
+
+def _prometheus(value: str) -> str:
+    """A URL, without a slash at its end, or a service in the cluster."""
+    if not value:
+        return value
+    is_known = _is_url(value) if "://" in value else _is_service(value)
+    if not is_known:
+        raise ValueError(
+            "it must be a URL such as https://prometheus.example.com, without a password, or a "
+            "service in the cluster as namespace/service:port, such as monitoring/prometheus:9090"
+        )
+    return value.rstrip("/")
+
+
+def _is_url(value: str) -> bool:
+    if not re.fullmatch(r"https?://[^\s?#@\\]+", value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_service(value: str) -> bool:
+    found = _SERVICE.fullmatch(value)
+    if not found:
+        return False
+    try:
+        readers.dns_label(found[1])
+        readers.dns_label(found[2])
+    except ValueError:
+        return False
+    if found[3].isdecimal():
+        return 0 < int(found[3]) < 65536
+    return len(found[3]) <= 15 and bool(re.fullmatch(_PORT_NAME, found[3]))
+
+
+def _selector(value: str) -> str:
+    if value and not re.fullmatch(rf"{_MATCHER}(?:,{_MATCHER})*", value):
+        raise ValueError('it must be label matchers of Prometheus, such as cluster="prod"')
+    return value.strip()
+
+
 _READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "interval": ("interval", readers.duration(10, DAY)),
     "scrape": ("scrape", readers.duration(1, 600)),
@@ -84,6 +135,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "onNoData": ("on_no_data", readers.one_of("hold", "go", "abort")),
     "maxHold": ("max_hold", readers.duration(10, 7 * DAY)),
     "scrapeErrors": ("scrape_errors", readers.integer(1, 100)),
+    "prometheus": ("prometheus", _prometheus),
+    "prometheusSelector": ("prometheus_selector", _selector),
 }
 """The field of Limits by its key here, and what reads it."""
 

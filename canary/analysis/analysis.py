@@ -66,8 +66,11 @@ class Analysis:
         """With what all linkerds did since the look before, all under the step's weight.
 
         One stratum a linkerd at most.
-        `unread` are the linkerds that could not be read, without which nothing passes.
+        `unread` are the linkerds that could not be read, without which nothing passes. A look at
+        which nothing was seen, as between two scrapes, is no time without requests either.
         """
+        if not strata and not unread:
+            return replace(self, unread=())
         limits, look = self.limits, Look.of(strata)
         relative = [each.relative for each in strata if each.relative]
         absolute = [each.absolute for each in strata if each.absolute]

@@ -3,6 +3,10 @@
 Counters are not what they seem: they begin anew with each linkerd, they vanish with a client that
 was idle, and latency windows are shown again until the next is complete. Where a difference could
 mislead there is none, and a reason instead.
+
+Prometheus shows a scrape until the next, and scrapes each linkerd at another moment. So a look at
+it counts once all linkerds have been scraped anew since the last that did. The first look under a
+weight only tells which scrapes may be of before it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -55,8 +59,11 @@ class Known:
     """The baseline's p95, smoothed, in milliseconds."""
     misses: int = 0
     """Looks in a row at which it could not be read."""
+    scrape: float | None = None
+    """Prometheus's last one of before the reading to come, which has to be of a later one."""
 
 
+NEVER = Known()
 NOTHING = Version(0, 0)
 
 ANY = "every linkerd"
@@ -75,7 +82,10 @@ class Differences:
 
     def begin(self) -> "Differences":
         """Another weight is in force: no stratum reaches across it, nor a latency window."""
-        known = {node: replace(each, reading=None, windows=0) for node, each in self.known.items()}
+        known = {
+            node: replace(each, reading=None, windows=0, scrape=None)
+            for node, each in self.known.items()
+        }
         return replace(self, known=known)
 
     def look(
@@ -83,20 +93,26 @@ class Differences:
     ) -> tuple["Differences", Look]:
         """With the readings of a look, of the linkerds that there are.
 
-        Those of `nodes` without a reading could not be read.
+        Those of `nodes` without a reading could not be read. A look that not all linkerds were
+        scraped for gives no strata.
         """
         read = {reading.node: reading for reading in readings}
+        is_new = all(self._is_new(reading) for reading in read.values())
         known: dict[str, Known] = {}
         strata: list[Stratum] = []
         left_out = {node: Reason.GONE for node in self.known if node not in {*nodes, *read}}
         for node in sorted({*nodes, *read}):
-            before = self.known.get(node, Known())
+            before = self.known.get(node, NEVER)
             if node not in read:
                 known[node] = replace(before, misses=before.misses + 1)
                 left_out[node] = self._missed(known[node])
                 continue
+            if not is_new:
+                known[node] = replace(before, misses=0, scrape=before.scrape or read[node].scrape)
+                continue
             found = self._difference(before, read[node])
-            known[node] = self._remembered(before, read[node], found)
+            remembered = self._remembered(before, read[node], found)
+            known[node] = replace(remembered, scrape=read[node].scrape)
             if isinstance(found, Stratum):
                 strata.append(found)
             else:
@@ -105,6 +121,13 @@ class Differences:
             # Of no linkerd at all, nothing may pass: those that have gone may only be unready.
             left_out = dict.fromkeys({*self.known, *nodes} or {ANY}, Reason.UNREAD)
         return replace(self, known=known), Look(tuple(strata), left_out)
+
+    def _is_new(self, now: Reading) -> bool:
+        """Whether a reading is not of a scrape that was seen before, or may have been."""
+        if now.scrape is None:
+            return True
+        before = self.known.get(now.node, NEVER).scrape
+        return before is not None and now.scrape > before
 
     def _missed(self, known: Known) -> Reason:
         return Reason.LOST if known.misses >= self.limits.scrape_errors else Reason.UNREAD

@@ -40,6 +40,11 @@ class Limits:
     """Seconds that a hold may last."""
     scrape_errors: int = 4
     """The looks in a row that a linkerd may fail to answer before it is left out."""
+    prometheus: str = ""
+    """The URL of a Prometheus to read the counters from, or its service in the cluster as
+    `namespace/service:port`. Empty: they are read from each linkerd."""
+    prometheus_selector: str = ""
+    """Label matchers by which linkerd's series are told from other clusters': `cluster="prod"`."""
 
     @property
     def max_failure_rate(self) -> float:

@@ -78,6 +78,8 @@ class Reading:
     """linkerd's `jvm:start_time`, which tells a restart."""
     versions: Mapping[str, Version]
     """By bound name. A version without series is missing: never used, idle for long, or reset."""
+    scrape: float | None = None
+    """When Prometheus read it, in seconds since 1970 by its clock; None where we asked linkerd."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,34 +28,50 @@ class Seen:
     """The counters of all linkerds at about one moment."""
 
     at: float
-    """Seconds of this process's monotonic clock."""
+    """Seconds of one clock: this process's monotonic one, or Prometheus's."""
     readings: tuple[Reading, ...]
     unread: tuple[Unread, ...] = ()
+    every: float | None = None
+    """Seconds between Prometheus's scrapes; None where we asked linkerd, or it is not known."""
+
+    def is_after(self, other: "Seen") -> bool:
+        """Whether all counters were read after another look, and not by the same scrape."""
+        scrapes = {each.node: each.scrape for each in other.readings}
+        return all(_is_after(each.scrape, scrapes.get(each.node)) for each in self.readings)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A linkerd."""
+
+    name: str
+    """Its node, or its pod where the node has several: sidecars, or a rollout."""
+    pod: Pod
+    linkerds: Linkerds
 
 
 def read(api: Api, linkerds: Iterable[Linkerds], expression: Expression) -> Seen:
     """What every linkerd has counted, asked all at once. Raises OneLineError.
 
-    One that is not ready is not asked: until it is, or is given up, its counters are missing. A pod
-    that several selectors find is read once.
+    One that is not ready is not asked: until it is, or is given up, its counters are missing.
     """
-    found: dict[tuple[str, str], tuple[Linkerds, Pod]] = {}
-    for each in linkerds:
-        for pod in pods_of(api, each):
-            found.setdefault((each.namespace, pod.name), (each, pod))
-    pods = list(found.values())
-    names = _names([pod for _, pod in pods])
-
-    def asked(given: tuple[Linkerds, Pod], name: str) -> Reading | Unread:
-        return _one(api, given[0], given[1], name, expression)
-
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(asked, pods, names))
+        results = list(pool.map(lambda each: _one(api, each, expression), found(api, linkerds)))
     return Seen(
         time.monotonic(),
         tuple(each for each in results if isinstance(each, Reading)),
         tuple(each for each in results if isinstance(each, Unread)),
     )
+
+
+def found(api: Api, linkerds: Iterable[Linkerds]) -> list[Found]:
+    """The linkerds, each once whichever selectors find it. Raises OneLineError."""
+    pods: dict[tuple[str, str], tuple[Linkerds, Pod]] = {}
+    for each in linkerds:
+        for pod in pods_of(api, each):
+            pods.setdefault((each.namespace, pod.name), (each, pod))
+    names = _names([pod for _, pod in pods.values()])
+    return [Found(name, pod, each) for name, (each, pod) in zip(names, pods.values(), strict=True)]
 
 
 def _names(pods: Sequence[Pod]) -> list[str]:
@@ -72,15 +88,17 @@ def _names(pods: Sequence[Pod]) -> list[str]:
     return [pod.node if is_alone(pod) else pod.name for pod in pods]
 
 
-def _one(
-    api: Api, linkerds: Linkerds, pod: Pod, name: str, expression: Expression
-) -> Reading | Unread:
-    where = linkerds.namespace
-    if not pod.is_ready:
-        return Unread(name, f"its pod {pod.name} is not ready")
+def _is_after(scrape: float | None, before: float | None) -> bool:
+    return scrape is None or before is None or scrape > before
+
+
+def _one(api: Api, linkerd: Found, expression: Expression) -> Reading | Unread:
+    name, where, port = linkerd.name, linkerd.linkerds.namespace, linkerd.linkerds.port
+    if not linkerd.pod.is_ready:
+        return Unread(name, f"its pod {linkerd.pod.name} is not ready")
     try:
         answer = api.get_proxied(
-            "pods", where, pod.name, linkerds.port, page.PATH, right=f"get on pods/proxy in {where}"
+            "pods", where, linkerd.pod.name, port, page.PATH, right=f"get on pods/proxy in {where}"
         )
     except DeniedError:
         raise

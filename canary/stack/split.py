@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from canary.analysis.limits import Limits
 from canary.errors import CanaryError
 from canary.stack.deployed import Deployed, DeployedTable
 from dynamic import guard
 from dynamic.grammar import Dtab
+
+DEFAULTS = Limits()
 
 Weights = Mapping[str, float]
 """Percents by version."""
@@ -34,6 +37,8 @@ class Split:
     """The baseline first, then by name."""
     ways: tuple[Way, ...]
     """One, or two where requests from outside go to the service as well."""
+    limits: Limits = DEFAULTS
+    """What the canary is judged by, and where its counters are read."""
 
     @property
     def baseline(self) -> str:

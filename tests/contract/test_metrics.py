@@ -1,6 +1,7 @@
 """What linkerd's admin port tells: names and labels that a canary is judged by."""
 
 import re
+import time
 from collections.abc import Mapping
 
 from tests.contract.namerd_api import until
@@ -88,6 +89,12 @@ def test_names_hold_colons_and_labels_are_set_off_by_comma_and_space(mesh: Mesh)
         assert re.fullmatch(
             r'rt:client:service:requests\{rt="[^"]*", client="[^"]*", service="[^"]*"\}', name
         )
+
+
+def test_when_it_started_is_told_in_milliseconds(mesh: Mesh) -> None:
+    started = metrics(mesh)["jvm:start_time"]
+    assert time.time() - 30 * 24 * 3600 < started / 1000 < time.time() + 1
+    assert metrics(mesh)["jvm:start_time"] == started
 
 
 def test_json_has_the_same_counters_under_paths(mesh: Mesh) -> None:

@@ -19,6 +19,8 @@ from tests.harness import counters
 from tests.harness.counters import DAEMONSET, steady
 from tests.harness.engine import Engine, own_project, stack
 from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
+from tests.harness.processes import refusing_port
+from tests.harness.real_prometheus import RealPrometheus, Scraped, real_prometheus
 
 PROGRAM = Path(__file__).parent / "programs" / "split.py"
 V1, V2 = f"{DAEMONSET}$/inet/127.0.0.1/7001", f"{DAEMONSET}$/inet/127.0.0.1/7002"
@@ -258,6 +260,81 @@ def test_a_linkerd_that_cannot_be_read(engine: Engine, linkerds: StandInLinkerds
     ran = engine.canary("status")
     assert "linkerd on node-1 is left out: its counters cannot be read" in ran.stdout
     assert "100 % of 990" in ran.stdout
+
+
+def by_prometheus(engine: Engine, cluster: Cluster, address: str, **more: object) -> None:
+    """Have the counters read from there."""
+    given = {"prometheus": address, **more}
+    engine.configure(
+        kubeconfig=yaml.safe_dump(cluster.admin), canaryWeight=10, canaryAnalysis=given
+    )
+
+
+@pytest.fixture
+def scraping(
+    engine: Engine, linkerds: StandInLinkerds, shared_cluster: Cluster, tmp_path: Path
+) -> Iterator[RealPrometheus]:
+    """A Prometheus that scrapes both linkerds, which the commands read their counters from."""
+    with real_prometheus(tmp_path) as found:
+        shared_cluster.api.expose(MESH, "prometheus", {"web": found.port})
+        found.scrape(*(Scraped(*linkerds.scraped(pod), {"pod": pod}) for pod in linkerds.pods))
+        by_prometheus(engine, shared_cluster, f"{MESH}/prometheus:web", interval="10s")
+        yield found
+
+
+def test_counters_by_prometheus_are_those_of_the_linkerds(
+    engine: Engine, scraping: RealPrometheus, linkerds: StandInLinkerds, shared_cluster: Cluster
+) -> None:
+    asked = len(linkerds.asked)
+    scraped = json.loads(engine.canary("status", "--json").stdout)
+    by_prometheus(engine, shared_cluster, scraping.url)
+    by_url = json.loads(engine.canary("status", "--json").stdout)
+    by_prometheus(engine, shared_cluster, "")
+    directly = json.loads(engine.canary("status", "--json").stdout)
+    for found in (scraped, by_url):
+        for key in ("versions", "measured", "findings", "weights"):
+            assert found[key] == directly[key]
+    assert directly["measured"]["linkerds"] == ["node-0", "node-1"]
+    assert asked < len(linkerds.asked)
+
+
+def test_a_prometheus_that_cannot_be_asked_hides_nothing_else(
+    engine: Engine, shared_cluster: Cluster
+) -> None:
+    with refusing_port() as port:
+        by_prometheus(engine, shared_cluster, f"http://127.0.0.1:{port}")
+        ran = engine.canary("status")
+        moved = engine.canary("set", "20")
+    assert ran.returncode == exits.FAILED
+    assert ran.stderr == ""
+    lines = ran.stdout.splitlines()
+    assert (
+        "linkerd on node-0 and node-1 is left out: Prometheus at "
+        f"http://127.0.0.1:{port} cannot be reached: Connection refused"
+    ) in lines
+    assert any(line.split() == ["weight", "90", "%", "10", "%"] for line in lines)
+    # An abort must not depend on it either.
+    assert moved.returncode == exits.DONE, moved
+    assert "20.00*/srv/world-v2" in str(shared_cluster.table())
+
+
+@pytest.mark.usefixtures("scraping")
+def test_set_waits_for_the_share_of_scrapes_after_the_update(
+    engine: Engine, linkerds: StandInLinkerds
+) -> None:
+    for pod in linkerds.pods:
+        linkerds.counters[pod] = growing(800, 200)
+    ran = engine.canary("set", "20", "--wait", "--max-wait", "120")
+    assert ran.returncode == exits.DONE, ran
+    assert "20 % (" in ran.stdout.splitlines()[-1]
+    # And one look after another is no shorter than from scrape to scrape.
+    found = json.loads(engine.canary("status", "--for", "1", "--json").stdout)
+    assert found["measured"]["requestsSinceStart"] is False
+    assert found["measured"]["leftOut"] == []
+    v1, v2 = found["versions"]
+    assert v1["requests"] == 4 * v2["requests"] >= 800
+    lines = engine.canary("status", "--watch", "--for", "8").stdout.splitlines()
+    assert "share 20 % (" in lines[-1]
 
 
 def test_watching_through_a_pipe_is_a_line_a_look(

@@ -20,7 +20,7 @@ class StandInLinkerds:
     """Ready pods `l5d-0`, `l5d-1`, …, each on a node of its own, all behind one port of loopback.
 
     Whom a request is for is told by the path that the API server was asked for, in
-    `X-Forwarded-Uri`.
+    `X-Forwarded-Uri`, or by that which Prometheus was told to scrape: `scraped`.
     """
 
     def __init__(self, api: ApiServer, namespace: str, port: int) -> None:
@@ -45,6 +45,10 @@ class StandInLinkerds:
             "router": "outgoing",
             "port": str(self._port),
         }
+
+    def scraped(self, pod: str) -> tuple[str, str]:
+        """Where Prometheus finds the counters of one: a host with a port, and a path."""
+        return f"127.0.0.1:{self._port}", f"/pods/{pod}:{self._port}{page.PATH}"
 
     def start(self, number: int) -> None:
         """Make so many pods."""
@@ -101,7 +105,7 @@ def stand_in_linkerds(api: ApiServer, namespace: str) -> Iterator[StandInLinkerd
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers["X-Forwarded-Uri"]
+            asked = self.headers["X-Forwarded-Uri"] or self.path
             pod = asked.partition("/pods/")[2].partition(":")[0]
             with lock:
                 found.asked.append(pod)

@@ -162,6 +162,67 @@ def test_no_stratum_reaches_across_a_weight() -> None:
     assert look.strata == (Stratum("node-1", Counts(1, 0), Counts(1, 0)),)
 
 
+# Read from Prometheus
+
+
+def scraped(node: str, requests: int, scrape: float) -> Reading:
+    return replace(of(node, requests), scrape=scrape)
+
+
+def test_a_scrape_that_is_read_twice_counts_once() -> None:
+    found = looks(
+        [scraped("node-1", 1, 0)],
+        [scraped("node-1", 2, 15)],
+        [scraped("node-1", 2, 15)],
+        [scraped("node-1", 5, 30)],
+    )
+    assert found[2] == Look((), {})
+    assert found[3].strata == (Stratum("node-1", Counts(3, 0), Counts(3, 0)),)
+
+
+def test_a_scrape_of_before_the_last_is_that_of_another_prometheus_and_does_not_count() -> None:
+    found = looks(*([scraped("node-1", n, at)] for n, at in ((1, 0), (2, 15), (1, 14), (5, 29))))
+    assert found[2] == Look((), {})
+    assert found[3].strata == (Stratum("node-1", Counts(3, 0), Counts(3, 0)),)
+
+
+def test_a_scrape_of_before_the_weight_does_not_count() -> None:
+    """It is the newest when the weight has come into force, seen before or not."""
+    differences = Differences(Limits(), V1, V2)
+    for n, scrape in ((1, 0), (2, 15), (3, 30)):
+        differences, look = differences.look([scraped("node-1", n, scrape)], ["node-1"])
+    assert look.strata
+    differences, look = differences.begin().look([scraped("node-1", 100, 45)], ["node-1"])
+    assert look == Look((), {})
+    differences, look = differences.look([scraped("node-1", 200, 60)], ["node-1"])
+    assert look == Look((), {"node-1": Reason.FIRST})
+    differences, look = differences.look([scraped("node-1", 201, 75)], ["node-1"])
+    assert look.strata == (Stratum("node-1", Counts(1, 0), Counts(1, 0)),)
+
+
+def test_linkerds_that_are_scraped_at_different_moments_are_looked_at_together() -> None:
+    found = looks(
+        [scraped("node-1", 1, 0), scraped("node-2", 1, 7)],
+        [scraped("node-1", 2, 15), scraped("node-2", 2, 22)],
+        [scraped("node-1", 5, 30), scraped("node-2", 2, 22)],
+        [scraped("node-1", 5, 30), scraped("node-2", 9, 37)],
+        nodes=TWO,
+    )
+    assert found[2] == Look((), {})
+    assert found[3].strata == (
+        Stratum("node-1", Counts(3, 0), Counts(3, 0)),
+        Stratum("node-2", Counts(7, 0), Counts(7, 0)),
+    )
+
+
+def test_one_that_is_not_read_is_told_at_every_look_and_nobody_waits_for_it() -> None:
+    both = [scraped("node-1", 1, 0), scraped("node-2", 1, 7)]
+    alone = [[scraped("node-1", n, at)] for n, at in ((2, 15), (3, 30), (3, 30), (5, 45))]
+    found = looks(both, *alone, nodes=TWO)
+    assert [look.left_out for look in found[2:]] == [{"node-2": Reason.LOST}] * 3
+    assert [len(look.strata) for look in found[2:]] == [1, 0, 1]
+
+
 # Latency windows
 
 

@@ -40,10 +40,13 @@ def test_every_key_is_read() -> None:
         onNoData="abort",
         maxHold="1h",
         scrapeErrors=2,
+        prometheus="monitoring/prometheus:9090",
+        prometheusSelector='cluster="prod"',
     )
     assert found == Limits(
-        120, 30, (0.5, 10, 33.33), 99.5, 250, 2, 0.1, 1.5, 10, 0.001, 50, "abort", 3600, 2
-    )
+        120, 30, (0.5, 10, 33.33), 99.5, 250, 2, 0.1, 1.5, 10, 0.001, 50, "abort", 3600, 2,
+        "monitoring/prometheus:9090", 'cluster="prod"',
+    )  # fmt: skip
     assert all(getattr(found, field.name) != field.default for field in fields(Limits))
 
 
@@ -51,6 +54,27 @@ def test_what_config_set_path_makes_strings_of_is_read_too() -> None:
     assert read(minSuccessRate="99.5", minRequests="7", steps="1,10,100") == Limits(
         min_success_rate=99.5, min_requests=7, steps=(1, 10, 100)
     )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://prometheus.example.com",
+        "http://10.0.0.7:9090/prometheus",
+        "http://[fd00::7]:9090",
+        "monitoring/prometheus:9090",
+        "monitoring/kube-prometheus-prometheus:http-web",
+        "",
+    ],
+)
+def test_a_prometheus_is_a_url_or_a_service(address: str) -> None:
+    assert read(prometheus=address).prometheus == address
+
+
+def test_the_slash_at_the_end_of_a_url_is_left_out() -> None:
+    found = read(prometheus="https://a.example/prometheus/", prometheusSelector='a="b", c=~"d|e"')
+    assert found.prometheus == "https://a.example/prometheus"
+    assert found.prometheus_selector == 'a="b", c=~"d|e"'
 
 
 def test_every_key_is_described_in_the_project_file_and_on_the_page() -> None:
@@ -96,6 +120,24 @@ def test_every_key_is_described_in_the_project_file_and_on_the_page() -> None:
         ({"onNoData": "stay"}, "it must be hold or go or abort"),
         ({"maxHold": "8s"}, "from 10s to 168h"),
         ({"scrapeErrors": 0}, "from 1 to 100"),
+        (
+            {"prometheus": "prometheus"},
+            "URL such as https://.* namespace/service:port",
+        ),
+        ({"prometheus": "monitoring/prometheus"}, "it must be a URL"),
+        ({"prometheus": "monitoring/prometheus:0"}, "it must be a URL"),
+        ({"prometheus": "monitoring/prometheus:65536"}, "it must be a URL"),
+        ({"prometheus": "monitoring/prometheus:-web"}, "it must be a URL"),
+        ({"prometheus": "Monitoring/prometheus:web"}, "it must be a URL"),
+        ({"prometheus": "ftp://prometheus"}, "it must be a URL"),
+        ({"prometheus": "https://"}, "it must be a URL"),
+        ({"prometheus": "https://:9090"}, "it must be a URL"),
+        ({"prometheus": "https://a:99999"}, "it must be a URL"),
+        ({"prometheus": "https://ann:secret@a"}, "is 'https://…@a': .* without a password"),
+        ({"prometheus": "https://a?token=b"}, "it must be a URL"),
+        ({"prometheus": 9090}, "it must be a URL"),
+        ({"prometheusSelector": "prod"}, 'label matchers of Prometheus, such as cluster="prod"'),
+        ({"prometheusSelector": 'cluster="prod"} or up{a="b"'}, "label matchers"),
         ({"Interval": "60s"}, r"canaryAnalysis.Interval: there is no such key, only interval, "),
     ],
 )

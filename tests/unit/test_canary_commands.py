@@ -143,6 +143,32 @@ def test_linkerds_that_cannot_be_read() -> None:
     assert findings.verdict(findings.of(stack(), none, traffic(0, 0), NOW)) == exits.FAILED
 
 
+def test_many_linkerds_that_cannot_be_read_for_the_same_reason_are_one_line() -> None:
+    def lines(number: int) -> list[str]:
+        unread = tuple(Unread(f"node-{n}", "it is away") for n in range(number))
+        some = replace(seen(), unread=(*unread, Unread("node-x", "it is new")))
+        found = findings.of(stack(), replace(cluster(), seen=some), traffic(90, 10), NOW)
+        return [each.text for each in found]
+
+    assert lines(2)[0] == "linkerd on node-0 and node-1 is left out: it is away"
+    assert lines(4)[0] == "linkerd on node-0, node-1, node-2 and node-3 is left out: it is away"
+    assert lines(300) == [
+        "linkerd on node-0, node-1, node-2 and 297 others is left out: it is away",
+        "linkerd on node-x is left out: it is new",
+    ]
+
+
+@pytest.mark.parametrize(("every", "said"), [(None, 0), (15.0, 0), (30.0, 0), (60.0, 1)])
+def test_a_prometheus_that_scrapes_too_seldom_for_the_steps(every: float | None, said: int) -> None:
+    some = replace(cluster(), seen=replace(seen(), every=every))
+    found = findings.of(stack(), some, traffic(90, 10), NOW)
+    line = (
+        "Prometheus scrapes linkerd every 60 s, too seldom for steps of 60 s: set "
+        "canaryAnalysis.interval to 180s or more."
+    )
+    assert [(each.text, each.code) for each in found] == [(line, exits.DONE)] * said
+
+
 def test_while_a_rollout_is_under_way_its_weight_need_not_be_committed() -> None:
     zero = replace(stack(), committed={"world-v1": 100, "world-v2": 0})
     assert findings.verdict(findings.of(zero, cluster(), traffic(9, 1), NOW)) == exits.DRIFTED

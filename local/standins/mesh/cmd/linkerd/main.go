@@ -33,6 +33,7 @@ func run(file string, window time.Duration) error {
 	}
 	group := serve.New("linkerd", "linkerd 1.7.5")
 	registry := metrics.New()
+	registry.Scope("jvm").Gauge("start_time").Add(time.Now().UnixMilli())
 	go registry.Run(group.Context(), window)
 	for _, each := range settings.routers {
 		it := router.New(group.Context(), each.Settings, registry)
