@@ -55,6 +55,7 @@ change = Topology(
     "topology",
     topology=where,
     namespace=config.apps_namespace,
+    linkerd={key: kept(key, value) for key, value in config.of_linkerd.items()},
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
 )

@@ -2,27 +2,36 @@
 
 The project's own program by the real engine. The tables are objects of a real API server and a
 namerd is asked where they lead; all other objects are taken for made.
+
+The engine writes the whole state before and after each resource, so a first `up` cannot grow
+linearly. What of it is the program's shows in two ways: against a bare program with as many
+resources of the same size, and by an `up` that writes the state once.
 """
 
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bench.report import Ratio
-from tests.contract.stand_ins import DTAB_DEFINITION
-from tests.engine.test_services import AGREEABLE, endpoints, namer
 from tests.harness.apiserver import ApiServer, api_server
-from tests.harness.engine import Engine, own_project, stack
-from tests.harness.namerd import namerd
+from tests.harness.engine import bare_project, stack
+from tests.harness.shops import AGREEABLE, Shop, services, shop
 
 COUNTS = (1, 50, 100, 200)
 LIMIT = 2.0
 """What one more service may cost between the last two counts, against the first two."""
 
-MESH, APPS = "growth-mesh", "growth-apps"
+SPLIT_FROM = 1
+"""One service alone has two versions, or there were no weight to change."""
+
+FIRST_UP = "first up, s"
+BARE = "as many bare resources, s"
+"""A first `up` of the engine with nothing of this project: the floor."""
+BARE_LIMIT = 2.0
+
+PLAIN = Path(__file__).parent / "plain.py"
 
 Figures = dict[str, dict[int, float]]
 """By what was measured and the number of services."""
@@ -37,46 +46,51 @@ def main() -> None:
 
 
 def measure(api: ApiServer, folder: Path) -> Figures:
-    """Each count from nothing: a preview, the first `up`, one without a change, a new weight."""
+    """Each count from nothing: a preview, the first `up`, later ones, and the bare engine's."""
     found: Figures = {}
-    with _shop(api, folder) as (engine, configure):
+    with shop(api, folder, COUNTS[-1], SPLIT_FROM) as of:
         for count in COUNTS:
-            _note(
-                found, "preview of everything new, s", count, configure(count, 10, engine.preview)
-            )
-            _note(found, "first up, s", count, configure(count, 10, engine.up))
-            _note(found, "up without a change, s", count, configure(count, 10, engine.up))
-            _note(found, "up with a new weight, s", count, configure(count, 20, engine.up))
-            kept = api.get("dtabs.l5d.io", "internal", MESH)["dentries"]
-            text = ";".join(f"{entry['prefix']}=>{entry['dst']}" for entry in kept)
-            _note(found, "the table, bytes", count, len(text))
-            engine.destroy()
+            for what, figure in _measured(of, count, folder):
+                found.setdefault(what, {})[count] = figure
+                print(f"  {count:>3} services: {what.replace(',', f' {figure:,.1f}')}", flush=True)
     return found
 
 
-def _note(found: Figures, what: str, count: int, figure: float) -> None:
-    found.setdefault(what, {})[count] = figure
-    print(f"  {count:>3} services: {what.replace(',', f' {figure:,.1f}')}", flush=True)
+def _measured(of: Shop, count: int, folder: Path) -> Iterator[tuple[str, float]]:
+    engine = of.engine
+    of.configure(services(count, SPLIT_FROM), canaryWeight=10)
+    yield "preview of everything new, s", _seconds(engine.preview)
+    yield FIRST_UP, _seconds(engine.up)
+    yield "up without a change, s", _seconds(engine.up)
+    of.configure(services(count, SPLIT_FROM), canaryWeight=20)
+    yield "up with a new weight, s", _seconds(engine.up)
+    yield "the table, bytes", len(";".join(of.table("internal")))
+    resources = engine.state()["resources"]
+    engine.destroy()
+    yield "resources, number", len(resources)
+    yield "the state, kB", len(json.dumps(resources)) / 1000
+    yield BARE, _bare(folder / f"bare-{count}", resources)
+    engine.set_environment(PULUMI_SKIP_CHECKPOINTS="true")
+    of.configure(services(count, SPLIT_FROM), canaryWeight=10)
+    yield "first up with one write, s", _seconds(engine.up)
+    engine.destroy()
+    engine.set_environment(PULUMI_SKIP_CHECKPOINTS="false")
 
 
-def services(count: int) -> dict[str, dict[str, Any]]:
-    """So many, every fifth from the first on in two versions."""
-    found: dict[str, dict[str, Any]] = {}
-    for number in range(count):
-        service: dict[str, Any] = {"port": 7000, "image": "example.com/shop:1"}
-        if number % 5 == 0:
-            service["versions"] = {"v1": {}, "v2": {"image": "example.com/shop:2"}}
-        found[f"shop-{number}"] = service
-    return found
+def _bare(folder: Path, like: list[dict[str, object]]) -> float:
+    """The seconds of a first `up` with as many resources, of the same size in the state."""
+    folder.mkdir()
+    with stack(folder, {"kubernetes": AGREEABLE}, bare_project) as engine:
+        # What is given comes back: the state has it twice.
+        size = len(json.dumps(like)) // len(like) // 2
+        engine.run(PLAIN, RESOURCES=str(len(like)), BYTES=str(size))
+        return _seconds(engine.up)
 
 
-def deployments(count: int) -> list[str]:
-    """The names of what runs them."""
-    return [
-        f"{name}-{version}" if version else name
-        for name, service in services(count).items()
-        for version in service.get("versions", [""])
-    ]
+def _seconds(command: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    command()
+    return time.perf_counter() - began
 
 
 def lines(figures: Figures) -> Iterator[str]:
@@ -84,7 +98,14 @@ def lines(figures: Figures) -> Iterator[str]:
     yield f"{'services':<32}" + "".join(f"{count:>10}" for count in COUNTS)
     for what, by_count in figures.items():
         yield f"{what:<32}" + "".join(f"{by_count[count]:>10,.1f}" for count in COUNTS)
+    most = COUNTS[-1]
+    if BARE in figures:
+        against = figures[BARE][most]
+        name = f"first up of {most} services / as many bare resources"
+        yield str(Ratio(name, figures[FIRST_UP][most], against, BARE_LIMIT))
     for what, by_count in figures.items():
+        if what in (FIRST_UP, BARE):
+            continue  # the engine's, and no straight line
         name, _, unit = what.rpartition(", ")
         early = more(by_count, COUNTS[0], COUNTS[1])
         late = more(by_count, COUNTS[-2], COUNTS[-1])
@@ -94,36 +115,6 @@ def lines(figures: Figures) -> Iterator[str]:
 def more(by_count: Mapping[int, float], fewer: int, many: int) -> float:
     """What one more service costs between two counts."""
     return (by_count[many] - by_count[fewer]) / (many - fewer)
-
-
-@contextmanager
-def _shop(
-    api: ApiServer, folder: Path
-) -> Iterator[tuple[Engine, Callable[[int, int, Callable[[], object]], float]]]:
-    """The engine, and what runs a command of it for so many services and a weight; its seconds."""
-    for namespace in (MESH, APPS):
-        api.kubectl("create", "namespace", namespace)
-    api.define(dict(DTAB_DEFINITION))
-    api.apply(*(endpoints(APPS, name) for name in deployments(COUNTS[-1])))
-    with api.proxy() as url, namerd(folder, namers=[namer(url)]) as found:
-        api.expose(MESH, "namerd", {"admin": int(found.admin.rpartition(":")[2])})
-        plugins = {"kubernetes": AGREEABLE}
-        settings = {
-            "kubeconfig": str(api.kubeconfig),
-            "meshNamespace": MESH,
-            "appsNamespace": APPS,
-            "exposure": "ClusterIP",
-            "entryService": "shop-0",
-        }
-        with stack(folder, plugins, own_project, LINKERD_CANARY_PATIENCE="0.3") as engine:
-
-            def run(count: int, weight: int, command: Callable[[], object]) -> float:
-                engine.configure(**settings, services=services(count), canaryWeight=weight)
-                began = time.perf_counter()
-                command()
-                return time.perf_counter() - began
-
-            yield engine, run
 
 
 if __name__ == "__main__":

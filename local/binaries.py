@@ -1,8 +1,9 @@
 """The programs built once from pinned Go modules (local/build/): Kubernetes, Pulumi, CoreDNS.
 
-All but two are built by one go.mod, so that a package that several of them import is compiled once.
-The kubernetes plugin and the language host need older releases of Pulumi's own modules; the other
-versions in their go.mod are those of the first.
+Most are built by one go.mod, so that a package that several of them import is compiled once. The
+kubernetes plugin and the language host need older releases of Pulumi's own modules; the policy
+engine has its own go.mod so that another release of it builds nothing else anew. The other versions
+in theirs are those of the first.
 """
 
 import json
@@ -146,6 +147,12 @@ def version_stamps(version: str) -> dict[str, str]:
 def coredns() -> Path:
     """The CoreDNS program."""
     return _build("coredns", ["./coredns"], ["coredns"]) / "coredns"
+
+
+def network_policies() -> Path:
+    """The program that enforces a node's NetworkPolicies (local/build/network-policies/main.go)."""
+    name = "network-policies"
+    return go_build(name, BUILD / name, ["."]) / name
 
 
 def image_tool() -> Path:

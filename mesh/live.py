@@ -56,14 +56,17 @@ def linkerds(kubeconfig: str, namespaces: Collection[str]) -> list[Linkerd]:
 def listed(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]:
     """All that run in these namespaces, by an API server. Raises OneLineError."""
     for namespace in sorted(set(namespaces)):
-        answer = api_server.get(f"/api/v1/namespaces/{namespace}/pods", right="list on pods")
-        if answer.status != 200:
-            continue
-        for pod in api_server.parsed(answer).get("items", []):
-            if _runs_linkerd(pod):
-                metadata = pod["metadata"]
-                annotations = metadata.get("annotations") or {}
-                yield Linkerd(namespace, metadata["name"], annotations, _secret(pod), _ports(pod))
+        for pod in filter(_runs_linkerd, pods(api_server, namespace)):
+            metadata = pod["metadata"]
+            annotations = metadata.get("annotations") or {}
+            yield Linkerd(namespace, metadata["name"], annotations, _secret(pod), _ports(pod))
+
+
+def pods(api_server: Api, namespace: str) -> list[dict[str, Any]]:
+    """All pods of a namespace, whatever they run. Raises OneLineError."""
+    answer = api_server.get(f"/api/v1/namespaces/{namespace}/pods", right="list on pods")
+    found = api_server.parsed(answer) if answer.status == 200 else {}
+    return list(found.get("items") or [])
 
 
 def _secret(pod: Mapping[str, Any]) -> str:

@@ -45,9 +45,10 @@ def refuse(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
     now = expiry.now()
     _refuse_lower_serial(olds, news)
     _refuse_skipped_step(olds, news, now)
-    _refuse_expired(olds, news, now)
+    plan = _plan(olds, news, now)
+    _refuse_expired(plan, olds, news, now)
     if olds["rotation"] != news["rotation"]:
-        _refuse_unfinished(olds, news, now)
+        _refuse_unfinished(plan, olds, news, now)
 
 
 def issued(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Props:
@@ -120,9 +121,10 @@ def _refuse_skipped_step(olds: Mapping[str, Any], news: Mapping[str, Any], now: 
         )
 
 
-def _refuse_expired(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> None:
+def _refuse_expired(
+    plan: _Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime
+) -> None:
     """Refuse where linkerds would be given a certificate that they cannot serve."""
-    plan = _plan(olds, news, now)
     end = x509.load_pem_x509_certificate(plan.issues[0].encode()).not_valid_after_utc
     if end <= now:
         raise CertificatesError(
@@ -141,9 +143,10 @@ def _refuse_expired(olds: Mapping[str, Any], news: Mapping[str, Any], now: datet
         )
 
 
-def _refuse_unfinished(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> None:
+def _refuse_unfinished(
+    plan: _Plan, olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime
+) -> None:
     """Refuse a step while there are linkerds that an earlier one has not reached."""
-    plan = _plan(olds, news, now)
     trusted, issues = plan.trusted(now), _name(plan.issues[0])
     names = {_name(each) for each in trusted}
     running = live.linkerds(news["kubeconfig"], news["namespaces"])

@@ -4,6 +4,8 @@ Apps send by one linkerd or the other, and it passes requests to one of its own 
 change sends by must be there before it, for every pod.
 """
 
+from collections.abc import Mapping
+
 DAEMONSET, BOTH, SIDECAR = "daemonset", "both", "sidecar"
 
 
@@ -33,6 +35,25 @@ def refusal(before: str, after: str) -> str | None:
         f"meshTopology goes from {before} to {after} at once: pods of the one send to linkerds "
         "that pods of the other do not have; run `pulumi config set meshTopology both` and "
         "`pulumi up` first"
+    )
+
+
+def refusal_to_roll_out(
+    before: str, after: str, former: Mapping[str, str], new: Mapping[str, str]
+) -> str | None:
+    """Why an update may not replace the nodes' linkerds on the way; None where it may.
+
+    `former` and `new` are what they are started with, by config keys. In `both` they are among each
+    other's addresses from their start on, before they listen.
+    """
+    changed = sorted(key for key in new if former.get(key) != new[key])
+    if after != BOTH or not on_nodes(before) or not changed:
+        return None
+    it = "it" if len(changed) == 1 else "them"
+    return (
+        f"{', '.join(changed)} may not change on the way to meshTopology both, nor in it: requests "
+        f"would be lost while the nodes' linkerds are replaced; set {it} back, and change {it} "
+        "once meshTopology is daemonset or sidecar"
     )
 
 

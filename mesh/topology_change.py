@@ -4,6 +4,7 @@ What old state refers to, and what therefore never changes: this module's path, 
 provider's class, and the resource's type `pulumi-python:dynamic/mesh:Topology`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -21,7 +22,7 @@ from kube import lazily
 
 Props = dict[str, Any]
 
-_KEPT = ("topology", "namespace")
+_KEPT = ("topology", "namespace", "linkerd")
 
 
 class TopologyProvider(OneLineProvider):
@@ -65,13 +66,19 @@ class Topology(Resource, module="mesh", name="Topology"):
         *,
         topology: str,
         namespace: str,
+        linkerd: Mapping[str, pulumi.Input[str]],
         kubeconfig: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare it; `namespace` is the apps'."""
+        """Declare it; `namespace` is the apps'.
+
+        `linkerd` are the config values that the nodes' linkerds are started with: with others they
+        are replaced.
+        """
         properties = {
             "topology": topology,
             "namespace": namespace,
+            "linkerd": dict(linkerd),
             "kubeconfig": pulumi.Output.secret(kubeconfig),
         }
         super().__init__(TopologyProvider(), name, properties, opts)

@@ -7,7 +7,7 @@ from typing import Any
 from kube.api import Api
 from kube.connection import to_cluster
 from kube.errors import OneLineError
-from mesh import topology
+from mesh import live, topology
 
 
 class TopologyError(OneLineError):
@@ -30,9 +30,11 @@ def refuse_unsafe(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
     cluster does not tell, or not to this user, is not held against the change.
     """
     after = news["topology"]
-    reason = topology.refusal(olds["topology"], after) if olds else None
+    reason = _refusal(olds, news) if olds else None
     if reason:
         raise TopologyError(f"config {reason}")
+    if all(olds.get(key) == news[key] for key in ("topology", "namespace")):
+        return
     for pod in _app_pods(news["kubeconfig"], news["namespace"]):
         reason = topology.refusal_by(pod.has_sidecar, pod.sends_by_sidecar, after)
         if reason:
@@ -43,15 +45,21 @@ def refuse_unsafe(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
             )
 
 
+def _refusal(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+    before, after = olds["topology"], news["topology"]
+    if reason := topology.refusal(before, after):
+        return reason
+    # The state of an earlier release does not say.
+    former = olds.get("linkerd") or news["linkerd"]
+    return topology.refusal_to_roll_out(before, after, former, news["linkerd"])
+
+
 def _app_pods(kubeconfig: str, namespace: str) -> list[AppPod]:
     try:
         with to_cluster(kubeconfig) as connection:
-            api_server = Api(connection)
-            answer = api_server.get(f"/api/v1/namespaces/{namespace}/pods")
-            found = api_server.parsed(answer) if answer.status == 200 else {}
+            return list(_of_apps(live.pods(Api(connection), namespace)))
     except OneLineError:
         return []
-    return list(_of_apps(found.get("items") or []))
 
 
 def _of_apps(pods: list[dict[str, Any]]) -> Iterator[AppPod]:

@@ -117,6 +117,12 @@ class Settings:
         return self.network_policies == "true"
 
     @property
+    def of_linkerd(self) -> dict[str, str]:
+        """What the linkerds on nodes are started with, by config key."""
+        plain = {key: str(getattr(self, _field(key))) for key in _OF_LINKERD}
+        return {**plain, **{key: str(getattr(self.tls, _field(key))) for key in tls.KEYS}}
+
+    @property
     def runs_as_root(self) -> bool:
         """Whether any service's containers run as root."""
         every = (each for service in self.services for each in service.deployments)
@@ -299,6 +305,16 @@ def _field(key: str) -> str:
 
 
 SERVICES = "services"
+
+_OF_LINKERD = (
+    "linkerdImage",
+    "kubectlImage",
+    "linkerdHeapMb",
+    "linkerdMemoryMb",
+    "totalTimeoutMs",
+    "maxConnections",
+)
+"""Keys beside those of TLS that the nodes' linkerds depend on."""
 
 _GONE = {"hostPort": "services reach the linkerd of their node by the service l5d-node"}
 """Keys of earlier releases, and what is there instead."""

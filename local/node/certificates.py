@@ -16,10 +16,14 @@ CONTEXT = "local"
 SUPER_ADMIN = KUBERNETES / "super-admin.conf"
 """Rights that need no RBAC object; for the nodes' own setting up."""
 
-USERS = {"kube-proxy": "system:kube-proxy", "load-balancer": "linkerd-canary:load-balancer"}
+USERS = {
+    "kube-proxy": "system:kube-proxy",
+    "load-balancer": "linkerd-canary:load-balancer",
+    "network-policies": "linkerd-canary:network-policies",
+}
 """Components for which kubeadm has no phase, by the name of their kubeconfig."""
 
-SHARED = ("kube-proxy.conf", "pki/ca.crt")
+SHARED = ("kube-proxy.conf", "network-policies.conf", "pki/ca.crt")
 """What every node has a copy of."""
 
 
@@ -31,8 +35,6 @@ def make(programs: Path, nodes: Iterable[Node], network: Network) -> None:
         said_by([kubeadm, "init", "phase", "certs", "all", "--config", config])
         said_by([kubeadm, "init", "phase", "kubeconfig", "all", "--config", config,
                  "--kubeconfig-dir", KUBERNETES])  # fmt: skip
-        for name, user in USERS.items():
-            _write_secret(KUBERNETES / f"{name}.conf", _kubeconfig(kubeadm, user))
         complete.write_text(made_from)
     elif complete.read_text() != made_from:
         # An older release's data: its API server had no address on loopback.
@@ -40,6 +42,10 @@ def make(programs: Path, nodes: Iterable[Node], network: Network) -> None:
             (KUBERNETES / "pki" / file).unlink(missing_ok=True)
         said_by([kubeadm, "init", "phase", "certs", "apiserver", "--config", config])
         complete.write_text(made_from)
+    for name, user in USERS.items():
+        # An older release's data has not all of them.
+        if not (kubeconfig := KUBERNETES / f"{name}.conf").exists():
+            _write_secret(kubeconfig, _kubeconfig(kubeadm, user))
     for node in nodes:
         if node != FIRST:
             _make_for(node, kubeadm)
@@ -80,6 +86,9 @@ def _give(kubectl: Path, network: Network) -> None:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(text)
+    # In one piece: a file that is there is not made again.
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    part.write_text(text)
+    part.replace(file)

@@ -48,9 +48,9 @@ def data_of(node: Node) -> dict[str, str]:
 def set_up(node: Node, folders: Mapping[str, Path], machine_network: int) -> None:
     """Mount everything.
 
-    `folders` are `packages`, the unpacked Debian ones, `programs`, those of Kubernetes, and
-    `image`, that of the image tool; `machine_network` is an open file of this machine's network
-    namespace.
+    `folders` are `packages`, the unpacked Debian ones, `programs`, those of Kubernetes, `image`,
+    that of the image tool, and `policies`, that of the policy engine; `machine_network` is an open
+    file of this machine's network namespace.
     """
     _mount("-t", "tmpfs", "-o", "mode=755", "node", "/run")
     for name in ("lock", "tmp", "cni", "overlay"):

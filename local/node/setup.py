@@ -19,6 +19,7 @@ class Setup:
     programs: Path
     packages: Path
     image_tool: Path
+    policies: Path
     images: dict[str, OwnImage]
     """The nodes' own images by their names in the templates."""
 
@@ -30,6 +31,7 @@ class Setup:
             binaries.kube(),
             debs.unpacked(),
             binaries.image_tool().parent,
+            binaries.network_policies().parent,
             {
                 "PAUSE_IMAGE": OwnImage(binaries.pause()),
                 "COREDNS_IMAGE": OwnImage(binaries.coredns()),
@@ -39,7 +41,12 @@ class Setup:
     @property
     def folders(self) -> dict[str, Path]:
         """What a node sees of the cache; see `mounts.set_up`."""
-        return {"programs": self.programs, "packages": self.packages, "image": self.image_tool}
+        return {
+            "programs": self.programs,
+            "packages": self.packages,
+            "image": self.image_tool,
+            "policies": self.policies,
+        }
 
     def files(self, node: Node) -> dict[str, str]:
         """A node's configuration files by their places."""

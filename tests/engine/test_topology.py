@@ -13,6 +13,7 @@ from tests.provider_host import CallError, ProviderHost, Stack
 
 BY_NODE = "http://l5d-node.linkerd.svc.cluster.local.:4140"
 BY_SIDECAR = "http://127.0.0.1:4140"
+LINKERD = {"linkerdImage": "linkerd:1", "linkerdHeapMb": "256"}
 WAY_OUT = "run `pulumi config set meshTopology both` and `pulumi up` first"
 
 
@@ -28,6 +29,7 @@ class Apps:
         return {
             "topology": topology,
             "namespace": self.namespace,
+            "linkerd": LINKERD,
             "kubeconfig": kubeconfig,
             **more,
         }
@@ -71,7 +73,8 @@ def test_a_stack_goes_to_sidecars_and_back_by_both(stack: Stack, apps: Apps) -> 
     steps = ["daemonset", "both", "sidecar", "both", "daemonset"]
     assert [stack.up(apps.inputs(each)) for each in steps] == ["create"] + ["update"] * 4
     assert stack.state
-    assert stack.state.outputs == {"topology": "daemonset", "namespace": apps.namespace}
+    kept = {"topology": "daemonset", "namespace": apps.namespace, "linkerd": LINKERD}
+    assert stack.state.outputs == kept
     assert refused(stack, apps.inputs("sidecar")) == (
         "config meshTopology goes from daemonset to sidecar at once: pods of the one send to "
         f"linkerds that pods of the other do not have; {WAY_OUT}"
@@ -86,6 +89,42 @@ def test_what_has_not_changed_is_not_asked_for(stack: Stack, apps: Apps) -> None
     assert stack.refresh() == "read"
     stack.destroy()
     assert apps.api_server.requests()[before:] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "named", "it"),
+    [
+        ({"linkerdImage": "linkerd:2"}, "linkerdImage", "it"),
+        (
+            {"linkerdImage": "linkerd:2", "linkerdHeapMb": "512"},
+            "linkerdHeapMb, linkerdImage",
+            "them",
+        ),
+    ],
+)
+@pytest.mark.parametrize("before", ["daemonset", "both"])
+def test_the_nodes_linkerds_stay_as_they_are_on_the_way(
+    stack: Stack, apps: Apps, before: str, changed: dict[str, str], named: str, it: str
+) -> None:
+    stack.up(apps.inputs(before))
+    assert refused(stack, apps.inputs("both", linkerd={**LINKERD, **changed})) == (
+        f"config {named} may not change on the way to meshTopology both, nor in it: requests would "
+        f"be lost while the nodes' linkerds are replaced; set {it} back, and change {it} once "
+        "meshTopology is daemonset or sidecar"
+    )
+
+
+def test_elsewhere_the_nodes_linkerds_may_change(stack: Stack, apps: Apps) -> None:
+    new = {**LINKERD, "linkerdImage": "linkerd:2"}
+    stack.up(apps.inputs("daemonset"))
+    before = len(apps.api_server.requests())
+    assert stack.up(apps.inputs("daemonset", linkerd=new)) == "update"
+    assert apps.api_server.requests()[before:] == [], "the pods have nothing to do with it"
+    assert [stack.up(apps.inputs(each, linkerd=new)) for each in ("both", "sidecar")] == [
+        "update"
+    ] * 2
+    assert stack.up(apps.inputs("both")) == "update", "there are none on nodes to be replaced"
+    assert stack.up(apps.inputs("daemonset", linkerd=new)) == "update"
 
 
 def test_every_pod_must_have_a_sidecar_before_one_sends_by_it(stack: Stack, apps: Apps) -> None:

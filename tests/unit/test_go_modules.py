@@ -21,7 +21,7 @@ def pinned(folder: str) -> dict[str, str]:
 
 def test_all_builds_take_the_same_versions() -> None:
     first = pinned(".")
-    for build in ("kubernetes-plugin", "language-python"):
+    for build in ("kubernetes-plugin", "language-python", "network-policies"):
         other = pinned(build)
         shared = (first.keys() & other.keys()) - OF_ITS_OWN
         assert len(shared) > 20, "these builds have much in common"

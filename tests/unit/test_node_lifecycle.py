@@ -35,7 +35,7 @@ GIB = 1 << 30
 
 
 def setup_on(net: Network) -> Setup:
-    return Setup(net, Path("/programs"), Path("/packages"), Path("/image"), {})
+    return Setup(net, Path("/programs"), Path("/packages"), Path("/image"), Path("/policies"), {})
 
 
 @dataclass

@@ -46,8 +46,10 @@ def test_every_file_is_rendered_and_well_formed(files: dict[str, str]) -> None:
 def test_every_program_is_kept_up_and_is_one_that_is_built(files: dict[str, str]) -> None:
     every = _programs(files["supervisord.conf"])
     of_the_first = _programs(files["control-plane.conf"])
-    assert every == {"containerd", "kubelet", "kube-proxy"}
+    policies = "/run/node/policies/network-policies"
+    assert every == {"containerd", "kubelet", "kube-proxy", policies}
     assert of_the_first | every == set(binaries.KUBE_LINKS) - {"kubeadm"} | {
+        policies,
         "containerd",
         "nsenter",
         "/run/node/image/image",

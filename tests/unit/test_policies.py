@@ -1,8 +1,11 @@
-"""The NetworkPolicies: which pairs of pods they let speak, by what Kubernetes says they mean."""
+"""The NetworkPolicies: which pairs of pods they let speak, by what Kubernetes says they mean.
 
-from collections.abc import Mapping
+tests/engine/test_network_policies.py asks a policy engine the same.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -82,39 +85,42 @@ def _has_source(rule: Mapping[str, Any], source: End) -> bool:
 EVERYONE = (NAMERD, LINKERD, AT_THE_EDGE, HELLO, WORLD, STRANGER, PROMETHEUS, OUTSIDE)
 
 
-@pytest.mark.parametrize(
-    ("shape", "target", "port", "admitted"),
-    [
-        # By node.
-        (BY_NODE, NAMERD, 4100, [LINKERD]),
-        (BY_NODE, NAMERD, 9991, EVERYONE),
-        (BY_NODE, NAMERD, 4180, []),
-        (BY_NODE, NAMERD, 4321, []),
-        (BY_NODE, LINKERD, 4140, [HELLO, WORLD]),
-        (BY_NODE, LINKERD, 4141, [LINKERD]),
-        (BY_NODE, LINKERD, 4142, EVERYONE),
-        (BY_NODE, LINKERD, 9990, EVERYONE),
-        (BY_NODE, LINKERD, 8001, []),
-        (BY_NODE, WORLD, 7778, [LINKERD]),
-        (BY_NODE, WORLD, 7777, []),
-        (BY_NODE, HELLO, 7777, [LINKERD]),
-        # Beside each app.
-        (SIDECARS, NAMERD, 4100, [HELLO, WORLD, AT_THE_EDGE]),
-        (SIDECARS, NAMERD, 9991, EVERYONE),
-        (SIDECARS, AT_THE_EDGE, 4142, EVERYONE),
-        (SIDECARS, AT_THE_EDGE, 4141, []),
-        (SIDECARS, WORLD, 4141, [HELLO, WORLD, AT_THE_EDGE]),
-        (SIDECARS, WORLD, 7778, []),
-        (SIDECARS, WORLD, 4140, []),
-        (SIDECARS, WORLD, 9990, EVERYONE),
-        # On the way from one to the other: what either needs.
-        (BOTH, NAMERD, 4100, [LINKERD, HELLO, WORLD, AT_THE_EDGE]),
-        (BOTH, LINKERD, 4140, [HELLO, WORLD]),
-        (BOTH, LINKERD, 4141, [LINKERD]),
-        (BOTH, WORLD, 4141, [HELLO, WORLD, AT_THE_EDGE]),
-        (BOTH, WORLD, 7778, [LINKERD]),
-    ],
-)
+Row: TypeAlias = tuple[Shape, End, int, Sequence[End]]
+
+WHO_MAY_SPEAK_TO_WHOM: list[Row] = [
+    # By node.
+    (BY_NODE, NAMERD, 4100, [LINKERD]),
+    (BY_NODE, NAMERD, 9991, EVERYONE),
+    (BY_NODE, NAMERD, 4180, []),
+    (BY_NODE, NAMERD, 4321, []),
+    (BY_NODE, LINKERD, 4140, [HELLO, WORLD]),
+    (BY_NODE, LINKERD, 4141, [LINKERD]),
+    (BY_NODE, LINKERD, 4142, EVERYONE),
+    (BY_NODE, LINKERD, 9990, EVERYONE),
+    (BY_NODE, LINKERD, 8001, []),
+    (BY_NODE, WORLD, 7778, [LINKERD]),
+    (BY_NODE, WORLD, 7777, []),
+    (BY_NODE, HELLO, 7777, [LINKERD]),
+    # Beside each app.
+    (SIDECARS, NAMERD, 4100, [HELLO, WORLD, AT_THE_EDGE]),
+    (SIDECARS, NAMERD, 9991, EVERYONE),
+    (SIDECARS, AT_THE_EDGE, 4142, EVERYONE),
+    (SIDECARS, AT_THE_EDGE, 4141, []),
+    (SIDECARS, WORLD, 4141, [HELLO, WORLD, AT_THE_EDGE]),
+    (SIDECARS, WORLD, 7778, []),
+    (SIDECARS, WORLD, 4140, []),
+    (SIDECARS, WORLD, 9990, EVERYONE),
+    # On the way from one to the other: what either needs.
+    (BOTH, NAMERD, 4100, [LINKERD, HELLO, WORLD, AT_THE_EDGE]),
+    (BOTH, LINKERD, 4140, [HELLO, WORLD]),
+    (BOTH, LINKERD, 4141, [LINKERD]),
+    (BOTH, WORLD, 4141, [HELLO, WORLD, AT_THE_EDGE]),
+    (BOTH, WORLD, 7778, [LINKERD]),
+]
+"""How a stack's linkerds are placed, who takes connections, on which port, and from whom."""
+
+
+@pytest.mark.parametrize(("shape", "target", "port", "admitted"), WHO_MAY_SPEAK_TO_WHOM)
 def test_who_may_speak_to_whom(shape: Shape, target: End, port: int, admitted: Any) -> None:
     # Of the pods of one kind another one is meant: within a pod nothing is restricted.
     others = [End(each.namespace, each.labels, each.named) for each in EVERYONE]

@@ -245,3 +245,36 @@ def test_one_goes_by_both(before: str, after: str) -> None:
         )
     else:
         assert reason is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "replaces"),
+    [
+        ("linkerdImage", "example.com/linkerd:2", True),
+        ("kubectlImage", "example.com/kubectl:2", True),
+        ("linkerdHeapMb", "300", True),
+        ("linkerdMemoryMb", "600", True),
+        ("totalTimeoutMs", "5000", True),
+        ("maxConnections", "20", True),
+        ("meshTls", "server", True),
+        ("meshTlsPermissive", "true", True),
+        ("namerdImage", "example.com/namerd:2", False),
+        ("namerdReplicas", "3", False),
+        ("edgeReplicas", "3", False),
+        ("replicas", "2", False),
+        ("canaryWeight", "10", False),
+        ("noProxy", '["example.com"]', False),
+        ("exposure", "ClusterIP", False),
+        ("networkPolicies", "true", False),
+    ],
+)
+def test_what_the_nodes_linkerds_are_started_with_is_watched(
+    programs: dict[str, Recorder], key: str, value: str, replaces: bool
+) -> None:
+    before, after = programs["both"], run_program({"meshTopology": "both", key: value})
+    pods = [each.get("DaemonSet", "l5d")["spec"]["template"] for each in (before, after)]
+    assert (pods[0] != pods[1]) is replaces
+    watched = [each.get("Topology", "topology")["linkerd"] for each in (before, after)]
+    assert {each for each in watched[1] if watched[0][each] != watched[1][each]} == (
+        {key} if replaces else set()
+    )

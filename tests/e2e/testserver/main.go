@@ -4,6 +4,8 @@
 //	                         /wait is answered after ten minutes
 //	testserver get URL       print what a URL answers
 //	testserver lookup NAME   print a name's addresses, one a line
+//	testserver connect ADDRESS:PORT …
+//	                         print those that take a connection within some seconds
 //	testserver trouble ADDRESS CONTROL
 //	                         be a version of an app at ADDRESS that stays ready at CONTROL and is
 //	                         told there what to do with requests, such as POST /as/hang: answer,
@@ -12,6 +14,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -31,10 +34,12 @@ func main() {
 		err = get(args[1])
 	case len(args) == 2 && args[0] == "lookup":
 		err = lookup(args[1])
+	case len(args) > 1 && args[0] == "connect":
+		err = connect(args[1:])
 	case len(args) == 3 && args[0] == "trouble":
 		err = serveTrouble(args[1], args[2])
 	default:
-		err = fmt.Errorf("usage: testserver [get URL | lookup NAME | trouble ADDRESS CONTROL]")
+		err = fmt.Errorf("usage: testserver [get URL | lookup NAME | connect ADDRESS:PORT … | trouble ADDRESS CONTROL]")
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -77,5 +82,22 @@ func lookup(name string) error {
 		return err
 	}
 	fmt.Println(strings.Join(addresses, "\n"))
+	return nil
+}
+
+// connect fails where one refuses by itself: it does not listen.
+func connect(addresses []string) error {
+	for _, address := range addresses {
+		connection, err := net.DialTimeout("tcp", address, 3*time.Second)
+		var failed net.Error
+		switch {
+		case errors.As(err, &failed) && failed.Timeout():
+			continue
+		case err != nil:
+			return err
+		}
+		connection.Close()
+		fmt.Println(address)
+	}
 	return nil
 }
