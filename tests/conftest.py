@@ -64,6 +64,17 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         folders = (folder for folder in TOGETHER if nodeid.startswith(folder))
         return next(folders, nodeid.partition("::")[0])
 
+    def schedule(self) -> None:
+        """Where there are more processes than scopes the last ones end: let that be the useless."""
+        if self.collection is None:
+            collected: list[str] = next(iter(self.registered_collections.values()))
+            useful = SECOND in map(self._split_scope, collected)
+            by_use = sorted(
+                self.assigned_work, key=lambda node: _is_second(node.gateway.spec) != useful
+            )
+            self.assigned_work = {node: self.assigned_work[node] for node in by_use}
+        super().schedule()
+
     def _assign_work_unit(self, node: WorkerController) -> None:
         wants_second = _is_second(node.gateway.spec)
         scope = next((each for each in self.workqueue if (each == SECOND) == wants_second), None)

@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +80,27 @@ def test_that_process_takes_no_others() -> None:
     given = spread([*many(E2E), *many(UNIT)], Worker(), worker)
     assert given == [many(E2E), []]
     assert worker.shutting_down
+
+
+@pytest.mark.parametrize(
+    ("collected", "expected"),
+    [
+        ([*many(KILLING), *many(E2E)], [many(E2E), [], many(KILLING)]),
+        (many(KILLING), [[], [], many(KILLING)]),
+        (many(UNIT), [many(UNIT), [], []]),
+    ],
+)
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_of_too_many_processes_those_go_that_have_nothing_to_do(
+    collected: list[str], expected: list[list[str]], order: tuple[int, ...]
+) -> None:
+    """In whatever order they become ready."""
+    workers = [Worker(), Worker(), Worker(second=True)]
+    spread(collected, *(workers[number] for number in order))
+    given = [[collected[index] for index in worker.given] for worker in workers]
+    assert given[2] == expected[2]
+    assert sorted(given[:2]) == sorted(expected[:2])
+    assert all(worker.shutting_down for worker in workers if not worker.given)
 
 
 def test_one_that_takes_its_place_goes_on() -> None:
