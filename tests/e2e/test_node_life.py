@@ -380,7 +380,7 @@ def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
 
 
 class TestBesideAnother:
-    """While another clone's node runs."""
+    """While another clone's node runs; one each, for inotify's sake."""
 
     @pytest.fixture(scope="class")
     def other(self, clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
@@ -388,7 +388,9 @@ class TestBesideAnother:
         folder = copy_of_local(tmp_path_factory.mktemp("other"))
         made = Clone(folder, str(free_network(*kept).all), nodes=1)
         made.run(UP)
+        clone.nodes = 1
         yield made
+        clone.nodes = 2
         made.run(DOWN)
 
     def test_its_network_is_refused_by_its_folder(self, clone: Clone, other: Clone) -> None:
