@@ -79,6 +79,7 @@ def brought(cluster: Cluster) -> Iterator[None]:
     before = node.image_names()
     node.load(server_image().archive())
     yield
+    local_stack.up()  # the settings are back: nothing runs on these any more
     for name in {server_image().name, OTHER_NAME} & (node.image_names() - before):
         node.forget(name)
 
