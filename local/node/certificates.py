@@ -33,6 +33,7 @@ def make(programs: Path, nodes: Iterable[Node], network: Network) -> None:
                  "--kubeconfig-dir", KUBERNETES])  # fmt: skip
         for name, user in USERS.items():
             _write_secret(KUBERNETES / f"{name}.conf", _kubeconfig(kubeadm, user))
+        KUBECONFIG.unlink(missing_ok=True)  # that of nodes whose data was deleted knows their CA
         complete.write_text(made_from)
     elif complete.read_text() != made_from:
         # An older release's data: its API server had no address on loopback.

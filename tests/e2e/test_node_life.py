@@ -400,7 +400,11 @@ class TestBesideAnother:
         assert said.startswith(f"error: {other.net} belongs to the local nodes of {other.folder}: ")
 
     def test_both_work_side_by_side(self, clone: Clone, other: Clone) -> None:
-        """Here a fresh start, after the data was deleted."""
+        """Here a fresh start: the data was deleted, but not the kubeconfig of the former nodes."""
+        kubeconfig = clone.folder / ".local" / "kubeconfig"
+        former = (other.folder / ".local" / "kubeconfig").read_text()
+        api, others = (Network.of(each.net).api_url for each in (clone, other))
+        kubeconfig.write_text(former.replace(others, api))
         clone.run(UP)
         assert "kube-dns" in clone.kubectl("get", "services", "-n", "kube-system")
         assert "local-node" in other.kubectl("get", "nodes")
