@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
+from local.node import network
 from local.signals import restore_sigint
 from tests.harness import apiserver, at_once, second_clone
 
@@ -58,6 +59,8 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     takes no others.
     """
 
+    assigned_work: dict[WorkerController, dict[str, dict[str, bool]]]
+
     def _split_scope(self, nodeid: str) -> str:
         if self.config.getoption(OPTION, False) and nodeid.startswith(ON_SECOND):
             return SECOND
@@ -87,7 +90,7 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 def _is_second(spec: XSpec) -> bool:
     """Whether a process is that of the second clone, or has been started in its place."""
-    return bool(getattr(spec, "second", None))
+    return network.VARIABLE in spec.env
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -99,8 +102,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
     if config.getoption(OPTION, False):
         second_clone.make()
-        specs[-1].second = True
-        specs[-1].env = {**specs[-1].env, **second_clone.environment()}
+        specs[-1].env.update(second_clone.environment())
 
 
 @pytest.hookimpl(optionalhook=True)

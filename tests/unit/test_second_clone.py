@@ -29,8 +29,12 @@ class Worker:
     shutting_down: bool = False
 
     @property
+    def env(self) -> dict[str, str]:
+        return {network.VARIABLE: "10.7.0.0/16"} if self.second else {}
+
+    @property
     def gateway(self) -> Any:
-        return SimpleNamespace(spec=SimpleNamespace(second=self.second), id="gw0")
+        return SimpleNamespace(spec=SimpleNamespace(env=self.env), id="gw0")
 
     def send_runtest_some(self, indices: list[int]) -> None:
         self.given += indices
