@@ -11,6 +11,7 @@ up: venv ## from a fresh machine to a running canary; safe to repeat
 
 down: venv ## end the local nodes, leaving nothing behind; their data stays for the next `make up`
 	@$(PYTHON) -m local down
+	@[ ! -d .local/second ] || $(PYTHON) -m tests.harness.second_clone
 
 status: venv ## which nodes there are, and what runs on each
 	@$(PYTHON) -m local status
@@ -21,10 +22,10 @@ image: venv ## bring an image of your own to the nodes: IMAGE=name:tag [ARCHIVE=
 env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
 	@$(PYTHON) -m local env
 
-# Beside the tests on the node, which wait most of the time, those that need none.
-test: venv ## every test, on the local node
+# Two processes have tests on nodes, which wait most of the time, and the third those that need none.
+test: venv ## every test, on local nodes
 	@$(PYTHON) -m local build
-	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),--numprocesses=2 --no-loadscope-reorder)
+	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),--numprocesses=3 --no-loadscope-reorder --second-nodes)
 
 check: venv ## format, lint, types
 	@local/check.sh
@@ -42,6 +43,7 @@ bench-mesh: venv ## what the mesh costs by path and TLS; on a cluster with BENCH
 
 clean: ## `make down`, and remove all that these commands have made in this folder
 	@[ ! -d .local ] || { local/venv.sh && $(PYTHON) -m local down; }
+	@[ ! -d .local/second ] || $(PYTHON) -m tests.harness.second_clone
 	rm -rf .local .venv policy/.venv Pulumi.local.yaml .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 LOCK := env -u PIP_FIND_LINKS .venv/bin/uv pip compile --quiet

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -83,7 +83,9 @@ def _names(pods: Sequence[Pod]) -> list[str]:
     others = Counter(pod.node for pod in pods if not pod.is_ready)
 
     def is_alone(pod: Pod) -> bool:
-        return ready[pod.node] == 1 if pod.is_ready else not ready[pod.node] + others[pod.node] - 1
+        if pod.is_ready:
+            return ready[pod.node] == 1
+        return not ready[pod.node] and others[pod.node] == 1
 
     return [pod.node if is_alone(pod) else pod.name for pod in pods]
 

@@ -35,6 +35,7 @@ def make(programs: Path, nodes: Iterable[Node], network: Network) -> None:
         said_by([kubeadm, "init", "phase", "certs", "all", "--config", config])
         said_by([kubeadm, "init", "phase", "kubeconfig", "all", "--config", config,
                  "--kubeconfig-dir", KUBERNETES])  # fmt: skip
+        KUBECONFIG.unlink(missing_ok=True)  # that of nodes whose data was deleted knows their CA
         complete.write_text(made_from)
     elif complete.read_text() != made_from:
         # An older release's data: its API server had no address on loopback.

@@ -56,6 +56,11 @@ class Cluster:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))
         return found
 
+    def none_terminates(self, *namespaces: str) -> bool:
+        """Whether no pod of some namespaces is about to go."""
+        pods = [pod for each in namespaces for pod in self.get("pods", "-n", each)["items"]]
+        return not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+
     def enter(self, *command: str, number: int = 1) -> str:
         """What a command prints that runs in a node, by its number."""
         where = f"node=node.NODES[{number - 1}]"

@@ -17,7 +17,11 @@ LEAST = 3
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """The local nodes, three or more, brought up if they are down, and left as they were found."""
+    """The local nodes, three or more, brought up if they are down, and left as they were found.
+
+    So is the stack on them. Each module puts its settings back, and who needs it up brings it up:
+    an update at the end of each module would be for the next one's to undo.
+    """
     was_running, before = node.running(), records.read().count
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(count.VARIABLE, str(max(LEAST, count.wanted(before))))
@@ -26,6 +30,7 @@ def cluster() -> Iterator[Cluster]:
         if was_running:
             environment.setenv(count.VARIABLE, str(before or count.USUAL))
             make("up")
+            local_stack.up()
         else:
             make("down")
             record = records.read()
@@ -35,9 +40,8 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    """The stack's config, put back at the end."""
+    """The config of the stack, which is up; it is put back at the end."""
     local_stack.up()
     found = stack.SETTINGS.read_text()
     yield dict(yaml.safe_load(found))
     stack.SETTINGS.write_text(found)
-    local_stack.command("pulumi", "up", "--yes", "--skip-preview")

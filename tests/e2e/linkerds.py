@@ -3,6 +3,8 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from kube import pods
 from mesh import routers, sidecar
@@ -63,6 +65,29 @@ def _beside_apps(cluster: Cluster) -> list[str]:
     selector = pods.selector(sidecar.LABELS)
     found = cluster.get("pods", "-n", "hello-world", "-l", selector)["items"]
     return [pod["status"]["podIP"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+@contextmanager
+def table_with(cluster: Cluster, weight: int) -> Iterator[None]:
+    """A weight for world-v2 in the live table, without an update; it is put back at the end.
+
+    Every node's linkerd follows it when the block begins.
+    """
+    split = {"/srv/world-v1": 100 - weight, "/srv/world-v2": weight}
+    branches = " & ".join(f"{percent:.2f}*{path}" for path, percent in split.items())
+    before = cluster.get("dtab", "internal", "-n", "linkerd")["dentries"]
+    assert before[-1]["prefix"] == "/host/world"
+    _write(cluster, [*before[:-1], {"prefix": "/host/world", "dst": branches}])
+    try:
+        wait_until_followed(cluster, weight)
+        yield
+    finally:
+        _write(cluster, before)
+
+
+def _write(cluster: Cluster, dentries: Sequence[dict[str, str]]) -> None:
+    patch = json.dumps([{"op": "replace", "path": "/dentries", "value": dentries}])
+    cluster.kubectl("patch", "dtab", "internal", "-n", "linkerd", "--type=json", f"-p={patch}")
 
 
 def wait_until_followed(cluster: Cluster, weight: int) -> None:

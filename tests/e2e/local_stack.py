@@ -59,6 +59,11 @@ def set_weight(weight: float) -> None:
     command("pulumi", "up", "--yes", "--skip-preview", "--config", f"canaryWeight={weight:g}")
 
 
+def configure_weight(weight: float) -> None:
+    """Set the canary's weight for the next update."""
+    command("pulumi", "config", "set", "canaryWeight", f"{weight:g}")
+
+
 def ask(url: str, **headers: str) -> str:
     """One answer of hello; an AssertionError where there is none."""
     with session() as http:

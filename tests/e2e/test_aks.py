@@ -46,15 +46,13 @@ class Dev:
 
 @pytest.fixture(scope="module")
 def free_node(cluster: Cluster) -> Iterator[Cluster]:
-    """The node without the stack `local`, which is there again afterwards if it was before."""
+    """The node without the stack `local`; whoever needs that afterwards brings it up."""
     has_local = cluster.kubectl("get", "namespace/linkerd", "--ignore-not-found", "-o", "name")
     if has_local:
         stack.ask("destroy", "--yes", "--skip-preview")
     yield cluster
     # As with a cluster that is deleted, its objects were not deleted one by one.
     cluster.kubectl("delete", "--ignore-not-found", *ON_THE_NODE)
-    if has_local:
-        stack.ask("up", "--yes", "--skip-preview")
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,11 @@ from tests.harness.processes import running
 
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[Path]:
-    """The settings of the stack, which is up; they and it are put back at the end."""
+    """The settings of the stack, which is up; they are put back at the end."""
     local_stack.up()
     found = stack.SETTINGS.read_text()
     yield stack.SETTINGS
     stack.SETTINGS.write_text(found)
-    up()
 
 
 def up(*arguments: str) -> str:

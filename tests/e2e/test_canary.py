@@ -17,7 +17,7 @@ from tests.e2e.local_stack import ANSWER, command, local, set_weight
 
 @pytest.fixture(scope="module")
 def tour(cluster: Cluster) -> Iterator[str]:
-    """What `make up` prints on a stack whose weight is 0; the weight is put back at the end."""
+    """What `make up` prints on a stack whose weight is 0; the config is put back at the end."""
     found = stack.config().get("canaryWeight") if stack.SETTINGS.exists() else None
     tree = local_stack.changed_files()
     if found:
@@ -25,7 +25,7 @@ def tour(cluster: Cluster) -> Iterator[str]:
         set_weight(0)
     yield local("up")
     assert local_stack.changed_files() == tree, "make up changes no tracked file"
-    set_weight(float(found or 0))
+    local_stack.configure_weight(float(found or 0))
 
 
 @pytest.fixture

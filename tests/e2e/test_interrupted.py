@@ -53,12 +53,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[str]:
-    """The settings of the stack, which is up; they and it are put back at the end."""
+    """The settings of the stack, which is up; they are put back at the end."""
     local_stack.up()
     found = stack.SETTINGS.read_text()
     yield found
     stack.SETTINGS.write_text(found)
-    local_stack.up()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def url(cluster: Cluster) -> Iterator[str]:
     found = stack.config().get("canaryWeight", 0)
     set_weight(0)
     yield str(local_stack.outputs()["url"])
-    set_weight(int(found))
+    local_stack.configure_weight(float(found))
 
 
 def kill_namerd(cluster: Cluster) -> None:

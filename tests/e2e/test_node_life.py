@@ -1,4 +1,5 @@
-"""The nodes' start, end and mending, on a clone of its own beside the one that people use.
+"""The nodes' start, end and mending, on a clone of its own beside the one that people use, whose
+nodes are not needed.
 
 It has two nodes, a control plane and another, unless a test says otherwise.
 
@@ -19,13 +20,13 @@ from pathlib import Path
 
 import pytest
 
-from local import binaries, debs, node
+from local import binaries, debs
 from local.errors import LocalError
-from local.node import cgroups, count, network
+from local.node import cgroups, count, network, records
 from local.node.mounts import KERNEL_SETTINGS
 from local.node.network import Network
-from local.paths import ROOT, VENV
-from tests.e2e.cluster import PATIENCE, Cluster, eventually, server_image
+from local.paths import VENV
+from tests.e2e.cluster import PATIENCE, eventually, server_image
 from tests.harness.clone import copy_of_local
 from tests.harness.networks import free_network
 
@@ -126,14 +127,6 @@ except LocalError as error:
 """
 
 
-def another_network() -> str:
-    """A free network beside that of this clone's own node."""
-    candidates = map(Network.of, (*network.USUAL, "100.64.0.0/16"))
-    free = [each for each in candidates if each != node.own_network() and is_free(each)]
-    assert free, "other nodes have all networks: end one of them"
-    return str(free[0].all)
-
-
 def is_free(wanted: Network) -> bool:
     """Whether a node of this clone could have a network."""
     try:
@@ -143,10 +136,15 @@ def is_free(wanted: Network) -> bool:
     return True
 
 
+def own_network() -> Network:
+    """That of this clone's nodes, which may be down."""
+    return network.chosen(records.read().network)
+
+
 @pytest.fixture(scope="module")
-def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     folder = copy_of_local(tmp_path_factory.mktemp("clone") / "deep" / ("x" * 100))
-    made = Clone(folder, another_network())
+    made = Clone(folder, str(free_network(own_network()).all))
     yield made
     made.run(DOWN)
 
@@ -170,6 +168,22 @@ def test_the_node_ends_without_a_trace(clone: Clone) -> None:
     # Another clone's nodes may have come or gone meanwhile.
     others = re.compile(rf"canary-(?!{clone_id(clone)})[0-9a-f]{{6}}")
     assert {trace for trace in traces() - before if not others.search(trace)} == set()
+
+
+def test_too_little_memory_is_said_before_anything_starts(clone: Clone) -> None:
+    clone.run(DOWN)
+    scarce = "from local.node import count; count.available_memory = lambda: 800 << 20"
+    said = clone.refused(f"{scarce}; {UP}")
+    assert said.startswith("error: 2 nodes need 1 GiB of memory, and 0.8 GiB are available: ")
+    assert clone.first_process() is None
+    assert clone.first_process("switch") is None
+
+
+def test_the_api_servers_port_in_use_is_said_before_anything_starts(clone: Clone) -> None:
+    clone.run(DOWN)
+    with socket.create_server((str(Network.of(clone.net).api), network.API_PORT)):
+        assert "API server cannot listen on " in clone.refused(UP)
+    assert clone.first_process("switch") is None
 
 
 def test_objects_and_pods_come_back(clone: Clone) -> None:
@@ -293,22 +307,6 @@ def test_a_number_of_nodes_that_is_none_changes_nothing(clone: Clone) -> None:
     assert (clone.first_process(), clone.first_process("local-node-2")) == before
 
 
-def test_too_little_memory_is_said_before_anything_starts(clone: Clone) -> None:
-    clone.run(DOWN)
-    scarce = "from local.node import count; count.available_memory = lambda: 800 << 20"
-    said = clone.refused(f"{scarce}; {UP}")
-    assert said.startswith("error: 2 nodes need 1 GiB of memory, and 0.8 GiB are available: ")
-    assert clone.first_process() is None
-    assert clone.first_process("switch") is None
-
-
-def test_the_api_servers_port_in_use_is_said_before_anything_starts(clone: Clone) -> None:
-    clone.run(DOWN)
-    with socket.create_server((str(Network.of(clone.net).api), network.API_PORT)):
-        assert "API server cannot listen on " in clone.refused(UP)
-    assert clone.first_process("switch") is None
-
-
 def test_the_data_of_a_release_with_one_node_goes_on(clone: Clone) -> None:
     """Its record had another form, and its API server no certificate for loopback."""
     clone.run(UP)
@@ -381,24 +379,36 @@ def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
     assert {trace for trace in traces() - before if clone_id(clone) in trace} == set()
 
 
-def test_a_fresh_start_after_the_data_was_deleted(clone: Clone) -> None:
-    shutil.rmtree(clone.folder / ".local", ignore_errors=True)
-    clone.run(UP)
-    assert "kube-dns" in clone.kubectl("get", "services", "-n", "kube-system")
+class TestBesideAnother:
+    """While another clone's node runs; one each, for inotify's sake."""
 
+    @pytest.fixture(scope="class")
+    def other(self, clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+        kept = own_network(), Network.of(clone.net)
+        folder = copy_of_local(tmp_path_factory.mktemp("other"))
+        made = Clone(folder, str(free_network(*kept).all), nodes=1)
+        made.run(UP)
+        clone.nodes = 1
+        yield made
+        clone.nodes = 2
+        made.run(DOWN)
 
-def test_another_clones_network_is_refused_by_its_folder(cluster: Cluster, clone: Clone) -> None:
-    taken = str(cluster.network.all)
-    shutil.rmtree(clone.folder / ".local", ignore_errors=True)
-    clone.run(DOWN)
-    said = clone.refused(UP, net=taken)
-    assert said.startswith(f"error: {taken} belongs to the local nodes of {ROOT}: ")
+    def test_its_network_is_refused_by_its_folder(self, clone: Clone, other: Clone) -> None:
+        shutil.rmtree(clone.folder / ".local", ignore_errors=True)
+        clone.run(DOWN)
+        said = clone.refused(UP, net=other.net)
+        assert said.startswith(f"error: {other.net} belongs to the local nodes of {other.folder}: ")
 
-
-def test_both_nodes_work_side_by_side(cluster: Cluster, clone: Clone) -> None:
-    clone.run(UP)
-    assert "local-node" in cluster.kubectl("get", "nodes")
-    assert "local-node" in clone.kubectl("get", "nodes")
+    def test_both_work_side_by_side(self, clone: Clone, other: Clone) -> None:
+        """Here a fresh start: the data was deleted, but not the kubeconfig of the former nodes."""
+        kubeconfig = clone.folder / ".local" / "kubeconfig"
+        former = (other.folder / ".local" / "kubeconfig").read_text()
+        api, others = (Network.of(each.net).api_url for each in (clone, other))
+        kubeconfig.write_text(former.replace(others, api))
+        clone.run(UP)
+        assert "kube-dns" in clone.kubectl("get", "services", "-n", "kube-system")
+        assert "local-node" in other.kubectl("get", "nodes")
+        assert "local-node" in clone.kubectl("get", "nodes")
 
 
 def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
@@ -416,7 +426,7 @@ def test_the_network_of_killed_nodes_is_free(clone: Clone) -> None:
 
 def test_data_made_for_another_network_is_refused(clone: Clone) -> None:
     clone.run(UP)
-    other = str(free_network().all)
+    other = str(free_network(Network.of(clone.net)).all)
     said = clone.refused(UP, net=other)
     assert f"have their data for {clone.net}, not {other}" in said
 

@@ -19,7 +19,7 @@ from canary import exits
 from canary.rollout import journal
 from local import node, stack, toolchain
 from local.paths import KUBECONFIG, PYTHON, ROOT
-from tests.e2e import told
+from tests.e2e import local_stack, told
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
 from tests.e2e.local_stack import command
 from tests.e2e.told import APPS, MESH, pods, settled
@@ -73,6 +73,7 @@ class Rolling:
 def brought(cluster: Cluster) -> Iterator[None]:
     with told.image():
         yield
+        local_stack.up()  # the settings are back: nothing runs on it any more
 
 
 @pytest.fixture(scope="module")

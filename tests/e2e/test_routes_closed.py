@@ -16,10 +16,14 @@ TABLES = "/api/1/dtabs/internal"
 NEW_TABLE = "/svc => /nowhere"
 
 
-@pytest.fixture
-def tables(cluster: Cluster) -> Iterator[list[Any]]:
-    """The tables before, which are the same afterwards."""
+@pytest.fixture(scope="module")
+def stack_up(cluster: Cluster) -> None:
     local_stack.up()
+
+
+@pytest.fixture
+def tables(cluster: Cluster, stack_up: None) -> Iterator[list[Any]]:
+    """The tables before, which are the same afterwards."""
     before = cluster.get("dtabs", "-n", "linkerd")["items"]
     yield before
     assert cluster.get("dtabs", "-n", "linkerd")["items"] == before

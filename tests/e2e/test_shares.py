@@ -98,9 +98,8 @@ def test_the_share_is_the_tables_weight_with_world_v2_on_one_node(
     cluster: Cluster, placing: Placing, weight: int
 ) -> None:
     """By way of hello, as the walkthrough measures it."""
-    local_stack.set_weight(weight)
-    linkerds.wait_until_followed(cluster, weight)
-    worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 1000)
+    with linkerds.table_with(cluster, weight):
+        worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 1000)
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), weight / 100)
 
 
@@ -108,11 +107,10 @@ def test_the_share_is_the_tables_weight_with_world_v2_on_one_node(
 def test_both_linkerds_on_the_way_count_the_same_version(
     cluster: Cluster, placing: Placing
 ) -> None:
-    local_stack.set_weight(30)
-    linkerds.wait_until_followed(cluster, 30)
-    before = linkerds.counted(cluster)
-    local_stack.split_of(str(local_stack.outputs()["url"]), 500)
-    after = linkerds.counted(cluster)
+    with linkerds.table_with(cluster, 30):
+        before = linkerds.counted(cluster)
+        local_stack.split_of(str(local_stack.outputs()["url"]), 500)
+        after = linkerds.counted(cluster)
     for version in ("world-v1", "world-v2"):
         added = {
             router: after[router, version] - before[router, version]

@@ -61,7 +61,12 @@ def switch(topology: str) -> None:
 @pytest.fixture(
     scope="module", params=range(len(WAY)), ids=lambda number: f"{number}-{WAY[number]}"
 )
-def step(url: str, kept: Sequence[HTTPConnectionPool], request: pytest.FixtureRequest) -> Step:
+def step(
+    url: str,
+    kept: Sequence[HTTPConnectionPool],
+    cluster: Cluster,
+    request: pytest.FixtureRequest,
+) -> Step:
     """The next topology, and what was seen until some time after the update."""
     with (
         local_stack.load(url, kept=kept, pause=0.1) as keeping,
@@ -70,9 +75,10 @@ def step(url: str, kept: Sequence[HTTPConnectionPool], request: pytest.FixtureRe
     ):
         eventually(lambda: keeping.count > 50 and recent.count > 50 and len(visitors.outcomes) > 50)
         switch(WAY[request.param])
+        # Former pods' connections end with them.
+        eventually(lambda: cluster.none_terminates("linkerd", "hello-world"))
         seen = len(visitors.outcomes)
-        # Until former pods are gone, and their connections with them.
-        eventually(lambda: len(visitors.outcomes) > seen + 500)
+        eventually(lambda: len(visitors.outcomes) > seen + 100)
     failures = [*keeping.failures, *recent.failures, *visitors.failures]
     assert keeping.again + recent.again <= (keeping.count + recent.count) / 200
     return Step(WAY[request.param], failures, keeping.count + recent.count + len(visitors.outcomes))

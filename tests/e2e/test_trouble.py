@@ -73,6 +73,7 @@ def brought(cluster: Cluster) -> Iterator[None]:
     before = node.image_names()
     with told.image():
         yield
+        local_stack.up()  # the settings are back: nothing runs on these any more
     if OTHER_NAME in node.image_names() - before:
         node.forget(OTHER_NAME)
 

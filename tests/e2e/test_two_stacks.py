@@ -20,7 +20,7 @@ MESH, APPS = "staging-linkerd", "staging-hello-world"
 
 @pytest.fixture(scope="module")
 def dev(cluster: Cluster) -> Iterator[str]:
-    """The URL of the stack `local`, without a canary; its weight is put back at the end."""
+    """The URL of the stack `local`, without a canary; its config is put back at the end."""
     found = stack.config().get("canaryWeight") if stack.SETTINGS.exists() else None
     local_stack.up()
     if found:
@@ -28,7 +28,7 @@ def dev(cluster: Cluster) -> Iterator[str]:
     linkerds.wait_until_followed(cluster, 0)
     yield str(local_stack.outputs()["url"])
     if found:
-        local_stack.set_weight(int(found))
+        local_stack.configure_weight(float(found))
 
 
 @pytest.fixture(scope="module")

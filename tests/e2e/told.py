@@ -58,15 +58,7 @@ def settled(cluster: Cluster) -> None:
     for namespace, each in [*workloads, *((APPS, f"deployment/{name}") for name in DEPLOYED)]:
         cluster.kubectl("rollout", "status", each, "-n", namespace, ROLLED_OUT)
 
-    def gone() -> bool:
-        found = [
-            pod
-            for namespace in (MESH, APPS)
-            for pod in cluster.get("pods", "-n", namespace)["items"]
-        ]
-        return not any("deletionTimestamp" in pod["metadata"] for pod in found)
-
-    eventually(gone)
+    eventually(lambda: cluster.none_terminates(MESH, APPS))
 
 
 @contextmanager

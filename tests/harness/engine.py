@@ -243,7 +243,7 @@ def stack(
     for kind, given in plugins.items():
         installed = folder / "home" / "plugins" / f"resource-{kind}-{VERSIONS[kind]}"
         if isinstance(given, Path):
-            shutil.copytree(given, installed, copy_function=_link_or_copy)
+            shutil.copytree(given, installed, copy_function=link_or_copy)
         else:
             _write_plugin(kind, given, installed)
     engine._command("stack", "init", name)
@@ -255,7 +255,7 @@ def kubernetes_plugin() -> Path:
     return plugin.kubernetes().folder
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
     """The plugin has 100 MB, and each stack has a home of its own."""
     try:
         Path(target).hardlink_to(source)

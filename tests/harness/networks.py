@@ -14,10 +14,15 @@ _PRIVATE = [
 ]
 
 
-def free_network() -> Network:
-    """A private one, chosen at random: two test runs hardly ever take the same."""
+def free_network(*kept: Network) -> Network:
+    """A private one, chosen at random: two test runs hardly ever take the same.
+
+    It is none of `kept`, whose nodes may be down at the moment.
+    """
     for text in random.SystemRandom().sample(_PRIVATE, len(_PRIVATE)):
         network = Network.of(text)
+        if network in kept:
+            continue
         with suppress(LocalError, OSError):
             refuse_conflicts(network)
             socket.create_server((str(network.api), API_PORT)).close()
