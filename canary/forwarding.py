@@ -62,7 +62,8 @@ class Forwarder:
             with self._opening:
                 forwarded = stream.portforward(connect, pod, namespace, ports=str(port))
         except ApiException as error:
-            reason = " ".join(str(error.reason).split())[:200]
+            # Without the answer's headers, which the websocket's client tells too.
+            reason = " ".join(str(error.reason).partition(" -+-+- ")[0].split())[:200]
             raise CanaryError(
                 f"pod {namespace}/{pod}: no connection to port {port} ({reason}); it takes the "
                 "right to create pods/portforward"
