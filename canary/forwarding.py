@@ -66,7 +66,7 @@ class Forwarder:
             reason = " ".join(str(error.reason).partition(" -+-+- ")[0].split())[:200]
             raise CanaryError(
                 f"pod {namespace}/{pod}: no connection to port {port} ({reason}); it takes the "
-                "right to create pods/portforward"
+                "rights get and create on pods/portforward"
             ) from None
         found = forwarded.socket(port)
         try:

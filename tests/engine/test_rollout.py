@@ -502,10 +502,11 @@ def test_each_right_is_needed_and_enough(engine: Engine, shared_cluster: Cluster
         found = endpoints.read(Api(connection), f"/#/io.l5d.k8s/{MESH}/admin/namerd")
     assert found == endpoints.Endpoints(1, 1)
     used = {right(each.path, each.verb) for each in api.requests()[asked:] if each.user == user}
-    assert used - {None} == granted
+    assert used - {None, ("", "pods/portforward", "get")} == granted
     how = ("-n", MESH, f"--clusterrole={load['metadata']['name']}", f"--user={user}")
     api.kubectl("create", "rolebinding", f"{user}-load", *how)
-    api.wait_until_allowed(user, "create", "pods/portforward", MESH)
+    for verb in ("get", "create"):
+        api.wait_until_allowed(user, verb, "pods/portforward", MESH)
     # There is no kubelet here that would let it through.
     ran = engine.canary("run", "--to", "17", "--load", "1/s")
     assert ran.returncode == exits.CANNOT, ran
@@ -526,5 +527,6 @@ def right(path: str, verb: str) -> tuple[str, str, str] | None:
         return None
     if rest[0] == "namespaces" and len(rest) > 2:
         rest = rest[2:]
-    resource = f"{rest[0]}/proxy" if len(rest) > 2 and rest[2] == "proxy" else rest[0]
+    part = rest[2] if len(rest) > 2 else ""
+    resource = f"{rest[0]}/{part}" if part in ("proxy", "portforward") else rest[0]
     return group, resource, verb
