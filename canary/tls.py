@@ -36,8 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask every linkerd's TLS port as another linkerd would; 1 where one is not as it should be.
 
-    It takes the rights to list pods, to get their Secrets and logs, and get and create on pods/portforward.
-    Raises CanaryError.
+    It takes the rights to list pods, to get their Secrets and logs, and to get and create
+    pods/portforward. Raises CanaryError.
     """
     namespaces = arguments.namespace or ["linkerd", "hello-world"]
     try:
