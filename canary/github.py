@@ -133,6 +133,18 @@ def run_link() -> str:
     return f"[log]({server}/{repository}/actions/runs/{run})" if server and run else ""
 
 
+def add_to_summary(markdown: str) -> None:
+    """Add to the job's summary, where there is a job ($GITHUB_STEP_SUMMARY). Raises CanaryError."""
+    job = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not job:
+        return
+    try:
+        with Path(job).open("a", encoding="utf-8") as file:
+            file.write(markdown)
+    except OSError as error:
+        raise CanaryError(f"cannot write $GITHUB_STEP_SUMMARY ({job}): {error.strerror}") from None
+
+
 def event() -> Object:
     """What the job runs for ($GITHUB_EVENT_PATH)."""
     path = Path(variable("GITHUB_EVENT_PATH"))

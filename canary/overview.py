@@ -108,26 +108,51 @@ class ClusterView(Tables):
     rollout: Lease | None
 
 
+@dataclass(frozen=True)
+class Known:
+    """What Pulumi and git know of a stack, whichever split it is of."""
+
+    deployed: Deployed
+    values: Values
+    updates: list[Update]
+    committed: Values | None
+    is_uncommitted: bool
+
+    def of(self, chosen: Split) -> StackView:
+        """What of it is about a split."""
+        weights, problem = _weights(self.values, chosen)
+        committed = self.committed
+        return StackView(
+            deployed=self.deployed,
+            split=chosen,
+            values=self.values,
+            updates=self.updates,
+            configured=weights,
+            problem=problem,
+            committed=_weights(committed, chosen)[0] if committed else None,
+            committed_values=committed,
+            is_uncommitted=self.is_uncommitted,
+        )
+
+
 def of_stack(cli: Cli, folder: Path, service: str | None) -> StackView:
+    """What Pulumi and git know of one split. Raises CanaryError."""
+    found = known(cli, folder)
+    return found.of(split.chosen(found.deployed, service))
+
+
+def known(cli: Cli, folder: Path) -> Known:
     """What Pulumi and git know. Raises CanaryError."""
     asked = {show: cli.start(*show) for show in (deployed.SHOW, configured.SHOW, history.SHOW)}
     found = deployed.read(asked[deployed.SHOW].result())
-    chosen = split.chosen(found, service)
     committed = configured.committed(folder, found.settings, found.project)
-    values = configured.read(asked[configured.SHOW].result(), found.project)
-    updates = history.read(asked[history.SHOW].result(), found.project)
-    weights, problem = _weights(values, chosen)
     missing = committed is None and configured.is_repository(folder)
-    return StackView(
-        deployed=found,
-        split=chosen,
-        values=values,
-        updates=updates,
-        configured=weights,
-        problem=problem,
-        committed=_weights(committed, chosen)[0] if committed else None,
-        committed_values=committed,
-        is_uncommitted=missing and not configured.is_ignored(folder, found.settings),
+    return Known(
+        found,
+        configured.read(asked[configured.SHOW].result(), found.project),
+        history.read(asked[history.SHOW].result(), found.project),
+        committed,
+        missing and not configured.is_ignored(folder, found.settings),
     )
 
 

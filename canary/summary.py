@@ -1,12 +1,9 @@
 """Turn a preview into the lines that a reviewer wants, as Markdown."""
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
-from canary import events, files, report
-from canary.errors import CanaryError
+from canary import events, files, github, report
 
 NAME = "summary"
 
@@ -23,16 +20,5 @@ def run(arguments: argparse.Namespace) -> int:
     """
     text = report.document(events.read(files.text(arguments.log), arguments.log))
     sys.stdout.write(text)
-    _add_to_job(text)
+    github.add_to_summary(text)
     return 0
-
-
-def _add_to_job(text: str) -> None:
-    job = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not job:
-        return
-    try:
-        with Path(job).open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise CanaryError(f"cannot write $GITHUB_STEP_SUMMARY ({job}): {error.strerror}") from None

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Updates the stack $PULUMI_STACK. What somebody else changed in between is put back: the preview
-# that was approved has shown it.
+# Brings the stack $PULUMI_STACK to what its config says: a canary weight that rises by steps with
+# analysis, everything else at once. What somebody else changed in between is put back: the preview
+# that was approved has shown it. How it ended goes to $RUNNER_TEMP/deployment.json, for
+# `python -m canary outcome`, and the page of a rollout to $RUNNER_TEMP/rollout.html.
 set -eu
 cd "$(dirname "$0")/.."
-: "${PULUMI_STACK:?the stack to update}"
+: "${PULUMI_STACK:?the stack to update}" "${RUNNER_TEMP:?a folder for what this writes}"
 
-# Without a preview of its own: before the first update, Kubernetes lets nobody who has no right to
-# bind try out a binding whose role is not there yet.
-exec pulumi up --yes --non-interactive --skip-preview --refresh --diff \
-	--policy-pack "${POLICY_PACK:-policy}"
+exec .venv/bin/python -m canary deploy --policy-pack "${POLICY_PACK:-policy}" \
+	--output "$RUNNER_TEMP/rollout.html" --outcome "$RUNNER_TEMP/deployment.json"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -13,6 +13,9 @@ from canary.errors import CanaryError
 from canary.stack.cli import output
 from canary.stack.split import Split, Weights, by_version
 from kube import lazily
+
+if TYPE_CHECKING:
+    from settings import Service
 
 SHOW = ("config", "--json", "--show-secrets")
 PROJECT_FILE = "Pulumi.yaml"
@@ -59,12 +62,12 @@ def read(text: str, project: str) -> Values:
     )
 
 
-def committed(folder: Path, settings: str, project: str) -> Values | None:
-    """The values of the last commit; None where it has no such file, or nothing is committed.
+def committed(folder: Path, settings: str, project: str, revision: str = "HEAD") -> Values | None:
+    """The values of a commit; None where it has no such file, or nothing is committed.
 
     Secrets stay encrypted: each is the text that stands for it in the file.
     """
-    stack, defaults = _shown(folder, settings), _shown(folder, PROJECT_FILE)
+    stack, defaults = (_shown(folder, name, revision) for name in (settings, PROJECT_FILE))
     if stack is None or defaults is None:
         return None
     texts = {
@@ -98,9 +101,9 @@ def is_repository(folder: Path) -> bool:
     return True
 
 
-def _shown(folder: Path, name: str) -> dict[str, Any] | None:
+def _shown(folder: Path, name: str, revision: str) -> dict[str, Any] | None:
     try:
-        text = output(["git", "-C", str(folder), "show", f"HEAD:./{name}"])
+        text = output(["git", "-C", str(folder), "show", f"{revision}:./{name}"])
         found = yaml.safe_load(text)
     except (CanaryError, yaml.YAMLError):
         return None
@@ -124,27 +127,35 @@ def _encrypted(value: object) -> object:
 
 def weights(values: Values, split: Split) -> Weights:
     """The percents by version that the values give a split. Raises CanaryError."""
-    services = lazily.module("settings.services")
+    found = services(values)
+    prefix = split.ways[0].prefix
+    branches = lazily.module("mesh.routes").internal_splits(found).get(prefix)
+    if branches is None:
+        raise CanaryError(f"the config has no service {split.service!r} with versions")
+    return by_version(branches)
+
+
+def services(values: Values) -> "tuple[Service, ...]":
+    """The services as the program reads them. Raises CanaryError."""
     readers = lazily.module("settings.readers")
     texts = values.texts
+    reads = lazily.module("settings.services")
     try:
-        defaults = services.Defaults(
+        defaults = reads.Defaults(
             texts["helloworldImage"],
             readers.integer(1, 100)(texts["replicas"]),
             readers.percent(0)(texts[CANARY_WEIGHT]),
         )
-        found = services.read(texts[SERVICES], defaults, SERVICES in values.secret)
+        found: tuple[Service, ...] = reads.read(
+            texts[SERVICES], defaults, SERVICES in values.secret
+        )
     except KeyError as error:
         raise CanaryError(f"config {error} is missing") from None
     except ValueError as error:
         raise CanaryError(str(error)) from None
     except lazily.module("settings.errors").SettingsError as error:
         raise CanaryError(str(error)) from None
-    prefix = split.ways[0].prefix
-    branches = lazily.module("mesh.routes").internal_splits(found).get(prefix)
-    if branches is None:
-        raise CanaryError(f"the config has no service {split.service!r} with versions")
-    return by_version(branches)
+    return found
 
 
 def limits(values: Values) -> Limits:

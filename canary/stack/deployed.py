@@ -16,6 +16,10 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 SHOW = ("stack", "export", "--show-secrets")
 
 
+class NoTablesError(CanaryError):
+    """The state has no table that these commands know: the next `pulumi up` makes it."""
+
+
 @dataclass(frozen=True)
 class DeployedTable:
     """A table as the last update wrote it."""
@@ -48,7 +52,10 @@ class Deployed:
 
 
 def read(text: str) -> Deployed:
-    """The state that `pulumi stack export --show-secrets` prints. Raises CanaryError."""
+    """The state that `pulumi stack export --show-secrets` prints. Raises CanaryError.
+
+    Where there is no table, or one of an earlier release, it is a NoTablesError.
+    """
     try:
         deployment = json.loads(text)["deployment"]
         resources = deployment.get("resources") or []
@@ -60,7 +67,7 @@ def read(text: str) -> Deployed:
             f"the stack's state has an unknown form: {type(error).__name__} at {error}"
         ) from None
     if not tables:
-        raise CanaryError("the stack has no routing table yet: run `pulumi up` first")
+        raise NoTablesError("the stack has no routing table yet: run `pulumi up` first")
     return Deployed(project, stack, tables)
 
 
@@ -74,7 +81,7 @@ def _table(resource: Mapping[str, Any]) -> DeployedTable:
     outputs = _plain(resource["outputs"])
     target, linkerds = inputs.target_of(outputs), inputs.linkerds_of(outputs)
     if target.service is None or linkerds is None:
-        raise CanaryError(
+        raise NoTablesError(
             f"the table {outputs['namespace']!r} is of an earlier release: run `pulumi up` first"
         )
     return DeployedTable(

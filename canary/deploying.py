@@ -1,0 +1,211 @@
+"""A deployment: which weights rise, the update that leaves those as they are, and their rollouts.
+
+The update is one of the whole stack, so a weight that is to rise by steps is held for it: the
+stack's settings have the weight of the last update meanwhile.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from canary import exits, figures, lease, outcomes, overview
+from canary.errors import CanaryError
+from canary.moving import Settings
+from canary.outcomes import Record
+from canary.overview import Known, StackView
+from canary.rollout import journal, running
+from canary.rollout.page import html, sentence, story
+from canary.stack import commits, configured, split, whole
+from canary.stack.cli import Cli
+from canary.stack.deployed import NoTablesError
+from canary.stack.split import Split, Way
+from kube.errors import OneLineError
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says."""
+
+    stack: str | None = None
+    policy_pack: str | None = None
+    notify: str | None = None
+    report: Path | None = None
+    outcome: Path | None = None
+
+
+@dataclass(frozen=True)
+class Rise:
+    """A split whose canary has more by the config than by the last update."""
+
+    known: StackView
+    """Its split is that of the config; the state may not know the canary yet."""
+    before: float
+    wanted: float
+
+    @property
+    def service(self) -> str:
+        """As the other commands call it."""
+        return self.known.split.service
+
+    @property
+    def canary(self) -> str:
+        """The version that rises."""
+        return self.known.split.canary
+
+
+def deploy(given: Given, folder: Path) -> int:
+    """Bring the stack to its config; the exit code. Raises CanaryError."""
+    record = Record(given.outcome)
+    try:
+        code = _deploy(given, folder, record)
+    except CanaryError as error:
+        record.end(error.code, str(error))
+        raise
+    record.end(code)
+    return code
+
+
+def _deploy(given: Given, folder: Path, record: Record) -> int:
+    with Cli(given.stack) as cli:
+        rises = _found(cli, folder)
+        held = _checked(cli, folder, rises, given)
+        record.begin(
+            rises[0].known.deployed.settings if rises else "",
+            tuple(_rollout(folder, each) for each in rises),
+        )
+        try:
+            for each, settings in zip(rises, held, strict=True):
+                print(
+                    f"{each.canary}: {figures.percent(each.before)} for this update, then by steps "
+                    f"to {figures.percent(each.wanted)}.",
+                    flush=True,
+                )
+                settings.write()
+            whole.up(cli, ("--policy-pack", given.policy_pack) if given.policy_pack else ())
+        except BaseException:
+            _put_back(held)
+            raise
+    for number, rise in enumerate(rises):
+        code = _roll_out(given, folder, rise, record, number)
+        if code:
+            return code
+    # Each has its weight by now, in the words of `pulumi config set`.
+    _put_back(held)
+    return exits.DONE
+
+
+def _found(cli: Cli, folder: Path) -> list[Rise]:
+    """The weights that rise. Raises CanaryError where somebody rolls out by hand."""
+    try:
+        known = overview.known(cli, folder)
+    except NoTablesError:
+        return []
+    _must_be_free(known)
+    return list(rises(known))
+
+
+def rises(known: Known) -> Iterator[Rise]:
+    """The splits between two versions whose canary has more by the config than by the state.
+
+    None of a config that cannot be used: the program says what is wrong with it.
+    """
+    try:
+        services = configured.services(known.values)
+    except CanaryError:
+        return
+    for service in services:
+        ways = _ways(known, service.prefix)
+        if len(service.weights) != 2 or not ways:
+            continue
+        (canary,) = set(service.weights) - {service.baseline}
+        before = ways[0].weights.get(canary, 0)
+        if service.weights[canary] > before:
+            named = split.version_of(service.prefix)
+            found = Split(named, (service.baseline, canary), tuple(ways))
+            yield Rise(known.of(found), before, service.weights[canary])
+
+
+def _ways(known: Known, prefix: str) -> list[Way]:
+    return [Way(table, prefix) for table in known.deployed.tables if prefix in table.splits]
+
+
+def _must_be_free(known: Known) -> None:
+    """Raise CanaryError where a rollout is under way: this update would end it."""
+    for each in split.all_of(known.deployed):
+        try:
+            with overview.api_of(each) as api:
+                found = lease.read(api, overview.mesh_namespace(each), each.service)
+        except (CanaryError, OneLineError) as error:
+            # A cluster that is new or not there any more is a matter of the update.
+            print(f"Whether a rollout is under way is not known: {error}", flush=True)
+            return
+        if found is not None and not found.is_expired(datetime.now(UTC)):
+            at = f", at {found.weight} %" if found.weight else ""
+            raise CanaryError(
+                f"{found.who} runs a rollout of {each.canary}{at}: canary abort or promote act on "
+                "it; deploy again when it is over",
+                exits.DRIFTED,
+            )
+
+
+def _checked(cli: Cli, folder: Path, rises: list[Rise], given: Given) -> list[Settings]:
+    """What holds them, once it is known that nothing stands against their rollouts.
+
+    Raises CanaryError.
+    """
+    found = []
+    for each in rises:
+        settings = Settings(cli, folder / each.known.deployed.settings, each.known, each.before)
+        settings.check()
+        running.planned(each.known, each.before, _asked(given, each))
+        found.append(settings)
+    return found
+
+
+def _put_back(held: list[Settings]) -> None:
+    """The settings as they were; each of these has read the file before any was written."""
+    if held:
+        held[0].put_back()
+
+
+def _rollout(folder: Path, rise: Rise) -> outcomes.Rollout:
+    commit = commits.raised_by(folder, rise.known)
+    return outcomes.Rollout(
+        rise.service, rise.canary, rise.before, rise.wanted, commit, in_force=rise.before
+    )
+
+
+def _asked(given: Given, rise: Rise) -> running.Given:
+    return running.Given(given.stack, rise.service, to=rise.wanted, notify=given.notify)
+
+
+def _roll_out(given: Given, folder: Path, rise: Rise, record: Record, number: int) -> int:
+    began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    try:
+        code = running.run(_asked(given, rise), folder)
+    except CanaryError as error:
+        record.rolled_out(number, code=error.code, said=str(error))
+        raise
+    found = journal.last(folder, rise.known.deployed.stack, rise.service)
+    if found is None or found.header.id < began:
+        raise CanaryError(f"the rollout of {rise.canary} has left no journal")
+    told = story.told(found)
+    said, in_force = sentence.sentence(told), found.rollout.weight
+    record.rolled_out(number, code=code, said=said, in_force=in_force)
+    if given.report:
+        is_one = len(record.outcome.rollouts) == 1
+        _write(given.report if is_one else _named(given.report, rise), html.page(told))
+    return code
+
+
+def _named(report: Path, rise: Rise) -> Path:
+    return report.with_stem(f"{report.stem}-{rise.service}")
+
+
+def _write(path: Path, page: str) -> None:
+    """The rollout has ended as it has, whether its page can be written or not."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        print(f"{path}: {error.strerror}: canary report writes the page again", flush=True)

@@ -1,0 +1,96 @@
+"""Keep one issue open for as long as Git has a weight that a deployment did not bring about."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from canary import github, outcomes
+from canary.github import GitHub, Object
+from canary.issue import Issue
+from canary.markdown import bold, code
+from canary.outcomes import Outcome, Rollout
+
+NAME = "outcome"
+
+EXAMPLES = """\
+example:
+  python -m canary outcome "$RUNNER_TEMP/deployment.json" --stack dev    in a job of GitHub Actions
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("outcome", type=Path, help="the file that `deploy --outcome` has written")
+    parser.add_argument("--stack", required=True, help="the stack that was deployed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Open the issue, bring it up to date, or close it.
+
+    Takes GITHUB_TOKEN and GITHUB_REPOSITORY from the environment. A deployment that did not begin,
+    or whose update failed, leaves the issue as it is: the weights are those of before. Raises
+    CanaryError.
+    """
+    if not arguments.outcome.exists():
+        print("the deployment did not begin: the issue, if there is one, stays as it is")
+        return 0
+    found = outcomes.read(arguments.outcome)
+    if not found.open_rollouts and found.code != 0:
+        print("nothing was rolled out: the issue, if there is one, stays as it is")
+        return 0
+    repository = GitHub.of_job()
+    issue = Issue(repository, github.mark("deployment", arguments.stack))
+    if found.open_rollouts:
+        title = f"Git has a canary weight that is not in force on {arguments.stack}"
+        print(issue.keep(title, _body(repository, arguments.stack, found)))
+    elif issue.is_open:
+        print(issue.close("What Git has is in force again."))
+    else:
+        print("what Git has is in force")
+    return 0
+
+
+_UNTIL = (
+    "Each deployment until then rolls it out again, by steps. This issue closes by itself once a "
+    "deployment has brought about what Git has."
+)
+
+
+def _body(repository: GitHub, stack: str, found: Outcome) -> str:
+    rollouts = found.open_rollouts
+    parts = [
+        f"### {code(stack)} does not have what {code(found.settings)} says",
+        outcomes.rows(rollouts),
+        *outcomes.sentences(rollouts),
+        *_advice(repository, rollouts),
+        _UNTIL,
+        f"<sub>{github.run_link()}</sub>",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _advice(repository: GitHub, rollouts: Sequence[Rollout]) -> list[str]:
+    """What to revert, a paragraph for each commit."""
+    by_commit: dict[str, list[str]] = {}
+    for each in rollouts:
+        by_commit.setdefault(each.commit, []).append(each.canary)
+    return [
+        f"{bold(f'Revert {_change(repository, commit)}')}, which raised {_listed(canaries)}."
+        for commit, canaries in by_commit.items()
+    ]
+
+
+def _listed(canaries: Sequence[str]) -> str:
+    return " and ".join(map(code, canaries))
+
+
+def _change(repository: GitHub, commit: str) -> str:
+    """What brought a commit to the branch: `#12`, or itself where it was pushed."""
+    if not commit:
+        return "the change"
+    merged = [each for each in _pulls(repository, commit) if each.get("merged_at")]
+    return f"#{merged[0]['number']}" if merged else f"{commit} (of no pull request)"
+
+
+def _pulls(repository: GitHub, commit: str) -> list[Object]:
+    return list(repository.listed(f"/commits/{commit}/pulls"))
