@@ -182,6 +182,7 @@ def _asked(given: Given, rise: Rise) -> running.Given:
 
 def _roll_out(given: Given, folder: Path, rise: Rise, record: Record, number: int) -> int:
     began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    record.rolled_out(number, in_force=None)
     try:
         code = running.run(_asked(given, rise), folder)
     except CanaryError as error:

@@ -25,7 +25,8 @@ class Rollout:
     """Percent of the config."""
     commit: str
     """That raised it; empty where it is not known."""
-    in_force: float
+    in_force: float | None
+    """None where it is not known, while the rollout is under way."""
     code: int | None = None
     """The exit code of the rollout; None where it was not begun, or came to no end."""
     said: str = ""
@@ -123,7 +124,7 @@ def rows(rollouts: tuple[Rollout, ...] | list[Rollout]) -> str:
     """The weights of each, as a table."""
     return table(
         ("version", "before", "config", "in force"),
-        [(code(each.canary), *map(_percent, _weights(each))) for each in rollouts],
+        [(code(each.canary), *_weights(each)) for each in rollouts],
     )
 
 
@@ -132,12 +133,9 @@ def sentences(rollouts: tuple[Rollout, ...] | list[Rollout]) -> list[str]:
     return [code(each.said or _not_told(each), 1000) for each in rollouts]
 
 
-def _weights(rollout: Rollout) -> tuple[float, float, float]:
-    return rollout.before, rollout.wanted, rollout.in_force
-
-
-def _percent(weight: float) -> str:
-    return figures.percent(weight)
+def _weights(rollout: Rollout) -> list[str]:
+    found = (rollout.before, rollout.wanted, rollout.in_force)
+    return ["not known" if each is None else figures.percent(each) for each in found]
 
 
 def _not_told(rollout: Rollout) -> str:

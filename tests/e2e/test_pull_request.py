@@ -21,6 +21,9 @@ TABLES = "/apis/l5d.io/v1alpha1/namespaces/linkerd/dtabs"
 PICTURES = ROOT / "docs" / "pictures"
 """The comments that the walkthrough shows, as Markdown."""
 
+ANALYSIS = {"interval": "10s", "scrape": "5s", "steps": [100], "onNoData": "go"}
+"""Of rollouts that are short and ask for no traffic."""
+
 
 @pytest.fixture(scope="module")
 def github() -> Iterator[FakeGitHub]:
@@ -38,6 +41,7 @@ def pipeline(
     made = Pipeline(cluster, github, tmp_path_factory.mktemp("runner"))
     try:
         command("pulumi", "config", "set", "kubeconfig", str(made.kubeconfig))
+        command("pulumi", "config", "set", "canaryAnalysis", json.dumps(ANALYSIS))
         set_weight(10)
         made.run("ci/deploy.sh", "deploy")
         yield made
@@ -97,13 +101,47 @@ def test_a_pull_request_from_preview_to_traffic(
     (kept,) = github.comments
     assert without_counts(kept["body"]) == shown("comment.md"), "as the walkthrough shows it"
 
-    pipeline.run("ci/deploy.sh", "deploy")
+    settings = stack.SETTINGS.read_bytes()
+    said = pipeline.run("ci/deploy.sh", "deploy")
+    assert "Step 2/2: 40 % to world-v2 for 10 s." in said
+    assert stack.SETTINGS.read_bytes() == settings
     assert table(cluster)[1] == "60.00*/srv/world-v1 & 40.00*/srv/world-v2"
+    assert tell(pipeline) == "what Git has is in force\n"
     linkerds.wait_until_followed(cluster, 40)
     worlds = local_stack.split_of(str(local_stack.outputs()["url"]), 500)
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), 0.4), worlds
     pipeline.run("ci/preview.sh", "preview")
     assert "Nothing changes, and nothing has drifted." in pipeline.summary
+
+
+def tell(pipeline: Pipeline) -> str:
+    return pipeline.run(
+        '.venv/bin/python -m canary outcome "$RUNNER_TEMP/deployment.json" --stack "$PULUMI_STACK"',
+        "preview",
+    )
+
+
+def test_a_deployment_that_is_not_rolled_out_opens_an_issue_until_one_is(
+    pipeline: Pipeline, cluster: Cluster, github: FakeGitHub
+) -> None:
+    deployed(pipeline, 10)
+    settings = stack.SETTINGS.read_text()
+    try:
+        waits = {**ANALYSIS, "onNoData": "abort", "minRequests": 1_000_000}
+        command("pulumi", "config", "set", "canaryAnalysis", json.dumps(waits))
+        set_weight(40)
+        said = pipeline.run("ci/deploy.sh", "deploy", status=3)
+        assert "Back at 0 % in " in said
+        assert table(cluster)[1] == "/srv/world-v1"
+        assert tell(pipeline) == "opened https://github.example/i/1\n"
+        (issue,) = github.issues
+        assert "| `world-v2` | 10 % | 40 % | 0 % |" in issue["body"]
+        assert (pipeline.folder / "rollout.html").exists()
+    finally:
+        stack.SETTINGS.write_text(settings)
+    pipeline.run("ci/deploy.sh", "deploy")
+    assert tell(pipeline) == "closed https://github.example/i/1\n"
+    github.issues.clear()
 
 
 def shown(picture: str) -> str:

@@ -225,6 +225,38 @@ def test_the_admin_ports_that_both_ask(place: Place, user: str) -> None:
         assert "not found" in said or "NotFound" in said or "unable" in said, said
 
 
+LEASE = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"name": "canary-world", "namespace": "linkerd"},
+}
+
+
+def test_a_deployment_may_hold_the_lease_of_a_rollout(place: Place) -> None:
+    lease = ("lease", "canary-world", "-n", "linkerd")
+    made = ("create", "-f", "-")
+    assert "orbidden" in place.refusal("preview", *made, given=LEASE)
+    assert place.refusal("deploy", *made, given=LEASE) == ""
+    assert place.refusal("deploy", "get", *lease) == ""
+    assert place.refusal("deploy", "replace", "-f", "-", given=LEASE) == ""
+    for user, asked in (
+        ("deploy", ("delete", *lease)),
+        ("deploy", ("get", "leases", "-n", "linkerd")),
+        ("deploy", ("get", "lease", "canary-world", "-n", "hello-world")),
+        ("deploy", ("get", "lease", "kube-scheduler", "-n", "kube-system")),
+        ("preview", ("get", *lease)),
+    ):
+        assert "orbidden" in place.refusal(user, *asked), asked
+
+
+def test_a_deployment_may_look_at_what_a_rollout_judges(place: Place) -> None:
+    for namespace in NAMESPACES:
+        assert place.refusal("deploy", "get", "--raw", f"/api/v1/namespaces/{namespace}/pods") == ""
+        said = place.refusal("deploy", "get", "endpoints", "world-v2", "-n", namespace)
+        assert "orbidden" not in said
+        assert "not found" in said, said
+
+
 def test_secrets_come_with_tls_alone(place: Place) -> None:
     roles = manifests("tls")
     assert {(one["metadata"]["name"], one["metadata"]["namespace"]) for one in roles} == {

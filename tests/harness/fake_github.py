@@ -1,4 +1,4 @@
-"""A fake of GitHub on loopback: the comments and issues of one repository, kept in memory.
+"""A fake of GitHub on loopback: one repository's comments, issues and merges, in memory.
 
 It does what the canary's commands ask for, as https://docs.github.com/rest says: pages with links,
 a token, the limit of a body. Who asks is a job's own user, `github-actions[bot]`.
@@ -17,6 +17,7 @@ REPOSITORY = "octo/canary"
 TOKEN = "fake-token"
 LONGEST_BODY = 65_536
 BOT = {"login": "github-actions[bot]", "type": "Bot"}
+MERGED = "2026-11-26T12:00:00Z"
 PERSON = {"login": "mallory", "type": "User"}
 
 Object = dict[str, Any]
@@ -29,6 +30,8 @@ class FakeGitHub:
     url: str = ""
     issues: list[Object] = field(default_factory=list)
     comments: list[Object] = field(default_factory=list)
+    pulls: dict[str, int] = field(default_factory=dict)
+    """The number of the pull request by the commit that merged it."""
     failures: list[int] = field(default_factory=list)
     """Statuses that the next requests are answered with, instead of being carried out."""
     requests: list[str] = field(default_factory=list)
@@ -59,6 +62,10 @@ class FakeGitHub:
         self.issues.append(made)
         return made
 
+    def merged(self, commit: str) -> int:
+        """Merge a pull request; its number."""
+        return self.pulls.setdefault(commit, 100 + len(self.pulls))
+
     def answer(self, method: str, path: str, query: dict[str, str], given: Object) -> Any:
         """The status and the object, or a page of objects, of one request."""
         if len(given.get("body") or "") > LONGEST_BODY:
@@ -75,6 +82,9 @@ class FakeGitHub:
                 found = [i for i in self.issues if i["state"] == query.get("state", "open")]
             case "POST", ["issues"]:
                 found = self.issue(given["title"], given["body"])
+            case "GET", ["commits", commit, "pulls"]:
+                known = [self.pulls[commit]] if commit in self.pulls else []
+                found = [{"number": number, "merged_at": MERGED} for number in known]
             case "PATCH", ["issues", number]:
                 found = _changed(self.issues, "number", int(number), given)
         if found is None:

@@ -4,7 +4,7 @@ import pytest
 
 from canary.__main__ import main
 
-COMMANDS = ("run", "promote", "abort", "report")
+COMMANDS = ("run", "promote", "abort", "report", "deploy", "outcome")
 
 
 @pytest.mark.parametrize("arguments", [[], *([each] for each in COMMANDS)])

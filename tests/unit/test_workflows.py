@@ -23,6 +23,9 @@ EXECUTED = {
     '.venv/bin/python -m canary comment "$RUNNER_TEMP/preview.md" --stack "$PULUMI_STACK"': (
         "tests/e2e/test_pull_request.py"
     ),
+    '.venv/bin/python -m canary outcome "$RUNNER_TEMP/deployment.json" --stack "$PULUMI_STACK"': (
+        "tests/e2e/test_pull_request.py"
+    ),
     '.venv/bin/python -m canary drift "$RUNNER_TEMP/drift.jsonl" --stack "$PULUMI_STACK"': (
         "tests/e2e/test_pull_request.py"
     ),
@@ -87,6 +90,11 @@ def test_rights_are_given_job_by_job() -> None:
         },
         ("deploy.yml", "preview"): {"contents": "read", "id-token": "write"},
         ("deploy.yml", "up"): {"contents": "read", "id-token": "write"},
+        ("deploy.yml", "outcome"): {
+            "contents": "read",
+            "issues": "write",
+            "pull-requests": "read",
+        },
         ("drift.yml", "drift"): {"contents": "read", "id-token": "write", "issues": "write"},
     }
     found = {
@@ -123,9 +131,30 @@ def test_the_token_goes_to_the_step_that_needs_it() -> None:
         return "github.token" in str(step.content.get("env"))
 
     assert all("-m canary" in step.run for step in steps() if has_token(step))
-    assert sum(has_token(step) for step in steps()) == 2
+    assert sum(has_token(step) for step in steps()) == 3
     checkouts = [s.content for s in steps() if "checkout@" in str(s.content.get("uses"))]
-    assert all(each["with"] == {"persist-credentials": False} for each in checkouts)
+    assert all(each["with"]["persist-credentials"] is False for each in checkouts)
+
+
+def test_a_deployment_is_told_however_it_ended() -> None:
+    jobs = workflows()["deploy.yml"]["jobs"]
+    up, outcome = jobs["up"]["steps"], jobs["outcome"]
+    assert outcome["needs"] == "up"
+    assert outcome["if"] == "${{ always() && needs.up.result != 'skipped' }}"
+    (checkout,) = [each for each in up if "checkout@" in each.get("uses", "")]
+    assert checkout["with"]["fetch-depth"] == 0, "which finds the commit that raised a weight"
+    (kept,) = [each for each in up if "upload-artifact@" in each.get("uses", "")]
+    assert kept["if"] == "${{ always() }}"
+    script = (ROOT / "ci" / "deploy.sh").read_text()
+    for name in ("deployment.json", "rollout.html"):
+        assert f'"$RUNNER_TEMP/{name}"' in script
+    assert kept["with"]["path"].split("\n")[:2] == [
+        "${{ runner.temp }}/deployment.json",
+        "${{ runner.temp }}/rollout*.html",
+    ]
+    (taken,) = [each for each in outcome["steps"] if "download-artifact@" in each.get("uses", "")]
+    assert taken["with"] == {"name": kept["with"]["name"], "path": "${{ runner.temp }}"}
+    assert taken["continue-on-error"] is True, "there is none of one that did not begin"
 
 
 def test_one_run_at_a_time() -> None:
