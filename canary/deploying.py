@@ -68,31 +68,34 @@ def deploy(given: Given, folder: Path) -> int:
 
 def _deploy(given: Given, folder: Path, record: Record) -> int:
     with Cli(given.stack) as cli:
-        rises = _found(cli, folder)
-        held = _checked(cli, folder, rises, given)
-        record.begin(
-            rises[0].known.deployed.settings if rises else "",
-            tuple(_rollout(folder, each) for each in rises),
-        )
-        try:
-            for each, settings in zip(rises, held, strict=True):
-                print(
-                    f"{each.canary}: {figures.percent(each.before)} for this update, then by steps "
-                    f"to {figures.percent(each.wanted)}.",
-                    flush=True,
-                )
-                settings.write()
-            whole.up(cli, ("--policy-pack", given.policy_pack) if given.policy_pack else ())
-        except BaseException:
-            _put_back(held)
-            raise
-    for number, rise in enumerate(rises):
+        rising = _found(cli, folder)
+        held = _checked(cli, folder, rising, given)
+        settings = rising[0].known.deployed.settings if rising else ""
+        record.begin(settings, tuple(_rollout(folder, each) for each in rising))
+        for each in rising:
+            before, wanted = figures.percent(each.before), figures.percent(each.wanted)
+            print(
+                f"{each.canary}: {before} for this update, then by steps to {wanted}.", flush=True
+            )
+        _update(cli, given, held)
+    for number, rise in enumerate(rising):
         code = _roll_out(given, folder, rise, record, number)
         if code:
             return code
     # Each has its weight by now, in the words of `pulumi config set`.
     _put_back(held)
     return exits.DONE
+
+
+def _update(cli: Cli, given: Given, held: list[Settings]) -> None:
+    """Everything but the weights that are held. Raises CanaryError, the settings as they were."""
+    try:
+        for each in held:
+            each.write()
+        whole.up(cli, ("--policy-pack", given.policy_pack) if given.policy_pack else ())
+    except BaseException:
+        _put_back(held)
+        raise
 
 
 def _found(cli: Cli, folder: Path) -> list[Rise]:
@@ -149,13 +152,13 @@ def _must_be_free(known: Known) -> None:
             )
 
 
-def _checked(cli: Cli, folder: Path, rises: list[Rise], given: Given) -> list[Settings]:
+def _checked(cli: Cli, folder: Path, rising: list[Rise], given: Given) -> list[Settings]:
     """What holds them, once it is known that nothing stands against their rollouts.
 
     Raises CanaryError.
     """
     found = []
-    for each in rises:
+    for each in rising:
         settings = Settings(cli, folder / each.known.deployed.settings, each.known, each.before)
         settings.check()
         running.planned(each.known, each.before, _asked(given, each))
@@ -170,7 +173,7 @@ def _put_back(held: list[Settings]) -> None:
 
 
 def _rollout(folder: Path, rise: Rise) -> outcomes.Rollout:
-    commit = commits.raised_by(folder, rise.known)
+    commit = commits.raised_by(folder, rise.known.deployed, rise.known.split)
     return outcomes.Rollout(
         rise.service, rise.canary, rise.before, rise.wanted, commit, in_force=rise.before
     )

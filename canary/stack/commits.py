@@ -4,37 +4,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from canary.errors import CanaryError
-from canary.overview import StackView
 from canary.stack import configured
 from canary.stack.cli import output
+from canary.stack.deployed import Deployed
+from canary.stack.split import Split
 
 _MOST = 100
 """Commits of the stack's settings that are looked at."""
 
 
-def raised_by(folder: Path, known: StackView) -> str:
+def raised_by(folder: Path, deployed: Deployed, split: Split) -> str:
     """The commit of the branch by which the canary's committed weight last rose.
 
     Empty where git does not say. A merged pull request is the one commit that merged it.
     """
     above = None
-    for commit, weight in _weights(folder, known):
+    for commit, weight in _weights(folder, deployed, split):
         if above is not None and weight < above[1]:
             return above[0]
         above = commit, weight
     return above[0] if above else ""
 
 
-def _weights(folder: Path, known: StackView) -> Iterator[tuple[str, float]]:
+def _weights(folder: Path, deployed: Deployed, split: Split) -> Iterator[tuple[str, float]]:
     """The commits of the settings, the last one first, and the canary's weight by each."""
-    settings, project = known.deployed.settings, known.deployed.project
-    for commit in _commits(folder, settings):
-        values = configured.committed(folder, settings, project, commit)
+    for commit in _commits(folder, deployed.settings):
+        values = configured.committed(folder, deployed.settings, deployed.project, commit)
         try:
-            found = configured.weights(values, known.split) if values else {}
+            found = configured.weights(values, split) if values else {}
         except CanaryError:
             return
-        yield commit, found.get(known.split.canary, 0)
+        yield commit, found.get(split.canary, 0)
 
 
 def _commits(folder: Path, settings: str) -> list[str]:

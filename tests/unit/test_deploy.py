@@ -134,8 +134,8 @@ def commit(clone: Path, **config: Any) -> str:
 
 
 def raised_by(clone: Path) -> str:
-    whole = known(WORLD, canaryWeight="40")
-    return commits.raised_by(clone, whole.of(split.chosen(whole.deployed, None)))
+    state = known(WORLD).deployed
+    return commits.raised_by(clone, state, split.chosen(state, None))
 
 
 def test_the_commit_that_raised_the_weight(clone: Path) -> None:
