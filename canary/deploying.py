@@ -89,10 +89,9 @@ def _deploy(given: Given, folder: Path, record: Record) -> int:
 
 def _update(cli: Cli, given: Given, held: list[Settings]) -> None:
     """Everything but the weights that are held. Raises CanaryError, the settings as they were."""
+    policies = ["--policy-pack", given.policy_pack] if given.policy_pack else []
     try:
-        for each in held:
-            each.write()
-        whole.up(cli, ("--policy-pack", given.policy_pack) if given.policy_pack else ())
+        whole.up(cli, [*policies, *(word for each in held for word in each.given)])
     except BaseException:
         _put_back(held)
         raise

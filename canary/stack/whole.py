@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -34,19 +34,44 @@ def _run(cli: Cli, more: Sequence[str]) -> tuple[int, list[int]]:
     # Without a preview of its own: before the first update, Kubernetes lets nobody who has no right
     # to bind try out a binding whose role is not there yet.
     command = cli.command("up", "--yes", "--skip-preview", "--refresh", "--diff", *more)
+    told: list[int] = []
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def hand_on(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        for process in begun:
+            process.send_signal(signal.SIGINT)
+
+    with _handled(hand_on):
+        begun.append(_begun(command))
+        if told:  # before there was a process to tell
+            begun[0].send_signal(signal.SIGINT)
+        return begun[0].wait(), told
+
+
+def _begun(command: list[str]) -> subprocess.Popen[bytes]:
     try:
-        # The terminal's interrupt reaches this process alone, which hands it on once.
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             # Without the variable the CLI does not know --event-log.
             env={**environment(), "PULUMI_DEBUG_COMMANDS": "true"},
+            # The terminal's interrupt reaches this process alone, which hands it on once.
             start_new_session=True,
         )
     except OSError as error:
         raise CanaryError(f"cannot run pulumi: {error.strerror}; is it on PATH?") from None
-    with _handed_on(process) as told:
-        return process.wait(), told
+
+
+@contextmanager
+def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have the signals that would end this process do this instead."""
+    former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, was in former.items():
+            signal.signal(number, was)
 
 
 def _error(log: Path) -> str:
@@ -55,20 +80,3 @@ def _error(log: Path) -> str:
     except CanaryError:
         found = []
     return " ".join((found or ["what it said is above"])[0].split())
-
-
-@contextmanager
-def _handed_on(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """The signals so far, each of which interrupts the process."""
-    told: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        told.append(number)
-        process.send_signal(signal.SIGINT)
-
-    former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield told
-    finally:
-        for number, was in former.items():
-            signal.signal(number, was)

@@ -310,7 +310,7 @@ _PULUMI = """\
 #!/bin/sh
 trap 'echo interrupted; exit 1' INT
 echo "$@" >{said}
-while :; do sleep 0.05; done
+for _ in $(seq 2400); do sleep 0.05; done
 """
 
 
