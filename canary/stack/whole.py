@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from types import FrameType
 
 from canary import events
 from canary.errors import CanaryError
-from canary.stack.cli import Cli, environment
+from canary.stack.cli import Cli, environment, first_error
 
 
 def up(cli: Cli, more: Sequence[str]) -> None:
@@ -22,20 +23,20 @@ def up(cli: Cli, more: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "events.jsonl"
         log.touch()
-        status, told = _run(cli, [*more, "--event-log", str(log)])
+        status, said, told = _run(cli, [*more, "--event-log", str(log)])
         if told:
             raise CanaryError("pulumi up was interrupted", 128 + told[0])
         if status:
-            raise CanaryError(f"pulumi up failed: {_error(log)}")
+            raise CanaryError(f"pulumi up failed: {_error(log, said)}")
 
 
-def _run(cli: Cli, more: Sequence[str]) -> tuple[int, list[int]]:
-    """Its exit status, and the signals that came meanwhile."""
+def _run(cli: Cli, more: Sequence[str]) -> tuple[int, str, list[int]]:
+    """Its exit status, what it said on its standard error, and the signals that came meanwhile."""
     # Without a preview of its own: before the first update, Kubernetes lets nobody who has no right
     # to bind try out a binding whose role is not there yet.
     command = cli.command("up", "--yes", "--skip-preview", "--refresh", "--diff", *more)
     told: list[int] = []
-    begun: list[subprocess.Popen[bytes]] = []
+    begun: list[subprocess.Popen[str]] = []
 
     def hand_on(number: int, _: FrameType | None) -> None:
         told.append(number)
@@ -46,14 +47,25 @@ def _run(cli: Cli, more: Sequence[str]) -> tuple[int, list[int]]:
         begun.append(_begun(command))
         if told:  # before there was a process to tell
             begun[0].send_signal(signal.SIGINT)
-        return begun[0].wait(), told
+        said = _passed_on(begun[0])
+        return begun[0].wait(), said, told
 
 
-def _begun(command: list[str]) -> subprocess.Popen[bytes]:
+def _passed_on(process: subprocess.Popen[str]) -> str:
+    lines = []
+    for line in process.stderr or ():
+        print(line, end="", file=sys.stderr, flush=True)
+        lines.append(line)
+    return "".join(lines)
+
+
+def _begun(command: list[str]) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
             # Without the variable the CLI does not know --event-log.
             env={**environment(), "PULUMI_DEBUG_COMMANDS": "true"},
             # The terminal's interrupt reaches this process alone, which hands it on once.
@@ -74,9 +86,10 @@ def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
             signal.signal(number, was)
 
 
-def _error(log: Path) -> str:
+def _error(log: Path, said: str) -> str:
+    """The first of the update, or of what was wrong before it."""
     try:
         found = events.read(log.read_text(encoding="utf-8"), "pulumi's log").errors
     except CanaryError:
         found = []
-    return " ".join((found or ["what it said is above"])[0].split())
+    return " ".join((found or [first_error(said)])[0].split())

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from local import stack, toolchain
 from local.paths import ROOT
@@ -41,7 +42,7 @@ def pipeline(
     made = Pipeline(cluster, github, tmp_path_factory.mktemp("runner"))
     try:
         command("pulumi", "config", "set", "kubeconfig", str(made.kubeconfig))
-        command("pulumi", "config", "set", "canaryAnalysis", json.dumps(ANALYSIS))
+        set_analysis(ANALYSIS)
         set_weight(10)
         made.run("ci/deploy.sh", "deploy")
         yield made
@@ -54,6 +55,13 @@ def pipeline(
 def set_weight(weight: int) -> None:
     """What a pull request does: the stack's config has another weight."""
     command("pulumi", "config", "set", "canaryWeight", str(weight))
+
+
+def set_analysis(analysis: Mapping[str, object]) -> None:
+    """The same, of what a rollout is judged by."""
+    settings = yaml.safe_load(stack.SETTINGS.read_text())
+    settings["config"]["linkerd-canary:canaryAnalysis"] = dict(analysis)
+    stack.SETTINGS.write_text(yaml.safe_dump(settings))
 
 
 def deployed(pipeline: Pipeline, weight: int) -> None:
@@ -127,8 +135,7 @@ def test_a_deployment_that_is_not_rolled_out_opens_an_issue_until_one_is(
     deployed(pipeline, 10)
     settings = stack.SETTINGS.read_text()
     try:
-        waits = {**ANALYSIS, "onNoData": "abort", "minRequests": 1_000_000}
-        command("pulumi", "config", "set", "canaryAnalysis", json.dumps(waits))
+        set_analysis({**ANALYSIS, "onNoData": "abort", "minRequests": 1_000_000})
         set_weight(40)
         said = pipeline.run("ci/deploy.sh", "deploy", status=3)
         assert "Back at 0 % in " in said

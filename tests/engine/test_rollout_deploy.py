@@ -248,6 +248,13 @@ def test_an_update_that_fails_puts_the_settings_back(at_0: Pipeline) -> None:
     )
 
 
+def test_what_pulumi_refuses_to_begin_with_is_the_reason_too(at_0: Pipeline) -> None:
+    at_0.merge(0, replicas="[]")
+    ran = at_0.deploy(exits.CANNOT)
+    assert "error: pulumi up failed: validating stack config: " in ran.stderr
+    assert "`pulumi up failed: validating stack config: " in at_0.summary.read_text()
+
+
 def test_a_step_that_is_too_large_is_told_before_anything_changes(at_0: Pipeline) -> None:
     at_0.merge(40, maxWeightStep=10)
     before = at_0.settings
