@@ -12,13 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from canary import exits, outcomes
+from canary import deploying, exits, outcomes, overview
 from canary.__main__ import main
+from canary.analysis.limits import Limits
 from canary.deploying import rises
 from canary.errors import CanaryError
 from canary.outcomes import Outcome, Record, Rollout
 from canary.overview import Known
-from canary.stack import commits, configured, deployed, split
+from canary.rollout import journal, running
+from canary.rollout.events import Begun
+from canary.rollout.journal import Header, Journal
+from canary.rollout.plan import Plan
+from canary.stack import commits, configured, deployed, split, whole
 from canary.stack.deployed import NoTablesError
 from local.paths import ROOT
 from tests.harness.fake_github import PERSON, FakeGitHub, fake_github
@@ -105,6 +110,76 @@ def test_a_state_without_tables_is_told_from_other_trouble() -> None:
     with pytest.raises(CanaryError) as unknown:
         deployed.read("[]")
     assert not isinstance(unknown.value, NoTablesError)
+
+
+# Several at once
+
+
+class Deployed:
+    """A stack of two splits whose weights rise, with rollouts that end as a test wants."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.settings = folder / "Pulumi.dev.yaml"
+        self.settings.write_text("config: {}  # as it was committed\n")
+        self.codes: dict[str, int] = {}
+        self.words: list[str] = []
+        self.ran: list[tuple[str | None, float]] = []
+        whole_stack = known({**WORLD, **WEB}, services=services(), canaryWeight="0")
+        monkeypatch.setattr(overview, "known", lambda *_: whole_stack)
+        monkeypatch.setattr(deploying, "_must_be_free", lambda _: None)
+        monkeypatch.setattr(whole, "up", self._up)
+        monkeypatch.setattr(running, "run", self._run)
+        monkeypatch.setattr(journal, "last", self._journal)
+
+    def _up(self, _: object, words: list[str]) -> None:
+        self.words = words
+        self.settings.write_text("held\n")
+
+    def _run(self, given: running.Given, _: Path) -> int:
+        self.ran.append((given.service, given.to))
+        return self.codes.get(given.service or "", exits.DONE)
+
+    def _journal(self, folder: Path, stack: str, service: str) -> Journal:
+        plan = Plan(service, f"{service}-1", f"{service}-2", Limits(), (100,))
+        header = Header("99991231T000000Z", stack, plan, "anna@ws7")
+        return Journal(folder / "journal", header, (Begun(0, 25),))
+
+    def deploy(self) -> int:
+        outcome = self.folder / "deployment.json"
+        given = deploying.Given(
+            policy_pack="policy", report=self.folder / "r.html", outcome=outcome
+        )
+        return deploying.deploy(given, self.folder)
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    return Deployed(tmp_path, monkeypatch)
+
+
+def test_several_are_held_for_one_update_and_roll_out_one_after_the_other(both: Deployed) -> None:
+    assert both.deploy() == exits.DONE
+    config = [both.words[i + 1] for i, word in enumerate(both.words) if word == "--config"]
+    name = "linkerd-canary:services"
+    assert both.words[:2] == ["--policy-pack", "policy"]
+    assert config == [
+        *(f"{name}.web.weights.b=50", f"{name}.web.weights.a=50"),
+        *(f"{name}.world.weights.v2=10", f"{name}.world.weights.v1=90"),
+    ]
+    assert both.ran == [("web", 80), ("world", 40)]
+    assert both.settings.read_text() == "config: {}  # as it was committed\n"
+    assert {path.name for path in both.folder.glob("*.html")} == {"r-web.html", "r-world.html"}
+
+
+def test_none_follows_one_that_did_not_end_well(both: Deployed) -> None:
+    both.codes["web"] = exits.HELD
+    assert both.deploy() == exits.HELD
+    assert both.ran == [("web", 80)]
+    assert both.settings.read_text() == "held\n", "it says what is in force"
+    web, world = outcomes.read(both.folder / "deployment.json").rollouts
+    assert (web.code, web.in_force) == (exits.HELD, 25)
+    assert (world.code, world.in_force) == (None, 10)
 
 
 # The commit
