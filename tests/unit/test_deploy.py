@@ -30,8 +30,8 @@ from tests.harness.fake_github import PERSON, FakeGitHub, fake_github
 from tests.harness.stacks import config_text, export, table
 from tests.harness.waiting import wait_until
 
-WORLD = {"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
-WEB = {"/host/web": {"/srv/web-a": 50, "/srv/web-b": 50}}
+WORLD: dict[str, dict[str, float]] = {"/host/world": {"/srv/world-v1": 90, "/srv/world-v2": 10}}
+WEB: dict[str, dict[str, float]] = {"/host/web": {"/srv/web-a": 50, "/srv/web-b": 50}}
 TWO = {
     "world": {"port": 80, "versions": {"v1": {}, "v2": {}}, "weights": {"v1": 60, "v2": 40}},
     "web": {"port": 80, "versions": {"a": {}, "b": {}}, "weights": {"a": 20, "b": 80}},
@@ -74,7 +74,7 @@ def test_each_split_is_looked_at() -> None:
 
 def test_a_canary_that_was_not_there_rises_from_0() -> None:
     assert found({"/host/world": {"/srv/world-v1": 100}}, canaryWeight="5") == [("world-v2", 0, 5)]
-    other = {"/host/world": {"/srv/world-v0": 60, "/srv/world-v1": 40}}
+    other: dict[str, dict[str, float]] = {"/host/world": {"/srv/world-v0": 60, "/srv/world-v1": 40}}
     assert found(other, canaryWeight="5") == [("world-v2", 0, 5)]
 
 
