@@ -148,6 +148,7 @@ def test_a_deployment_that_is_not_rolled_out_opens_an_issue_until_one_is(
         stack.SETTINGS.write_text(settings)
     pipeline.run("ci/deploy.sh", "deploy")
     assert tell(pipeline) == "closed https://github.example/i/1\n"
+    assert github.comments.pop()["body"].startswith("What Git has is in force again.")
     github.issues.clear()
 
 
