@@ -52,7 +52,7 @@ _DOWN = "from local import node; node.down()"
 
 def main() -> None:
     """Measure, and print each figure against its peer or bound."""
-    for built in (binaries.kube, binaries.coredns, binaries.pause, binaries.image_tool):
+    for built in binaries.NODE:
         built()
     debs.unpacked()
     figures: dict[int, list[dict[str, float]]] = {1: [], SEVERAL: []}

@@ -163,3 +163,7 @@ def image_tool() -> Path:
 def pause() -> Path:
     """The program that holds each pod's namespaces (local/build/image/pause/)."""
     return _build("pause", ["./image/pause"], ["image/pause"]) / "pause"
+
+
+NODE = (kube, coredns, pause, image_tool, network_policies)
+"""What a node runs, and what makes its images."""

@@ -28,7 +28,7 @@ def build() -> None:
     toolchain.pulumi()
     plugin.kubernetes()
     debs.unpacked()
-    for program in (binaries.kube, binaries.coredns, binaries.pause, binaries.image_tool):
+    for program in binaries.NODE:
         program()
     standins.mesh_binaries()
 
