@@ -36,7 +36,7 @@ def test_not_done_most_pages_of_namerds_admin(world: StandIns, path: str) -> Non
     assert world.talker(stand_ins.NAMERD, 9991).get(path).status == 404
 
 
-@pytest.mark.parametrize("part", ["loadbalancer", "bindcache", "jvm", "failure_accrual", "exn"])
+@pytest.mark.parametrize("part", ["loadbalancer", "bindcache", "jvm:mem", "failure_accrual", "exn"])
 def test_not_done_most_metrics_of_linkerd(mesh: Mesh, part: str) -> None:
     """The README says which ones there are."""
     assert part not in mesh.admin.get("/admin/metrics/prometheus").text
