@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from canary import exits, figures, lease, outcomes, overview
 from canary.errors import CanaryError
@@ -21,6 +22,9 @@ from canary.stack.cli import Cli
 from canary.stack.deployed import NoTablesError
 from canary.stack.split import Split, Way
 from kube.errors import OneLineError
+
+if TYPE_CHECKING:
+    from settings import Service
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,10 @@ def deploy(given: Given, folder: Path) -> int:
 
 def _deploy(given: Given, folder: Path, record: Record) -> int:
     with Cli(given.stack) as cli:
-        rising = _found(cli, folder)
+        rising, weights = _found(cli, folder)
         held = _checked(cli, folder, rising, given)
         settings = rising[0].known.deployed.settings if rising else ""
-        record.begin(settings, tuple(_rollout(folder, each) for each in rising))
+        record.begin(settings, tuple(_rollout(folder, each) for each in rising), weights)
         for each in rising:
             before, wanted = figures.percent(each.before), figures.percent(each.wanted)
             print(
@@ -97,14 +101,31 @@ def _update(cli: Cli, given: Given, held: list[Settings]) -> None:
         raise
 
 
-def _found(cli: Cli, folder: Path) -> list[Rise]:
-    """The weights that rise. Raises CanaryError where somebody rolls out by hand."""
+def _found(cli: Cli, folder: Path) -> tuple[list[Rise], dict[str, float]]:
+    """The weights that rise, and those that all canaries are to have.
+
+    Raises CanaryError where somebody rolls out by hand.
+    """
     try:
         known = overview.known(cli, folder)
     except NoTablesError:
-        return []
+        return [], {}
     _must_be_free(known)
-    return list(rises(known))
+    return list(rises(known)), _wanted(known)
+
+
+def _wanted(known: Known) -> dict[str, float]:
+    try:
+        services = configured.services(known.values)
+    except CanaryError:
+        return {}
+    pairs = (each for each in services if len(each.weights) == 2)
+    return {_canary(each): each.weights[_canary(each)] for each in pairs}
+
+
+def _canary(service: "Service") -> str:
+    (found,) = set(service.weights) - {service.baseline}
+    return found
 
 
 def rises(known: Known) -> Iterator[Rise]:
@@ -120,7 +141,7 @@ def rises(known: Known) -> Iterator[Rise]:
         ways = _ways(known, service.prefix)
         if len(service.weights) != 2 or not ways:
             continue
-        (canary,) = set(service.weights) - {service.baseline}
+        canary = _canary(service)
         before = ways[0].weights.get(canary, 0)
         if service.weights[canary] > before:
             named = split.version_of(service.prefix)
@@ -190,12 +211,13 @@ def _roll_out(given: Given, folder: Path, rise: Rise, record: Record, number: in
     except CanaryError as error:
         record.rolled_out(number, code=error.code, said=str(error))
         raise
+    record.rolled_out(number, code=code)
     found = journal.last(folder, rise.known.deployed.stack, rise.service)
     if found is None or found.header.id < began:
         raise CanaryError(f"the rollout of {rise.canary} has left no journal")
     told = story.told(found)
     said, in_force = sentence.sentence(told), found.rollout.weight
-    record.rolled_out(number, code=code, said=said, in_force=in_force)
+    record.rolled_out(number, said=said, in_force=in_force)
     if given.report:
         is_one = len(record.outcome.rollouts) == 1
         _write(given.report if is_one else _named(given.report, rise), html.page(told))

@@ -205,7 +205,7 @@ def _of_share(
     stack: StackView, cluster: ClusterView, traffic: Traffic, now: datetime
 ) -> Iterator[Finding]:
     split = stack.split
-    if cluster.in_force is None or not cluster.agrees or _is_settling(stack, now):
+    if cluster.in_force is None or not cluster.agrees or _is_settling(stack, cluster, now):
         return
     if any(each.ready == 0 for each in cluster.endpoints.values()):
         return  # which says why already
@@ -227,8 +227,10 @@ def wrong_share(version: str, weight: float, found: Share) -> str:
     return f"Weight {figures.percent(weight)}, but {shown} of requests reach {version}."
 
 
-def _is_settling(stack: StackView, now: datetime) -> bool:
-    return any(now - update.ended < SETTLING for update in stack.updates[:1])
+def _is_settling(stack: StackView, cluster: ClusterView, now: datetime) -> bool:
+    # What Prometheus shows may be a scrape older, and a window older than that.
+    settling = SETTLING + 2 * timedelta(seconds=cluster.seen.every or 0)
+    return any(now - update.ended < settling for update in stack.updates[:1])
 
 
 def _clock(time: datetime | None) -> str:

@@ -19,6 +19,11 @@ class Issue:
         """Whether there is one."""
         return self._open is not None
 
+    @property
+    def text(self) -> str:
+        """Of the one that is open; empty where there is none."""
+        return str(self._open.get("body") or "") if self._open else ""
+
     def keep(self, title: str, body: str) -> str:
         """Open it, or bring its text up to date; what was done."""
         text = f"{self._mark}{body}"

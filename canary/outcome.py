@@ -1,6 +1,7 @@
 """Keep one issue open for as long as Git has a weight that a deployment did not bring about."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Open the issue, bring it up to date, or close it.
 
     Takes GITHUB_TOKEN and GITHUB_REPOSITORY from the environment. A deployment that did not begin,
-    or whose update failed, leaves the issue as it is: the weights are those of before. Raises
+    or whose update failed, leaves the issue as it is: the weights are those of before. So does one
+    that had nothing to roll out, while the weight is in force that was not passed. Raises
     CanaryError.
     """
     if not arguments.outcome.exists():
@@ -40,15 +42,40 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     repository = GitHub.of_job()
     issue = Issue(repository, github.mark("deployment", arguments.stack))
+    left = _not_judged(issue.text, found)
     if found.open_rollouts:
         title = f"Git has a canary weight that is not in force on {arguments.stack}"
         print(issue.keep(title, _body(repository, arguments.stack, found)))
+    elif left:
+        print(f"the issue stays open: the last step of {' and '.join(left)} was not passed")
     elif issue.is_open:
         print(issue.close("What Git has is in force again."))
     else:
         print("what Git has is in force")
     return 0
 
+
+_WANTED = re.compile(r"<!-- wanted (\S+) (\S+) -->")
+"""Of each canary in the issue: its version and the percent that Git had."""
+
+
+def _not_judged(text: str, found: Outcome) -> list[str]:
+    """The canaries of an issue that have what Git wants, and have never passed there.
+
+    A deployment has nothing to roll out then, and would take them for accepted.
+    """
+    done = {each.canary for each in found.rollouts if each.is_done}
+    return [
+        canary
+        for canary, percent in _WANTED.findall(text)
+        if canary not in done and found.weights.get(canary) == float(percent)
+    ]
+
+
+_IN_FORCE = (
+    "{} has its weight, and its last step was not passed: no deployment rolls it out again. Revert "
+    "it, or judge it with `python -m canary run --observe` and close this issue."
+)
 
 _UNTIL = (
     "Each deployment until then rolls it out again, by steps. This issue closes by itself once a "
@@ -63,7 +90,9 @@ def _body(repository: GitHub, stack: str, found: Outcome) -> str:
         outcomes.rows(rollouts),
         *outcomes.sentences(rollouts),
         *_advice(repository, rollouts),
+        *(_IN_FORCE.format(code(each.canary)) for each in rollouts if each.in_force == each.wanted),
         _UNTIL,
+        *(f"<!-- wanted {each.canary} {each.wanted:g} -->" for each in rollouts),
         f"<sub>{github.run_link()}</sub>",
     ]
     return "\n\n".join(parts) + "\n"

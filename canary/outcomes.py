@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Outcome:
     code: int | None = None
     """The exit code; None where it came to no end."""
     error: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Percents of the config, of each canary beside one other version."""
 
     @property
     def open_rollouts(self) -> list[Rollout]:
@@ -67,9 +69,12 @@ class Record:
         self._path = path
         self.outcome = Outcome()
 
-    def begin(self, settings: str, rollouts: tuple[Rollout, ...]) -> None:
+    def begin(
+        self, settings: str, rollouts: tuple[Rollout, ...], weights: Mapping[str, float]
+    ) -> None:
         """What is to be rolled out. Raises CanaryError."""
-        self._take(replace(self.outcome, settings=settings, rollouts=rollouts))
+        found = replace(self.outcome, settings=settings, rollouts=rollouts, weights=dict(weights))
+        self._take(found)
 
     def rolled_out(self, number: int, **changes: Any) -> None:
         """How one of the rollouts ended. Raises CanaryError."""
@@ -107,7 +112,8 @@ def _read(given: Mapping[str, Any]) -> Outcome:
     if given.get("deployment") != VERSION:
         raise ValueError(f"its format is {given.get('deployment')}, not {VERSION}")
     rollouts = tuple(Rollout(**each) for each in given["rollouts"])
-    return Outcome(given["settings"], rollouts, given["code"], given["error"])
+    weights = {str(name): float(percent) for name, percent in given["weights"].items()}
+    return Outcome(given["settings"], rollouts, given["code"], given["error"], weights)
 
 
 def document(outcome: Outcome) -> str:

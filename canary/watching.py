@@ -170,7 +170,7 @@ class Past:
             self._weights = cluster.in_force
         if not self._looks or cluster.seen.is_after(self._looks[-1]):
             self._looks.append(cluster.seen)
-        while cluster.seen.at - self._looks[0].at > SPAN_SECONDS:
+        while len(self._looks) > 1 and cluster.seen.at - self._looks[0].at > SPAN_SECONDS:
             self._looks.popleft()
         if len(self._looks) == 1:
             return measured.now(cluster.seen, cluster.names)

@@ -6,7 +6,7 @@ import ssl
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -216,9 +216,31 @@ def _headers(settings: _Settings, name: str) -> dict[str, str]:
     return {"Authorization": token} if token else {}
 
 
+class _SharedContext(ssl.SSLContext):
+    """For many connections at a time.
+
+    urllib3 gives each new connection's context its protocols once more. OpenSSL frees the former
+    ones then, also while another thread's handshake reads them.
+    """
+
+    _protocols: Sequence[str] = ()
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Set them where they are others than before."""
+        wanted = tuple(alpn_protocols)
+        if wanted != self._protocols:
+            super().set_alpn_protocols(wanted)
+            self._protocols = wanted
+
+
 def _tls(settings: _Settings, name: str) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
+        if settings.ssl_ca_cert:
+            context.load_verify_locations(cafile=settings.ssl_ca_cert)
+        else:
+            context.load_default_certs()
+        context.set_alpn_protocols(["http/1.1"])
         if settings.cert_file:
             # Without a password to try, OpenSSL would ask the terminal for one.
             context.load_cert_chain(settings.cert_file, settings.key_file, password="")

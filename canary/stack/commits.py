@@ -16,14 +16,16 @@ _MOST = 100
 def raised_by(folder: Path, deployed: Deployed, split: Split) -> str:
     """The commit of the branch by which the canary's committed weight last rose.
 
-    Empty where git does not say. A merged pull request is the one commit that merged it.
+    It is the first of those that have had at least today's weight ever since. Empty where git does
+    not say. A merged pull request is the one commit that merged it.
     """
-    above = None
+    raised, today = "", None
     for commit, weight in _weights(folder, deployed, split):
-        if above is not None and weight < above[1]:
-            return above[0]
-        above = commit, weight
-    return above[0] if above else ""
+        today = weight if today is None else today
+        if weight < today:
+            break
+        raised = commit
+    return raised
 
 
 def _weights(folder: Path, deployed: Deployed, split: Split) -> Iterator[tuple[str, float]]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -54,8 +54,9 @@ def _run(cli: Cli, more: Sequence[str]) -> tuple[int, str, list[int]]:
 def _passed_on(process: subprocess.Popen[str]) -> str:
     lines = []
     for line in process.stderr or ():
-        print(line, end="", file=sys.stderr, flush=True)
         lines.append(line)
+        with suppress(OSError):  # the terminal is gone: pulumi is read to its end all the same
+            print(line, end="", file=sys.stderr, flush=True)
     return "".join(lines)
 
 
@@ -78,7 +79,8 @@ def _begun(command: list[str]) -> subprocess.Popen[str]:
 @contextmanager
 def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Have the signals that would end this process do this instead."""
-    former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {each: signal.signal(each, handle) for each in numbers}
     try:
         yield
     finally:

@@ -44,7 +44,7 @@ def pipeline(
         command("pulumi", "config", "set", "kubeconfig", str(made.kubeconfig))
         set_analysis(ANALYSIS)
         set_weight(10)
-        made.run("ci/deploy.sh", "deploy")
+        made.run("exec ci/deploy.sh", "deploy")
         yield made
     finally:
         stack.SETTINGS.write_text(settings)
@@ -69,7 +69,7 @@ def deployed(pipeline: Pipeline, weight: int) -> None:
     set_weight(weight)
     wanted = {"/srv/world-v1": 100 - weight, "/srv/world-v2": weight}
     if local_stack.outputs().get("split") != {"/host/world": wanted}:
-        pipeline.run("ci/deploy.sh", "deploy")
+        pipeline.run("exec ci/deploy.sh", "deploy")
 
 
 def table(cluster: Cluster) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def test_a_pull_request_from_preview_to_traffic(
     assert without_counts(kept["body"]) == shown("comment.md"), "as the walkthrough shows it"
 
     settings = stack.SETTINGS.read_bytes()
-    said = pipeline.run("ci/deploy.sh", "deploy")
+    said = pipeline.run("exec ci/deploy.sh", "deploy")
     assert "Step 2/2: 40 % to world-v2 for 10 s." in said
     assert stack.SETTINGS.read_bytes() == settings
     assert table(cluster)[1] == "60.00*/srv/world-v1 & 40.00*/srv/world-v2"
@@ -137,7 +137,7 @@ def test_a_deployment_that_is_not_rolled_out_opens_an_issue_until_one_is(
     try:
         set_analysis({**ANALYSIS, "onNoData": "abort", "minRequests": 1_000_000})
         set_weight(40)
-        said = pipeline.run("ci/deploy.sh", "deploy", status=3)
+        said = pipeline.run("exec ci/deploy.sh", "deploy", status=3)
         assert "Back at 0 % in " in said
         assert table(cluster)[1] == "/srv/world-v1"
         assert tell(pipeline) == "opened https://github.example/i/1\n"
@@ -146,7 +146,7 @@ def test_a_deployment_that_is_not_rolled_out_opens_an_issue_until_one_is(
         assert (pipeline.folder / "rollout.html").exists()
     finally:
         stack.SETTINGS.write_text(settings)
-    pipeline.run("ci/deploy.sh", "deploy")
+    pipeline.run("exec ci/deploy.sh", "deploy")
     assert tell(pipeline) == "closed https://github.example/i/1\n"
     assert github.comments.pop()["body"].startswith("What Git has is in force again.")
     github.issues.clear()
@@ -199,7 +199,7 @@ def test_drift_opens_an_issue_until_it_is_undone(
     assert without_counts(github.comments[-1]["body"]) == shown("drift.md")
     assert (table(cluster), state()) == before, "none of these writes anything"
 
-    pipeline.run("ci/deploy.sh", "deploy")
+    pipeline.run("exec ci/deploy.sh", "deploy")
     assert drift(pipeline) == "closed https://github.example/i/1\n"
     assert issue["state"] == "closed"
 
@@ -284,7 +284,7 @@ def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     pipeline.run("ci/preview.sh", "preview")
     assert "| `/srv/world-v1` | – | **100 %** |" in pipeline.summary
     assert re.search(r"\*\*Resources\*\*: \d+ made\n", pipeline.summary), pipeline.summary
-    pipeline.run("ci/deploy.sh", "deploy")
+    pipeline.run("exec ci/deploy.sh", "deploy")
     answer = eventually(lambda: local_stack.ask(str(local_stack.outputs()["url"])))
     assert local_stack.world_of(answer) == "world"
     pipeline.run("ci/preview.sh", "preview")
@@ -293,7 +293,7 @@ def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     change(cluster, "50.00*/srv/world-v1 & 50.00*/srv/world-v2")
     drift(pipeline)
     set_weight(20)
-    pipeline.run("ci/deploy.sh", "deploy")
+    pipeline.run("exec ci/deploy.sh", "deploy")
     given_away = rights.given_away(cluster)
     destroy = ("destroy", "--yes", "--skip-preview")
     pipeline.pulumi(*destroy, "--target", "**Dtab::internal", identity="deploy")

@@ -17,7 +17,14 @@ from tests.harness.networks import free_network
 FOLDER = LOCAL / "second"
 
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", LOCAL.name, VENV.name, "__pycache__", ".*_cache", ".hypothesis", "Pulumi.local.yaml"
+    ".git",
+    ".#*",
+    LOCAL.name,
+    VENV.name,
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    "Pulumi.local.yaml",
 )
 
 

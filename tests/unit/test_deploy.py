@@ -224,6 +224,14 @@ def test_the_commit_that_raised_the_weight(clone: Path) -> None:
     assert raised_by(clone) == raised
 
 
+def test_after_a_revert_it_is_the_commit_that_first_had_as_much(clone: Path) -> None:
+    commit(clone, canaryWeight=0)
+    ten = commit(clone, canaryWeight=10)
+    commit(clone, canaryWeight=40)
+    commit(clone, canaryWeight=10)
+    assert raised_by(clone) == ten
+
+
 def test_a_merged_pull_request_is_the_commit_that_merged_it(clone: Path) -> None:
     commit(clone, canaryWeight=10)
     git(clone, "checkout", "-q", "-b", "canary-40")
@@ -254,7 +262,7 @@ NOT_BEGUN = replace(BACK, service="web", canary="web-b", in_force=10, code=None,
 
 def test_an_outcome_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = Record(tmp_path / "deployment.json")
-    record.begin("Pulumi.dev.yaml", (replace(BACK, in_force=10, code=None, said=""), NOT_BEGUN))
+    record.begin("Pulumi.dev.yaml", (replace(BACK, in_force=10, code=None, said=""), NOT_BEGUN), {})
     begun = outcomes.read(tmp_path / "deployment.json")
     assert (begun.code, len(begun.open_rollouts)) == (None, 2), "it may be killed at any time"
     record.rolled_out(0, code=exits.FAILED, said=BACK.said, in_force=0.0)
@@ -273,7 +281,7 @@ def test_a_file_that_is_no_outcome_is_one_line(tmp_path: Path, text: str) -> Non
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CanaryError, match="No such file or directory"):
-        Record(tmp_path / "none" / "deployment.json").begin("", ())
+        Record(tmp_path / "none" / "deployment.json").begin("", (), {})
 
 
 def test_the_summary_has_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +290,7 @@ def test_the_summary_has_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     record = Record(None)
     record.end(exits.DONE)
     assert summary.read_text() == "", "nothing is said where nothing rose"
-    record.begin("Pulumi.dev.yaml", (BACK, NOT_BEGUN))
+    record.begin("Pulumi.dev.yaml", (BACK, NOT_BEGUN), {})
     record.end(exits.FAILED)
     assert summary.read_text() == (
         "### Deployment\n\n"
@@ -293,7 +301,7 @@ def test_the_summary_has_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "`The rollout of web-b did not come to its end, or was not begun.`\n"
     )
     summary.write_text("")
-    record.begin("", ())
+    record.begin("", (), {})
     record.end(exits.CANNOT, "pulumi up failed: what it said is above")
     assert summary.read_text() == (
         "### Deployment\n\n**The deployment failed:** `pulumi up failed: what it said is above`\n"
@@ -311,7 +319,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
 def tell(folder: Path, capsys: pytest.CaptureFixture[str], outcome: Outcome) -> str:
     path = folder / "deployment.json"
     record = Record(path)
-    record.begin(outcome.settings, outcome.rollouts)
+    record.begin(outcome.settings, outcome.rollouts, outcome.weights)
     if outcome.code is not None:
         record.end(outcome.code, outcome.error)
     assert main(["outcome", str(path), "--stack", "dev"]) == 0
@@ -335,6 +343,7 @@ def test_one_issue_is_open_until_a_deployment_ends_well(
         f"**Revert #{number}**, which raised `world-v2`.\n\n"
         "Each deployment until then rolls it out again, by steps. This issue closes by itself "
         "once a deployment has brought about what Git has.\n\n"
+        "<!-- wanted world-v2 40 -->\n\n"
         "<sub>[log](https://github.example/octo/canary/actions/runs/42)</sub>\n"
     )
     held = Outcome("Pulumi.dev.yaml", (replace(BACK, in_force=20, code=exits.HELD),), exits.HELD)
@@ -344,6 +353,23 @@ def test_one_issue_is_open_until_a_deployment_ends_well(
     assert tell(tmp_path, capsys, done) == "closed https://github.example/i/2\n"
     assert (issue["state"], github.issues[0]["state"]) == ("closed", "open")
     assert tell(tmp_path, capsys, Outcome(code=exits.DONE)) == "what Git has is in force\n"
+
+
+def test_a_last_step_that_was_not_passed_is_not_accepted_by_the_next_deployment(
+    github: FakeGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = replace(BACK, in_force=40, code=exits.HELD, said="world-v2 was held.")
+    weights = {"world-v2": 40.0}
+    tell(tmp_path, capsys, Outcome("Pulumi.dev.yaml", (held,), exits.HELD, weights=weights))
+    issue = github.issues[0]
+    assert "`world-v2` has its weight, and its last step was not passed" in issue["body"]
+    after = Outcome(code=exits.DONE, weights=weights)
+    assert tell(tmp_path, capsys, after) == (
+        "the issue stays open: the last step of world-v2 was not passed\n"
+    )
+    assert issue["state"] == "open"
+    reverted = Outcome(code=exits.DONE, weights={"world-v2": 10.0})
+    assert tell(tmp_path, capsys, reverted).startswith("closed ")
 
 
 def test_a_commit_without_a_pull_request_is_named_itself(

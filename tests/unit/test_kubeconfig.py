@@ -1,13 +1,15 @@
 """kube/minified.py: finding a kubeconfig and cutting it down to one context."""
 
 import base64
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from urllib3.util import ssl_
 
-from kube import exec_plugin
+from kube import credentials, exec_plugin
 from kube.errors import KubeconfigError
 from kube.minified import load
 
@@ -210,3 +212,14 @@ def test_a_plugin_that_is_to_be_told_of_an_authority_that_is_not_there() -> None
         "the kubeconfig gives no credential: its certificate-authority cannot be read: No such "
         "file or directory"
     )
+
+
+def test_a_context_is_given_its_protocols_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL frees the former ones, which a handshake on another thread may be reading."""
+    given: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _, them: given.append(them))
+    tls = credentials.load(str(path), None).tls
+    assert tls is not None
+    for _ in range(3):
+        tls.set_alpn_protocols(ssl_.ALPN_PROTOCOLS)
+    assert given == [tuple(ssl_.ALPN_PROTOCOLS)]
