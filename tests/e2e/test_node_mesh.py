@@ -11,6 +11,7 @@ from local import node
 from tests.e2e import local_stack
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
 from tests.e2e.linkerds import entrances
+from tests.e2e.told import settled
 from tests.e2e.visitors import Visitors
 
 APPS, MESH = "hello-world", "linkerd"
@@ -19,8 +20,9 @@ ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
 
 @pytest.fixture(scope="module")
 def url(cluster: Cluster) -> str:
-    """Where hello answers, with the whole stack up on three nodes."""
+    """Where hello answers, with the whole stack up on three nodes, and at rest."""
     local_stack.up()
+    settled(cluster)
     address = str(local_stack.outputs()["url"])
     local_stack.first_answer(address)
     return address

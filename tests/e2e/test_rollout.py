@@ -80,6 +80,9 @@ def brought(cluster: Cluster) -> Iterator[None]:
 def url(cluster: Cluster, brought: None, settings: dict[str, Any]) -> str:
     found = told.up(settings, "v1", "v2", canaryWeight=0, canaryAnalysis=ANALYSIS)
     settled(cluster)
+    with Visitors(found, at_once=2, pause=0.1) as visitors:
+        # A node's rules follow the pods that there are a moment later.
+        eventually(lambda: visitors.outcomes[-60:].count("ok") == 60)
     return found
 
 
