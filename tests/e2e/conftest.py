@@ -10,6 +10,7 @@ from local import node, stack
 from local.node import count, records
 from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, make
+from tests.e2e.told import settled
 
 LEAST = 3
 """Nodes that tests of the mesh and of a node's end need."""
@@ -40,8 +41,9 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def settings(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    """The config of the stack, which is up; it is put back at the end."""
+    """The config of the stack, which is up and at rest; it is put back at the end."""
     local_stack.up()
+    settled(cluster)
     found = stack.SETTINGS.read_text()
     yield dict(yaml.safe_load(found))
     stack.SETTINGS.write_text(found)
