@@ -196,9 +196,10 @@ class Driver:
         tried = self._rollout.tried
         in_force = cluster.weight_of(self._rollout.plan.canary)
         if in_force == tried != self._rollout.weight:
-            # An update that failed has written it after all.
+            # An update that failed, or of a process that was killed, has written it after all.
             self._differences = self._differences.begin()
-            return NotDone(self._clock(), self._rollout.problem, in_force)
+            why = self._rollout.problem or "its update did not come to its end here"
+            return NotDone(self._clock(), why, in_force)
         self._differences, look = self._differences.look(cluster.seen.readings, _nodes(cluster))
         traffic = measured.now(cluster.seen, cluster.names).by_name
         plan = self._rollout.plan

@@ -443,7 +443,9 @@ class Rollout:
         if is_late or self.is_unfinished:
             # The update that wrote it was killed, or failed: the state may not know the weight.
             return again._go(self.plan.steps.index(event.weight), line)
-        again = replace(again, wanted=None, target=None)
+        # An update that was under way may go on, and write its weight yet.
+        target = None if self.wanted is None else self.plan.steps.index(self.wanted)
+        again = replace(again, wanted=None, target=target)
         if self.step < 0:
             return again._go(self.plan.first(event.weight), line)
         return again._start(self.step, event.at).after(line)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.contract.stand_ins import DTAB_DEFINITION
-from tests.harness.apiserver import ApiServer
+from tests.harness.apiserver import ApiServer, Request
 from tests.harness.namerd import namerd
 from tests.harness.waiting import wait_until
 from tests.unit.test_program import run_program
@@ -84,9 +84,17 @@ def test_namerd_uses_its_rights_and_is_refused_nothing(
                     lambda: [each["ip"] for each in found.addresses(WORLD)] == [address],  # noqa: B023
                     "the endpoints are followed",
                 )
-    of_namerd = [each for each in api_server.requests()[asked:] if each.user == USER]
-    assert [each for each in of_namerd if each.status == 403] == []
-    assert {(resource_of(each.path), each.verb) for each in of_namerd} == granted
+
+    def of_namerd() -> list[Request]:
+        return [each for each in api_server.requests()[asked:] if each.user == USER]
+
+    def used() -> set[tuple[str, str]]:
+        return {(resource_of(each.path), each.verb) for each in of_namerd()}
+
+    # A watch is in the audit log when it has ended, a moment after who watched.
+    wait_until(lambda: used() >= granted, "all that it may do is in the audit log")
+    assert used() == granted
+    assert [each for each in of_namerd() if each.status == 403] == []
 
 
 def resource_of(path: str) -> str:

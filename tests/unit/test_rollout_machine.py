@@ -465,6 +465,20 @@ def test_a_process_killed_while_it_wrote_is_resumed_where_the_weight_is() -> Non
     assert (not_done.rollout.step, not_done.rollout.weight) == (0, 10)
 
 
+def test_an_update_that_outlives_its_rollout_is_no_foreign_change() -> None:
+    told = Told().begin().written().passes()
+    assert told.wants() == SetWeight(50)
+    resumed = Told()
+    resumed.rollout = replayed(PLAN, told.events)
+    resumed.take(Resumed(told.now, 10, "bob@ws8"))
+    assert resumed.rollout.tried == 50
+    resumed.look(healthy(10))
+    resumed.take(NotDone(told.now + 20, "its update did not come to its end here", in_force=50))
+    resumed.look(healthy(50))
+    assert resumed.wants() == SetWeight(50)
+    assert resumed.written().rollout.tried is None
+
+
 def test_going_back_is_resumed_as_going_back() -> None:
     told = Told().begin().written().look(FAILING).take(Interrupted(1020, 15))
     told.take(Resumed(2000, 10, "bob@ws8"))
