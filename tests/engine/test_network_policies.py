@@ -18,10 +18,11 @@ from tests.unit.test_policies import BOTH, BY_NODE, EVERYONE, SIDECARS, WHO_MAY_
 
 SHAPES = {"daemonset": BY_NODE, "sidecar": SIDECARS, "both": BOTH}
 PORTS = sorted({port for _, _, port, _ in WHO_MAY_SPEAK_TO_WHOM})
-LEARNED_SECONDS = 60.0
+LEARNED_SECONDS = 600.0
 """In which the engine has learned of new policies; ordinarily a fraction of a second."""
 REFUSED_SECONDS = 1.5
-"""Without a connection: the engine drops what it does not let in."""
+"""Without a connection: the engine drops what it does not let in. At each try it is twice as long,
+as one that is let in may take long on a busy machine."""
 
 Table = dict[tuple[int, int], list[int]]
 """Who reaches whom on which port: kinds of pods by their place in EVERYONE."""
@@ -44,12 +45,12 @@ class Pods:
             self.api.kubectl("delete", "networkpolicies", "--all", "-n", namespace)
         self.api.apply(*map(_policy, policies.flows(mine)))
 
-    def reached(self, asked: Table) -> Table:
+    def reached(self, asked: Table, seconds: float = REFUSED_SECONDS) -> Table:
         """Who does reach whom, of one kind to the other pod of another."""
         tries = [(target, port, kind) for target, port in asked for kind in range(len(self.kinds))]
 
         def reaches(target: int, port: int, kind: int) -> bool:
-            return self.kinds[kind][0].reaches(self.kinds[target][1], port, REFUSED_SECONDS)
+            return self.kinds[kind][0].reaches(self.kinds[target][1], port, seconds)
 
         with ThreadPoolExecutor(len(tries)) as pool:
             made = list(pool.map(lambda each: reaches(*each), tries))
@@ -110,7 +111,7 @@ def test_without_policies_everyone_reaches_everyone(pods: Pods) -> None:
 def test_who_may_speak_to_whom(pods: Pods, topology: str) -> None:
     wanted = table(SHAPES[topology])
     pods.enforce(SHAPES[topology])
-    deadline = time.monotonic() + LEARNED_SECONDS
-    while (found := pods.reached(wanted)) != wanted and time.monotonic() < deadline:
-        pass
+    deadline, seconds = time.monotonic() + LEARNED_SECONDS, REFUSED_SECONDS
+    while (found := pods.reached(wanted, seconds)) != wanted and time.monotonic() < deadline:
+        seconds = min(2 * seconds, 30.0)
     assert found == wanted
