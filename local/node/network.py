@@ -289,6 +289,15 @@ def _routes_to(network: Network, nodes: Iterable[Node], by: str) -> list[str]:
     return steps
 
 
+def hardware_address(address: IPv4Address) -> str:
+    """A node's, by its IP address: `02:00:c6:12:00:04`, of those that anybody may give.
+
+    A node that comes back has the same one. With another, what the others have learned would lead
+    nowhere for up to ten seconds after they first ask for it again.
+    """
+    return ":".join(f"{octet:02x}" for octet in (2, 0, *address.packed))
+
+
 def set_up(network: Network, node: Node) -> None:
     """A node's own side of it; runs inside its network namespace."""
     forwarding = ("ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0")
@@ -302,7 +311,7 @@ def set_up(network: Network, node: Node) -> None:
         [
             "link set lo up",
             f"address add {address}/32 dev eth0",
-            "link set eth0 up",
+            f"link set eth0 address {hardware_address(address)} up",
             f"route add {network.host}/32 dev eth0 src {address}",
             *_routes_to(network, others, f"dev eth0 src {address}"),
             # The node's own traffic to a service must find a route before kube-proxy can turn it.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -157,3 +158,8 @@ def test_a_node_that_was_killed_holds_no_network(
 def test_link_names_are_short_enough_for_the_kernel() -> None:
     assert len(BRIDGE) < 16
     assert len(network.PORT) < 16
+
+
+def test_a_nodes_hardware_address_is_its_own_and_stays() -> None:
+    found = [network.hardware_address(IPv4Address(f"198.18.0.{i}")) for i in (2, 3, 2)]
+    assert found == ["02:00:c6:12:00:02", "02:00:c6:12:00:03", "02:00:c6:12:00:02"]
