@@ -9,19 +9,11 @@ import pytest
 from local import node
 from mesh import namerd, routers
 from tests.e2e import local_stack
-from tests.e2e.cluster import PATIENCE, Cluster, eventually, server_image
+from tests.e2e.cluster import PATIENCE, Cluster, server_image
 
 MESH, APPS, OTHERS = "linkerd", "hello-world", "strangers"
 WEIGHT = 30
 COUNT = 1000
-WAYS = {
-    "daemonset": {},
-    "TLS accepted": {"meshTlsPermissive": "true"},
-    "TLS": {"meshTls": "mutual"},
-    "TLS, both": {"meshTopology": "both"},
-    "TLS, sidecar": {"meshTopology": "sidecar"},
-}
-"""What each step changes; the next one goes on from there."""
 
 
 def deploy(**config: Any) -> None:
@@ -37,10 +29,7 @@ def url(cluster: Cluster, settings: dict[str, Any]) -> Iterator[str]:
     address = str(local_stack.outputs()["url"])
     local_stack.first_answer(address)
     yield address
-    if local_stack.command("pulumi", "config", "get", "meshTopology").strip() == "sidecar":
-        deploy(meshTopology="both")  # there is no way past it
-    deploy(meshTopology="daemonset")
-    deploy(meshTls="off", networkPolicies="false")
+    deploy(networkPolicies="false")
     assert cluster.get("networkpolicies", "-A")["items"] == []
     assert "NFQUEUE" not in rules(cluster)
 
@@ -142,15 +131,8 @@ def test_every_node_enforces_them(cluster: Cluster, url: str) -> None:
         assert "-j NFQUEUE" in made
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_that_the_stack_does_is_refused(cluster: Cluster, url: str, way: str) -> None:
-    """In each topology and with TLS. What a change loses by itself, other tests say."""
-    with local_stack.load(url, pause=0.1) as traffic:
-        eventually(lambda: traffic.count > 50)
-        deploy(**WAYS[way])
-        seen = traffic.count
-        eventually(lambda: traffic.count > seen + 100)
-    print(f"on the way: {len(traffic.failures)} of {traffic.count} failed {traffic.failures[:3]}")
+def test_nothing_that_the_stack_does_is_refused(cluster: Cluster, url: str) -> None:
+    """With linkerds on nodes. tests/engine/test_network_policies.py has the other topologies."""
     worlds = local_stack.split_of(url, COUNT)
     share = WEIGHT / 100
     assert local_stack.within_binomial_bounds(worlds["worldv2"], worlds.total(), share), worlds
