@@ -41,7 +41,7 @@ POLL_SECONDS = 2.0
 
 _TRIES = 10
 
-_OVER = (Phase.ROLLED_BACK, Phase.ABORTED)
+_OVER = [phase for phase in Phase if phase.goes_back]
 
 WATCHED_SECONDS = 1.5 * RENEW_SECONDS
 """How long one that has expired by our clock is watched before it is taken over: its holder's clock

@@ -5,14 +5,13 @@ never an update that is under way.
 """
 
 import queue
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from canary import clock, figures, findings, overview
+from canary import clock, figures, findings, overview, signals
 from canary.analysis.differences import Differences
 from canary.counters import measured
 from canary.counters.measured import Measured
@@ -145,8 +144,7 @@ class Driver:
             return self._changed(str(error))
         except UnfinishedError as error:
             self._see_first()
-            is_known = error.in_force is not None
-            return NotDone(self._clock(), str(error), error.in_force, is_known)
+            return NotDone(self._clock(), str(error), error.in_force)
         except CanaryError as error:
             return self._wish_or(NotDone(self._clock(), str(error)))
         self._known, self._update = written.stack, written.update
@@ -262,14 +260,8 @@ class Driver:
             seen.append(number)
             self._from_outside.put(Interrupted(self._clock(), number))
 
-        # SIGHUP: the terminal is gone.
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        former = {each: signal.signal(each, handle) for each in numbers}
-        try:
+        with signals.handled(handle):
             yield
-        finally:
-            for number, was in former.items():
-                signal.signal(number, was)
 
     def _heed_lease(self) -> None:
         held, rollout = self._parts.held, self._rollout
@@ -294,7 +286,6 @@ def _always() -> None:
 
 def stack_names(known: StackView) -> dict[str, str]:
     """The version by bound name."""
-
     return overview.what_is_counted(known.split)[0]
 
 

@@ -61,8 +61,6 @@ class NotDone(Event):
     why: str
     in_force: float | None = None
     """The weight that was wanted, where that is in force all the same; None for the one before."""
-    is_known: bool = True
-    """Whether it could be read which one is."""
 
 
 @dataclass(frozen=True)

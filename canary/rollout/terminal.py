@@ -12,7 +12,6 @@ from canary.counters import measured
 from canary.overview import ClusterView, StackView
 from canary.rollout import wording
 from canary.rollout.machine import Rollout, Taken
-from canary.rollout.phase import Phase
 
 
 class Display(Protocol):
@@ -79,7 +78,7 @@ def steps(rollout: Rollout) -> str:
 
 def evidence(rollout: Rollout) -> list[str]:
     """How far each test is from its limit."""
-    if rollout.step < 0 or rollout.phase in (Phase.ROLLED_BACK, Phase.ABORTED):
+    if rollout.step < 0 or rollout.phase.goes_back:
         return []
     found = [
         f"{check.name} against {check.against} {wording.evidence(check.evidence)}"

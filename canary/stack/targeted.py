@@ -65,7 +65,7 @@ def _up(
         if process.returncode == 0:
             return Ended(True, "", interrupted)
         text = said.read_text(encoding="utf-8", errors="replace")
-        return Ended(False, _error(log.read_text(encoding="utf-8"), text), interrupted)
+        return Ended(False, error_of(log, text), interrupted)
 
 
 def _started(command: list[str], output: IO[bytes], is_alone: bool) -> "subprocess.Popen[bytes]":
@@ -114,9 +114,10 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _error(log: str, said: str) -> str:
+def error_of(log: Path, said: str) -> str:
+    """The first error of an update, by its event log, or of what was wrong before it."""
     try:
-        found = events.read(log, "pulumi's log").errors
+        found = events.read(log.read_text(encoding="utf-8"), "pulumi's log").errors
     except CanaryError:
         found = []
     return " ".join((found or [first_error(said)])[0].split())

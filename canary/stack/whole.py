@@ -4,14 +4,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from canary import events
+from canary import signals
 from canary.errors import CanaryError
-from canary.stack.cli import Cli, environment, first_error
+from canary.stack.cli import Cli, environment
+from canary.stack.targeted import error_of
 
 
 def up(cli: Cli, more: Sequence[str]) -> None:
@@ -27,7 +28,7 @@ def up(cli: Cli, more: Sequence[str]) -> None:
         if told:
             raise CanaryError("pulumi up was interrupted", 128 + told[0])
         if status:
-            raise CanaryError(f"pulumi up failed: {_error(log, said)}")
+            raise CanaryError(f"pulumi up failed: {error_of(log, said)}")
 
 
 def _run(cli: Cli, more: Sequence[str]) -> tuple[int, str, list[int]]:
@@ -43,7 +44,7 @@ def _run(cli: Cli, more: Sequence[str]) -> tuple[int, str, list[int]]:
         for process in begun:
             process.send_signal(signal.SIGINT)
 
-    with _handled(hand_on):
+    with signals.handled(hand_on):
         begun.append(_begun(command))
         if told:  # before there was a process to tell
             begun[0].send_signal(signal.SIGINT)
@@ -74,24 +75,3 @@ def _begun(command: list[str]) -> subprocess.Popen[str]:
         )
     except OSError as error:
         raise CanaryError(f"cannot run pulumi: {error.strerror}; is it on PATH?") from None
-
-
-@contextmanager
-def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have the signals that would end this process do this instead."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {each: signal.signal(each, handle) for each in numbers}
-    try:
-        yield
-    finally:
-        for number, was in former.items():
-            signal.signal(number, was)
-
-
-def _error(log: Path, said: str) -> str:
-    """The first of the update, or of what was wrong before it."""
-    try:
-        found = events.read(log.read_text(encoding="utf-8"), "pulumi's log").errors
-    except CanaryError:
-        found = []
-    return " ".join((found or [first_error(said)])[0].split())
