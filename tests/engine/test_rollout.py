@@ -13,18 +13,16 @@ from canary import endpoints, exits, lease
 from kube.api import Api
 from kube.connection import to_cluster
 from local.paths import ROOT
-from tests.engine.cluster import MESH, SERVICE, Cluster
-from tests.engine.tables import BASE
+from tests.engine.cluster import MESH, Cluster
+from tests.engine.split_stack import split_stack
 from tests.harness import counters
 from tests.harness.counters import DAEMONSET, steady
-from tests.harness.engine import Engine, own_project, stack
-from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
+from tests.harness.engine import Engine
+from tests.harness.linkerds import StandInLinkerds
 from tests.harness.processes import refusing_port
 from tests.harness.real_prometheus import RealPrometheus, Scraped, real_prometheus
 
-PROGRAM = Path(__file__).parent / "programs" / "split.py"
 V1, V2 = f"{DAEMONSET}$/inet/127.0.0.1/7001", f"{DAEMONSET}$/inet/127.0.0.1/7002"
-PATIENCE = "0.2"
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +30,8 @@ def deployed(
     shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Engine, StandInLinkerds]]:
     """A stack at weight 10 whose two linkerds count."""
-    shared_cluster.clear()
-    folder = tmp_path_factory.mktemp("rollout")
-    with (
-        stand_in_linkerds(shared_cluster.api, MESH) as linkerds,
-        stack(folder, {}, own_project, "dev", LINKERD_CANARY_PATIENCE=PATIENCE) as engine,
-    ):
-        linkerds.start(2)
-        engine.run(
-            PROGRAM,
-            NAMERD=SERVICE,
-            DENTRIES=json.dumps(BASE),
-            LINKERDS=json.dumps(linkerds.inputs),
-        )
-        yield engine, linkerds
+    with split_stack(shared_cluster, tmp_path_factory.mktemp("rollout")) as found:
+        yield found
 
 
 @pytest.fixture

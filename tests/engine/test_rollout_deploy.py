@@ -3,7 +3,6 @@
 The linkerds are stand-ins that count as the table in force says.
 """
 
-import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ import yaml
 
 from canary import exits
 from local.paths import ROOT
-from tests.engine.cluster import MESH, SERVICE, Cluster
-from tests.engine.tables import BASE
+from tests.engine.cluster import MESH, Cluster
+from tests.engine.split_stack import split_stack
 from tests.engine.test_rollout import change, held
-from tests.engine.test_rollout_run import PATIENCE, PROGRAM, Running, Traffic
-from tests.harness.engine import Engine, own_project, stack
+from tests.engine.test_rollout_run import Running, Traffic
+from tests.harness.engine import Engine
 from tests.harness.fake_github import FakeGitHub, fake_github
-from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
+from tests.harness.linkerds import StandInLinkerds
 from tests.harness.waiting import wait_until
 
 ANALYSIS = {"interval": "10s", "scrape": "1s", "maxHold": "10s", "steps": [20, 100]}
@@ -31,21 +30,9 @@ def made(
     shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Engine, StandInLinkerds]]:
     """A stack that was never deployed, in a repository."""
-    shared_cluster.clear()
-    folder = tmp_path_factory.mktemp("deploy")
-    with (
-        stand_in_linkerds(shared_cluster.api, MESH) as linkerds,
-        stack(folder, {}, own_project, "dev", LINKERD_CANARY_PATIENCE=PATIENCE) as engine,
-    ):
-        linkerds.start(2)
-        engine.run(
-            PROGRAM,
-            NAMERD=SERVICE,
-            DENTRIES=json.dumps(BASE),
-            LINKERDS=json.dumps(linkerds.inputs),
-        )
-        git(engine, "init", "-q", "-b", "main")
-        yield engine, linkerds
+    with split_stack(shared_cluster, tmp_path_factory.mktemp("deploy")) as found:
+        git(found[0], "init", "-q", "-b", "main")
+        yield found
 
 
 def git(engine: Engine, *arguments: str) -> str:

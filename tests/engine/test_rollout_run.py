@@ -18,17 +18,15 @@ from canary import exits, lease
 from canary.rollout import journal
 from kube.api import Api
 from kube.connection import to_cluster
-from tests.engine.cluster import MESH, SERVICE, Cluster
-from tests.engine.tables import BASE
+from tests.engine.cluster import MESH, Cluster
+from tests.engine.split_stack import split_stack
 from tests.engine.test_rollout import V1, V2, change, held
 from tests.harness import counters
-from tests.harness.engine import Engine, own_project, stack
-from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
+from tests.harness.engine import Engine
+from tests.harness.linkerds import StandInLinkerds
 from tests.harness.waiting import wait_until
 
-PROGRAM = Path(__file__).parent / "programs" / "split.py"
 AT_V1 = "/$/inet/127.0.0.1/7001"
-PATIENCE = "0.2"
 RATE = 400.0
 
 
@@ -62,20 +60,8 @@ class Traffic:
 def deployed(
     shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Engine, StandInLinkerds]]:
-    shared_cluster.clear()
-    folder = tmp_path_factory.mktemp("run")
-    with (
-        stand_in_linkerds(shared_cluster.api, MESH) as linkerds,
-        stack(folder, {}, own_project, "dev", LINKERD_CANARY_PATIENCE=PATIENCE) as engine,
-    ):
-        linkerds.start(2)
-        engine.run(
-            PROGRAM,
-            NAMERD=SERVICE,
-            DENTRIES=json.dumps(BASE),
-            LINKERDS=json.dumps(linkerds.inputs),
-        )
-        yield engine, linkerds
+    with split_stack(shared_cluster, tmp_path_factory.mktemp("run")) as found:
+        yield found
 
 
 @pytest.fixture
