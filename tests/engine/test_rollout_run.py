@@ -52,8 +52,9 @@ class Traffic:
         return counters.page(counters.version(V1, v1), counters.version(V2, v2, failed))
 
     def _in_force(self) -> float:
-        found = re.search(r"([\d.]+)\*/srv/world-v2", self._cluster.table() or "")
-        return float(found[1]) if found else 100.0 * ("world-v2" in (self._cluster.table() or ""))
+        table = self._cluster.table() or ""
+        found = re.search(r"([\d.]+)\*/srv/world-v2", table)
+        return float(found[1]) if found else 100.0 * table.endswith("/srv/world-v2")
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from tests.harness.processes import running
 
 NODE = "policed"
 USER = "linkerd-canary:network-policies"
-GATEWAY = "198.51.100.1"  # of TEST-NET-2 (RFC 5737)
+GATEWAY = "203.0.113.1"  # of TEST-NET-3 (RFC 5737); the API server's other pods have TEST-NET-2
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Policed:
         """What is no pod and has a way to the pods."""
         self._count += 1
         number, network = self._count, Network()
-        end = End(network, f"198.51.100.{number}")
+        end = End(network, f"203.0.113.{number}")
         self._stack.callback(end.close)
         there = network.run(lambda: f"/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net")
         _ip(
