@@ -6,7 +6,6 @@ bare PUT of the table.
 """
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +14,12 @@ from contextlib import contextmanager
 import yaml
 
 from bench.report import Ratio, median
-from bench.stack import bare_puts
+from bench.stack import bare_puts, canary
 from canary.changes import DTAB
 from canary.rollout import journal
-from local import node, stack, toolchain, whole
+from local import node, stack, whole
 from local.errors import LocalError
-from local.paths import KUBECONFIG, PYTHON, ROOT
+from local.paths import ROOT
 
 ROUNDS = 3
 PAUSE = 0.03
@@ -73,7 +72,9 @@ def _round(url: str) -> float:
     stack.SETTINGS.write_text(yaml.safe_dump(config))
     stack.ask("up", "--yes", "--skip-preview")
     with _callers(url) as last:
-        _canary("run", "--steps", "30,100")
+        done = canary("run", "--steps", "30,100")
+    if "Back at 0 % in" not in done.stdout:
+        raise LocalError(f"the rollout did not go back: {done.stdout}{done.stderr}")
     return last[0] - journal.find(ROOT, None).rollout.decided
 
 
@@ -97,20 +98,6 @@ def _callers(url: str) -> Iterator[list[float]]:
         ended.set()
         for thread in threads:
             thread.join()
-
-
-def _canary(*arguments: str) -> None:
-    done = subprocess.run(
-        [PYTHON, "-m", "canary", *arguments],
-        cwd=ROOT,
-        env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "Back at 0 % in" not in done.stdout:
-        raise LocalError(f"the rollout did not go back: {done.stdout}{done.stderr}")
 
 
 def _seconds_of_no_change() -> float:

@@ -164,10 +164,8 @@ def _must_be_free(known: Known) -> None:
             print(f"Whether a rollout is under way is not known: {error}", flush=True)
             return
         if found is not None and not found.is_expired(datetime.now(UTC)):
-            at = f", at {found.weight} %" if found.weight else ""
             raise CanaryError(
-                f"{found.who} runs a rollout of {each.canary}{at}: canary abort or promote act on "
-                "it; deploy again when it is over",
+                f"{found.runs(each.canary)}: {lease.ACT}; deploy again when it is over",
                 exits.DRIFTED,
             )
 

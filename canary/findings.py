@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from canary import exits, figures
 from canary.analysis.share import Share
 from canary.counters.measured import Traffic
-from canary.lease import Lease
+from canary.lease import ACT, Lease
 from canary.overview import ClusterView, StackView, Tables
 from canary.stack.configured import CANARY_WEIGHT, Values
 from canary.stack.split import Weights
@@ -53,9 +53,8 @@ def of(stack: StackView, cluster: ClusterView, traffic: Traffic, now: datetime) 
 def _of_rollout(stack: StackView, lease: Lease | None, now: datetime) -> Iterator[Finding]:
     if lease is None:
         return
-    at = f", at {lease.weight} %" if lease.weight else ""
-    since = f" since {_clock(lease.since)}" if lease.since else ""
     if lease.is_expired(now):
+        at = f", at {lease.weight} %" if lease.weight else ""
         heard = f" since {_clock(lease.renewed)}" if lease.renewed else ""
         yield Finding(
             f"The rollout of {lease.who}{at} has not been heard of{heard}: canary run --resume "
@@ -66,8 +65,7 @@ def _of_rollout(stack: StackView, lease: Lease | None, now: datetime) -> Iterato
     code = {"Paused": exits.PAUSED, "Holding": exits.HELD}.get(lease.phase, exits.DONE)
     why = f" {lease.reason.rstrip('.')}." if lease.reason else ""
     yield Finding(
-        f"{lease.who} runs a rollout of {stack.split.canary}{since}{at}: {lease.phase}.{why} "
-        "canary abort or promote act on it.",
+        f"{lease.runs(stack.split.canary)}: {lease.phase}.{why} {ACT}.",
         code,
     )
 
@@ -184,12 +182,20 @@ def _listed(nodes: Sequence[str]) -> str:
 
 
 def _of_scrapes(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
-    every, interval = cluster.seen.every, stack.limits.interval
-    if every and 2 * every > interval:
-        yield Finding(
-            f"Prometheus scrapes linkerd every {every:.0f} s, too seldom for steps of {interval:g} "
-            f"s: set canaryAnalysis.interval to {math.ceil(3 * every)}s or more."
-        )
+    text = too_seldom(cluster, stack.limits.interval)
+    if text:
+        yield Finding(text)
+
+
+def too_seldom(cluster: ClusterView, interval: float) -> str:
+    """That steps of so many seconds see too few of Prometheus's scrapes; empty where not."""
+    every = cluster.seen.every
+    if not every or 2 * every <= interval:
+        return ""
+    return (
+        f"Prometheus scrapes linkerd every {every:.0f} s, too seldom for steps of {interval:g} s: "
+        f"set canaryAnalysis.interval to {math.ceil(3 * every)}s or more."
+    )
 
 
 def _of_waiting(cluster: ClusterView, traffic: Traffic) -> Iterator[Finding]:

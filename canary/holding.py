@@ -186,12 +186,7 @@ class Held:
 
 
 def _taken(other: Lease) -> CanaryError:
-    since = f" since {other.since.astimezone():%H:%M}" if other.since else ""
-    at = f", at {other.weight} %" if other.weight else ""
-    return CanaryError(
-        f"{other.who} runs a rollout of this split{since}{at}: canary abort or promote act on it",
-        exits.DRIFTED,
-    )
+    return CanaryError(f"{other.runs('this split')}: {lease.ACT}", exits.DRIFTED)
 
 
 @contextmanager
@@ -235,8 +230,8 @@ class _Object:
     """The Lease as the API server has it."""
 
     def __init__(self, api: Api, namespace: str, service: str) -> None:
-        self._api, self._namespace, self._name = api, namespace, lease.name_of(service)
-        self._all = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._api, self._namespace, self._service = api, namespace, service
+        self._name = lease.name_of(service)
 
     def change(
         self, edit: Callable[[dict[str, Any]], None], only_if: Callable[[], bool] | None = None
@@ -262,21 +257,15 @@ class _Object:
 
     def read(self) -> dict[str, Any] | None:
         """None where there is none. Raises CanaryError, OneLineError."""
-        answer = self._api.get(f"{self._all}/{self._name}", right=self._right("get"))
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            raise CanaryError(
-                f"{self._api.where}: the lease {self._name}: {status_message(answer)}"
-            )
-        return self._api.parsed(answer)
+        return lease.get(self._api, self._namespace, self._service)
 
     def _write(self, wanted: dict[str, Any], *, is_new: bool) -> bool:
         """Whether it was still the object that was read."""
         if is_new:
-            answer = self._api.post(self._all, wanted, right=self._right("create"))
+            path = lease.path_of_all(self._namespace)
+            answer = self._api.post(path, wanted, right=self._right("create"))
         else:
-            path = f"{self._all}/{self._name}"
+            path = lease.path_of(self._namespace, self._service)
             answer = self._api.put(path, wanted, right=self._right("update"))
         if answer.status in (200, 201):
             return True

@@ -8,6 +8,9 @@ from typing import Any
 from canary.errors import CanaryError
 from kube.api import Api, status_message
 
+ACT = "canary abort or promote act on it"
+"""What can be done about a rollout that is under way."""
+
 PHASE, REASON, WEIGHT = (f"linkerd-canary/{name}" for name in ("phase", "reason", "weight"))
 """Annotations: Progressing, Holding or Paused; why, in a sentence; the step's percent."""
 
@@ -36,22 +39,43 @@ class Lease:
         person, _, pid = self.holder.partition("/")
         return f"{person} (pid {pid})" if pid else person
 
+    def runs(self, what: str) -> str:
+        """`anna@ws7 (pid 4121) runs a rollout of world-v2 since 13:58, at 10 %`"""
+        since = f" since {self.since.astimezone():%H:%M}" if self.since else ""
+        at = f", at {self.weight} %" if self.weight else ""
+        return f"{self.who} runs a rollout of {what}{since}{at}"
+
 
 def name_of(service: str) -> str:
     """The name of a split's lease."""
     return f"canary-{service}"
 
 
+def path_of(namespace: str, service: str) -> str:
+    """Where the API server has a split's lease."""
+    return f"{path_of_all(namespace)}/{name_of(service)}"
+
+
+def path_of_all(namespace: str) -> str:
+    """Where the API server has a namespace's leases."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
 def read(api: Api, namespace: str, service: str) -> Lease | None:
     """The lease of a split, None where nobody holds one. Raises OneLineError, CanaryError."""
+    return of(get(api, namespace, service) or {})
+
+
+def get(api: Api, namespace: str, service: str) -> dict[str, Any] | None:
+    """The object of a split's lease, None where there is none. Raises OneLineError, CanaryError."""
     name = name_of(service)
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"
-    answer = api.get(path, right=f"get on leases named {name} in {namespace}")
+    right = f"get on leases named {name} in {namespace}"
+    answer = api.get(path_of(namespace, service), right=right)
     if answer.status == 404:
         return None
     if answer.status != 200:
         raise CanaryError(f"{api.where}: the lease {name}: {status_message(answer)}")
-    return of(api.parsed(answer))
+    return api.parsed(answer)
 
 
 def of(found: Mapping[str, Any]) -> Lease | None:

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from canary import exits, figures, findings, overview
+from canary import exits, figures, findings, lease, overview
 from canary.errors import CanaryError
 from canary.overview import ClusterView, StackView
 from canary.sharing import wait_for_share
@@ -73,7 +73,7 @@ class Settings:
                 "config services is a secret, whose weights this command does not change"
             )
         self._refuse_others_that_move()
-        most = lazily.module("settings.readers").percent(0.01)(known.values.texts["maxWeightStep"])
+        most = known.values.max_weight_step
         before = known.weights.get(split.canary, 0)
         if round(self.weight - before, 2) > most:
             raise CanaryError(
@@ -136,13 +136,8 @@ def _must_be_free(known: StackView, cluster: ClusterView) -> None:
     """Raise CanaryError where somebody else is at it."""
     now = datetime.now(UTC)
     if cluster.rollout is not None and not cluster.rollout.is_expired(now):
-        held = cluster.rollout
-        at = f", at {held.weight} %" if held.weight else ""
-        raise CanaryError(
-            f"{held.who} runs a rollout of {known.split.canary}{at}: canary abort or promote act "
-            "on it",
-            exits.DRIFTED,
-        )
+        runs = cluster.rollout.runs(known.split.canary)
+        raise CanaryError(f"{runs}: {lease.ACT}", exits.DRIFTED)
     if not cluster.is_own:
         raise CanaryError(findings.changed(known, cluster), exits.DRIFTED)
 

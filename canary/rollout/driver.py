@@ -137,9 +137,8 @@ class Driver:
     def _write(self, weight: float) -> Event:
         rollout = self._rollout
         ours = Ours(rollout.weight, weight, self._update, self._pods, rollout.tried)
-        may_write = self._must_be_wished if weight else _always
         try:
-            written = self._parts.stack.write(ours, self._known, may_write)
+            written = self._parts.stack.write(ours, self._known, self._must_be_wished)
         except ChangedError as error:
             return self._changed(str(error))
         except UnfinishedError as error:
@@ -278,10 +277,6 @@ class Driver:
         else:
             if wished:
                 self._from_outside.put(Wished(self._clock(), *wished))
-
-
-def _always() -> None:
-    """Nothing keeps 0 from being written."""
 
 
 def stack_names(known: StackView) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a rollout would do, and what each of its steps could miss at today's rate of requests."""
 
-from canary import figures
+from canary import figures, findings
 from canary.analysis.missed import Sizes, smallest_seen
 from canary.analysis.strata import Counts
 from canary.counters import measured
@@ -18,7 +18,9 @@ def lines(plan: Plan, weight: float, cluster: ClusterView, load: float) -> list[
         f"{plan.canary}: from {figures.percent(weight)} to {figures.percent(plan.steps[-1])} in "
         f"{len(plan.steps)} steps and at least {wording.duration(total)}, at {rate:.1f} requests/s."
     )
-    return [head, *(_step(plan, index, rate) for index in range(len(plan.steps)))]
+    steps = (_step(plan, index, rate) for index in range(len(plan.steps)))
+    warning = findings.too_seldom(cluster, plan.limits.interval)
+    return [head, *steps, *([warning] if warning else [])]
 
 
 def _step(plan: Plan, index: int, rate: float) -> str:

@@ -1,5 +1,6 @@
 """Beginning a rollout, going on with one, and the wishes of other terminals."""
 
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -174,17 +175,10 @@ def planned(known: StackView, weight: float, given: Given) -> Plan:
         steps: tuple[float, ...] = (weight,)
     else:
         steps = plan.steps_from(limits.steps, weight, given.to)
-        plan.check_jumps(steps, weight, _most_at_once(known))
+        plan.check_jumps(steps, weight, known.values.max_weight_step)
     plan.check_pauses(given.pauses, steps)
     found = Plan(split.service, split.baseline, split.canary, limits, steps)
     return replace(found, pauses=given.pauses, observes=given.observes)
-
-
-def _most_at_once(known: StackView) -> float:
-    found: float = lazily.module("settings.readers").percent(0.01)(
-        known.values.texts["maxWeightStep"]
-    )
-    return found
 
 
 def limits_of(known: StackView) -> Limits:
@@ -349,7 +343,8 @@ def _go_back(known: StackView, stack: Stack, *, is_told: bool) -> int:
             if str(error) != said:
                 said = str(error)
                 print(f"0 % is not done yet: {said}. Trying again.", flush=True)
-            time.sleep(1)
+            # Two that try in step would find one another's lock each time.
+            time.sleep(random.uniform(0.5, 2))  # noqa: S311
         else:
             break
     ends = " The rollout that ran ends." if is_told else ""

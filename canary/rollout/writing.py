@@ -84,6 +84,8 @@ class Stack:
     ) -> Written:
         """Bring what is wanted into force; `may_write` raises CanaryError right before if not.
 
+        Nothing keeps 0 from being written: `may_write` is not asked.
+
         `known` is the stack as it was seen last: going back does not wait for a new look at it.
         Raises ChangedError where the stack, the tables or the canary are not ours any more,
         UnfinishedError where the weight is, or may be, in force although its update failed, and

@@ -37,6 +37,12 @@ class Values:
         found = json.loads(self.texts[SERVICES])
         return found if isinstance(found, dict) else {}
 
+    @property
+    def max_weight_step(self) -> float:
+        """By how much an update may raise a canary's weight at once, in percent."""
+        found: float = lazily.module("settings.readers").percent(0.01)(self.texts["maxWeightStep"])
+        return found
+
     def follows_canary_weight(self, service: str) -> bool:
         """Whether canaryWeight moves a service, which has no weights of its own."""
         given = self.services.get(service) or {}

@@ -162,9 +162,10 @@ def test_the_node_ends_without_a_trace(clone: Clone) -> None:
         assert not found & namespaces, "each part has its own"
         namespaces |= found
     assert traces() - before, "a running node shows"
-    assert processes_in(namespaces)
+    ran = processes_in(namespaces)
+    assert ran
     clone.run(DOWN)
-    assert processes_in(namespaces) == []
+    assert not ran & processes_in(namespaces)
     # Another clone's nodes may have come or gone meanwhile.
     others = re.compile(rf"canary-(?!{clone_id(clone)})[0-9a-f]{{6}}")
     assert {trace for trace in traces() - before if not others.search(trace)} == set()
@@ -227,9 +228,10 @@ def test_a_killed_node_is_gone_as_a_whole_and_mended(clone: Clone) -> None:
     clone.run(UP)
     first = clone.first_process()
     namespaces = namespaces_of(first)
+    ran = processes_in(namespaces)
     assert first
     os.kill(first, signal.SIGKILL)
-    assert eventually(lambda: not processes_in(namespaces))
+    assert eventually(lambda: not ran & processes_in(namespaces))
     assert clone.ready
 
 
@@ -373,9 +375,10 @@ def test_down_after_the_data_was_deleted_by_hand(clone: Clone) -> None:
     before = traces()
     clone.run(UP)
     namespaces = namespaces_of(clone.first_process())
+    ran = processes_in(namespaces)
     shutil.rmtree(clone.folder / ".local", ignore_errors=True)
     clone.run(DOWN)
-    assert processes_in(namespaces) == []
+    assert not ran & processes_in(namespaces)
     assert {trace for trace in traces() - before if clone_id(clone) in trace} == set()
 
 
@@ -487,10 +490,22 @@ def namespaces_of(pid: int | None, kinds: Collection[str] = KINDS) -> set[str]:
     return found
 
 
-def processes_in(namespaces: set[str]) -> list[int]:
-    """The processes that are in any of these namespaces."""
-    return [int(path.parts[2]) for path in Path("/proc").glob("[0-9]*/ns/*")
-            if _link(path) in namespaces]  # fmt: skip
+def processes_in(namespaces: set[str]) -> set[tuple[int, str]]:
+    """The processes that are in any of these namespaces: id, and when it started.
+
+    The number of a namespace that is gone is soon another's, of other nodes that come up.
+    """
+    processes = {
+        path.parts[2] for path in Path("/proc").glob("[0-9]*/ns/*") if _link(path) in namespaces
+    }
+    return {(int(process), _started(process)) for process in processes}
+
+
+def _started(process: str) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:  # the process has just ended
+        return ""
 
 
 def _link(path: Path) -> str:

@@ -7,9 +7,10 @@ import json
 import re
 import signal
 import subprocess
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,53 +21,15 @@ from canary.rollout import journal
 from local import node, stack, toolchain
 from local.paths import KUBECONFIG, PYTHON, ROOT
 from tests.e2e import local_stack, told
-from tests.e2e.cluster import PATIENCE, Cluster, eventually, make
+from tests.e2e.cluster import Cluster, eventually, make
 from tests.e2e.local_stack import command
+from tests.e2e.scraping import scraping
 from tests.e2e.told import APPS, MESH, pods, settled
 from tests.e2e.visitors import Visitors
+from tests.harness.under_way import UnderWay
 
 LOAD = "60/s"
 ANALYSIS = {"interval": "10s", "scrape": "1s", "minRequests": 30, "maxHold": "15s"}
-
-
-class Rolling:
-    """A `canary run` that is under way; its lines as they come."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [PYTHON, "-m", "canary", "run", *arguments],
-            cwd=ROOT,
-            env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            print(line, end="")
-            self.lines.append(line.rstrip())
-
-    def says(self, text: str) -> None:
-        """Wait for a line; an AssertionError where it ends without it."""
-
-        def said() -> bool:
-            return any(text in line for line in self.lines)
-
-        eventually(lambda: said() or self.process.poll() is not None)
-        self._reader.join(0 if self.process.poll() is None else PATIENCE)
-        assert said(), self.lines
-
-    def ends(self) -> int:
-        """Its exit code."""
-        code = self.process.wait(timeout=3 * PATIENCE)
-        self._reader.join(PATIENCE)
-        return code
 
 
 @pytest.fixture(scope="module")
@@ -87,21 +50,31 @@ def url(cluster: Cluster, brought: None, settings: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def run(url: str) -> Iterator[Callable[..., Rolling]]:
+def run(url: str) -> Iterator[Callable[..., UnderWay]]:
     """Begins rollouts from 0 %."""
     if weight() != 0:
         command(str(PYTHON), "-m", "canary", "abort")
-    begun: list[Rolling] = []
+    begun: list[UnderWay] = []
 
-    def begin(*arguments: str) -> Rolling:
-        begun.append(Rolling(*arguments))
+    def begin(*arguments: str) -> UnderWay:
+        begun.append(UnderWay(_started(*arguments)))
         return begun[-1]
 
     yield begin
     for each in begun:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait()
+        each.kill()
+
+
+def _started(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [PYTHON, "-m", "canary", "run", *arguments],
+        cwd=ROOT,
+        env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def weight() -> float:
@@ -116,7 +89,7 @@ def table(cluster: Cluster) -> str:
 
 
 def test_a_version_that_fails_goes_back_and_visitors_notice_nothing(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     with told.told(cluster, "fifth"), Visitors(url, at_once=2, pause=0.2) as visitors:
         rolling = run("--steps", "20,100", "--interval", "5m", "--load", LOAD)
@@ -134,7 +107,7 @@ def test_a_version_that_fails_goes_back_and_visitors_notice_nothing(
 
 
 def test_a_version_that_is_slow_goes_back(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     with told.told(cluster, "slow"):
         rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
@@ -144,7 +117,7 @@ def test_a_version_that_is_slow_goes_back(
 
 
 def test_a_version_that_hangs_goes_back(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     """linkerd gives each request up after totalTimeoutMs, which is a failure of the version's."""
     with told.told(cluster, "hang"):
@@ -154,8 +127,48 @@ def test_a_version_that_hangs_goes_back(
     assert weight() == 0
 
 
+def test_a_prometheus_that_scrapes_the_linkerds_tells_the_same(
+    cluster: Cluster, url: str, run: Callable[..., UnderWay], tmp_path: Path
+) -> None:
+    with scraping(cluster, tmp_path) as prometheus, counters_from(prometheus.url):
+        passing = run("--steps", "20", "--to", "20", "--load", LOAD)
+        assert passing.ends() == exits.DONE, passing.lines
+        with told.told(cluster, "fifth"):
+            failing = run("--steps", "50,100", "--interval", "10m", "--load", LOAD)
+            assert failing.ends() == exits.FAILED, failing.lines
+        prometheus.wait_for_scrapes(len(cluster.nodes()))
+        by_prometheus = read_of_status()
+    passing.says("20 %: passed, ")
+    failing.says("beyond chance")
+    assert by_prometheus == read_of_status()
+    assert by_prometheus["linkerds"] == sorted(cluster.nodes())
+    assert weight() == 0
+
+
+@contextmanager
+def counters_from(prometheus: str) -> Iterator[None]:
+    """Have the stack's commands ask a Prometheus for the counters."""
+    set_analysis({**ANALYSIS, "prometheus": prometheus})
+    yield
+    set_analysis(ANALYSIS)
+
+
+def set_analysis(given: dict[str, Any]) -> None:
+    """Write how rollouts judge, which no update is needed for."""
+    found = yaml.safe_load(stack.SETTINGS.read_text())
+    found["config"]["linkerd-canary:canaryAnalysis"] = given
+    stack.SETTINGS.write_text(yaml.safe_dump(found))
+
+
+def read_of_status() -> dict[str, object]:
+    """Which linkerds `canary status` has read, and what they have counted since they started."""
+    said = json.loads(command(str(PYTHON), "-m", "canary", "status", "--json"))
+    counted = {each["name"]: (each["requests"], each["failures"]) for each in said["versions"]}
+    return {"linkerds": said["measured"]["linkerds"], **counted}
+
+
 def test_abort_from_another_terminal(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
     rolling.says("Step 1/2")
@@ -167,7 +180,7 @@ def test_abort_from_another_terminal(
 
 
 def test_both_versions_bad_is_no_fault_of_the_canary(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     with told.told(cluster, "fifth", "world-v1", "world-v2"):
         rolling = run("--steps", "20,100", "--load", LOAD)
@@ -177,7 +190,7 @@ def test_both_versions_bad_is_no_fault_of_the_canary(
 
 
 def test_a_version_without_endpoints_is_waited_for(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     with told.told(cluster, "refuse"):
         eventually(lambda: not _ready(cluster, "world-v2"))
@@ -195,7 +208,7 @@ def _ready(cluster: Cluster, app: str) -> bool:
 
 
 def test_what_happens_to_the_mesh_meanwhile_is_no_fault_of_the_canary(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     """A linkerd and both namerds replaced, and the rollout itself killed: it goes on to its end."""
     with Visitors(url, at_once=2, pause=0.2) as visitors:
@@ -243,7 +256,7 @@ def away(cluster: Cluster) -> Iterator[node.Node]:
 
 
 def test_a_node_that_goes_is_no_fault_of_the_canary(
-    cluster: Cluster, url: str, run: Callable[..., Rolling], away: node.Node
+    cluster: Cluster, url: str, run: Callable[..., UnderWay], away: node.Node
 ) -> None:
     """Requests to its pods fail, of both versions; its linkerd is left out in the end."""
     how = ("--steps", "20,100", "--interval", "45s", "--max-hold", "10m", "--load", LOAD)
@@ -255,7 +268,7 @@ def test_a_node_that_goes_is_no_fault_of_the_canary(
 
 
 def test_another_release_of_the_canary_in_mid_run_stops_it(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     rolling = run("--steps", "20,100", "--interval", "15s", "--load", LOAD)
     rolling.says("Step 1/2")
@@ -267,7 +280,7 @@ def test_another_release_of_the_canary_in_mid_run_stops_it(
 
 
 def test_an_interrupt_leaves_the_weight_and_promote_goes_on(
-    cluster: Cluster, url: str, run: Callable[..., Rolling]
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
     rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
     rolling.says("Step 1/2")

@@ -16,10 +16,11 @@ from local.paths import ROOT
 from tests.engine.cluster import MESH, Cluster
 from tests.engine.split_stack import split_stack
 from tests.engine.test_rollout import change, held
-from tests.engine.test_rollout_run import Running, Traffic
+from tests.engine.test_rollout_run import Traffic
 from tests.harness.engine import Engine
 from tests.harness.fake_github import FakeGitHub, fake_github
 from tests.harness.linkerds import StandInLinkerds
+from tests.harness.under_way import UnderWay
 from tests.harness.waiting import wait_until
 
 ANALYSIS = {"interval": "10s", "scrape": "1s", "maxHold": "10s", "steps": [20, 100]}
@@ -255,16 +256,15 @@ def test_a_rollout_by_hand_is_let_be(at_0: Pipeline, shared_cluster: Cluster) ->
     held(shared_cluster, "Progressing")
     at_0.merge(0, replicas=9)
     ran = at_0.deploy(exits.DRIFTED)
-    assert ran.stderr.startswith(
-        "error: anna@ws7 (pid 4121) runs a rollout of world-v2, at 10 %: canary abort or promote"
-    )
+    assert ran.stderr.startswith("error: anna@ws7 (pid 4121) runs a rollout of world-v2 since ")
+    assert ran.stderr.endswith("act on it; deploy again when it is over\n")
     assert at_0.tell() == "nothing was rolled out: the issue, if there is one, stays as it is\n"
 
 
 def test_an_interrupt_leaves_the_weight_and_is_told(at_0: Pipeline, github: FakeGitHub) -> None:
     at_0.merge(100, canaryAnalysis={**ANALYSIS, "interval": "10m"})
     at_0.check_out()
-    running = Running(at_0.engine, *at_0.arguments)
+    running = UnderWay(at_0.engine.start_canary(*at_0.arguments))
     try:
         running.says("Step 1/2: 20 %")
         running.process.send_signal(signal.SIGTERM)
@@ -279,7 +279,7 @@ def test_an_interrupt_leaves_the_weight_and_is_told(at_0: Pipeline, github: Fake
 def test_a_deployment_that_was_killed_is_told(at_0: Pipeline, github: FakeGitHub) -> None:
     at_0.merge(100, canaryAnalysis={**ANALYSIS, "interval": "10m"})
     at_0.check_out()
-    running = Running(at_0.engine, *at_0.arguments)
+    running = UnderWay(at_0.engine.start_canary(*at_0.arguments))
     running.says("Step 1/2: 20 %")
     running.process.kill()
     running.ends()

@@ -24,6 +24,7 @@ from tests.engine.test_rollout import V1, V2, change, held
 from tests.harness import counters
 from tests.harness.engine import Engine
 from tests.harness.linkerds import StandInLinkerds
+from tests.harness.under_way import UnderWay
 from tests.harness.waiting import wait_until
 
 AT_V1 = "/$/inet/127.0.0.1/7001"
@@ -95,47 +96,17 @@ def engine(
     return found
 
 
-class Running:
-    """A command that runs; its lines as they come."""
-
-    def __init__(self, engine: Engine, *arguments: str) -> None:
-        self.process = engine.start_canary(*arguments)
-        self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-
-    def says(self, text: str) -> None:
-        def said() -> bool:
-            if self.process.poll() is not None and not self._has(text):
-                raise AssertionError(f"it ended without {text!r}: {self.lines}")
-            return self._has(text)
-
-        wait_until(said, text)
-
-    def _has(self, text: str) -> bool:
-        return any(text in line for line in self.lines)
-
-    def ends(self) -> int:
-        return self.process.wait(timeout=300)
-
-
 @pytest.fixture
-def start(engine: Engine) -> Iterator[Callable[..., Running]]:
-    running: list[Running] = []
+def start(engine: Engine) -> Iterator[Callable[..., UnderWay]]:
+    running: list[UnderWay] = []
 
-    def started(*arguments: str) -> Running:
-        running.append(Running(engine, *arguments))
+    def started(*arguments: str) -> UnderWay:
+        running.append(UnderWay(engine.start_canary(*arguments)))
         return running[-1]
 
     yield started
     for each in running:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait()
+        each.kill()
 
 
 def settings(engine: Engine) -> dict[str, object]:
@@ -173,7 +144,7 @@ def test_a_version_that_fails_goes_back(
     assert settings(engine)["canaryWeight"] == "0"
 
 
-def test_abort_from_another_terminal(engine: Engine, start: Callable[..., Running]) -> None:
+def test_abort_from_another_terminal(engine: Engine, start: Callable[..., UnderWay]) -> None:
     running = start("run", "--steps", "20,100", "--interval", "10m")
     running.says("Step 1/2")
     second = engine.canary("run")
@@ -185,7 +156,7 @@ def test_abort_from_another_terminal(engine: Engine, start: Callable[..., Runnin
     assert settings(engine)["canaryWeight"] == "0"
 
 
-def test_two_aborts_at_once(engine: Engine, start: Callable[..., Running]) -> None:
+def test_two_aborts_at_once(engine: Engine, start: Callable[..., UnderWay]) -> None:
     running = start("run", "--steps", "20,100", "--interval", "10m")
     running.says("Step 1/2")
     both = [start("abort"), start("abort")]
@@ -216,7 +187,7 @@ def test_abort_leaves_somebody_elses_table_alone(engine: Engine, shared_cluster:
 
 def test_a_linkerd_that_does_not_follow_holds_the_step_until_it_does(
     engine: Engine,
-    start: Callable[..., Running],
+    start: Callable[..., UnderWay],
     deployed: tuple[Engine, StandInLinkerds],
     shared_cluster: Cluster,
 ) -> None:
@@ -237,7 +208,7 @@ def test_a_linkerd_that_does_not_follow_holds_the_step_until_it_does(
 
 def test_an_update_that_failed_after_it_wrote_is_aborted_all_the_same(
     engine: Engine,
-    start: Callable[..., Running],
+    start: Callable[..., UnderWay],
     deployed: tuple[Engine, StandInLinkerds],
     shared_cluster: Cluster,
 ) -> None:
@@ -252,7 +223,7 @@ def test_an_update_that_failed_after_it_wrote_is_aborted_all_the_same(
 
 
 def test_a_linkerd_that_is_not_ready_is_waited_for_and_then_left_out(
-    engine: Engine, start: Callable[..., Running], deployed: tuple[Engine, StandInLinkerds]
+    engine: Engine, start: Callable[..., UnderWay], deployed: tuple[Engine, StandInLinkerds]
 ) -> None:
     running = start("run", "--steps", "20,100", "--interval", "20s")
     running.says("Step 1/2")
@@ -262,7 +233,7 @@ def test_a_linkerd_that_is_not_ready_is_waited_for_and_then_left_out(
 
 
 def test_a_stack_that_somebody_else_updates_is_waited_for(
-    engine: Engine, start: Callable[..., Running]
+    engine: Engine, start: Callable[..., UnderWay]
 ) -> None:
     lock = locked(engine)
     running = start("run", "--steps", "20,100", "--max-hold", "10m")
@@ -286,7 +257,7 @@ def locked(engine: Engine) -> Path:
 
 
 def test_an_api_server_that_is_away_for_a_while_is_waited_for(
-    engine: Engine, start: Callable[..., Running], shared_cluster: Cluster
+    engine: Engine, start: Callable[..., UnderWay], shared_cluster: Cluster
 ) -> None:
     running = start("run", "--steps", "20,100", "--max-hold", "10m")
     running.says("Step 1/2")
@@ -301,7 +272,7 @@ def test_resume_takes_no_other_plan(engine: Engine) -> None:
     assert "error: --resume goes on with the plan of the last rollout" in ran.stderr
 
 
-def test_a_rollout_that_was_killed_goes_on(engine: Engine, start: Callable[..., Running]) -> None:
+def test_a_rollout_that_was_killed_goes_on(engine: Engine, start: Callable[..., UnderWay]) -> None:
     running = start("run", "--steps", "20,100", "--interval", "20s")
     running.says("Step 1/2")
     found = journal.find(engine.project, None)
@@ -334,7 +305,7 @@ def held_by_nobody(engine: Engine) -> None:
 
 
 def test_anothers_change_stops_it_with_nothing_written(
-    engine: Engine, start: Callable[..., Running], shared_cluster: Cluster
+    engine: Engine, start: Callable[..., UnderWay], shared_cluster: Cluster
 ) -> None:
     running = start("run", "--steps", "20,100", "--interval", "10m")
     running.says("Step 1/2")

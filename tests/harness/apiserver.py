@@ -25,6 +25,7 @@ import yaml
 from local.binaries import kube
 from tests.harness.certificates import ADVERTISED, SERVICES, Authority
 from tests.harness.egress import egress_to_loopback
+from tests.harness.kubectl_proxy import kubectl_proxy
 from tests.harness.processes import EndedTooSoonError, Process, free_port, running
 from tests.harness.waiting import wait_until
 
@@ -205,17 +206,9 @@ class ApiServer:
     def proxy(self, kubeconfig: Path | None = None) -> Iterator[str]:
         """`kubectl proxy` on a free port: plain HTTP as the administrator or another; its URL."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            log = Path(folder) / "proxy.log"
-            command: list[str | Path] = [
-                self._binaries / "kubectl",
-                f"--kubeconfig={kubeconfig or self.kubeconfig}",
-                "proxy",
-                "--port=0",
-            ]
-            said = "Starting to serve on "
-            with running(command, log) as process:
-                process.wait_until(lambda: said in log.read_text(), "kubectl proxy serves")
-                yield "http://" + log.read_text().partition(said)[2].split()[0]
+            as_whom = f"--kubeconfig={kubeconfig or self.kubeconfig}"
+            with kubectl_proxy([self._binaries / "kubectl", as_whom], Path(folder)) as url:
+                yield url
 
     def requests(self) -> list[Request]:
         """What clients have asked for so far, in the order of the answers.

@@ -9,12 +9,15 @@ import pytest
 
 from canary import exits, figures, findings
 from canary.__main__ import COMMANDS, main
+from canary.analysis.limits import Limits
 from canary.analysis.strata import Counts, Reading
 from canary.counters.measured import Measured, Traffic
 from canary.counters.reading import Seen, Unread
 from canary.endpoints import Endpoints
 from canary.lease import Lease
 from canary.overview import ClusterView, StackView
+from canary.rollout import dry
+from canary.rollout.plan import Plan
 from canary.stack import configured, deployed, split
 from tests.harness.stacks import config_text, export, table
 
@@ -167,6 +170,8 @@ def test_a_prometheus_that_scrapes_too_seldom_for_the_steps(every: float | None,
         "canaryAnalysis.interval to 180s or more."
     )
     assert [(each.text, each.code) for each in found] == [(line, exits.DONE)] * said
+    plan = Plan("world", "world-v1", "world-v2", Limits(), (10.0, 100.0))
+    assert (dry.lines(plan, 0, some, load=20)[-1] == line) == bool(said)
 
 
 def test_while_a_rollout_is_under_way_its_weight_need_not_be_committed() -> None:
