@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from canary import exits, figures, lease, outcomes, overview
 from canary.errors import CanaryError
+from canary.lease import Lease
 from canary.moving import Settings
 from canary.outcomes import Record
 from canary.overview import Known, StackView
@@ -21,7 +22,15 @@ from canary.stack import commits, configured, split, whole
 from canary.stack.cli import Cli
 from canary.stack.deployed import NoTablesError
 from canary.stack.split import Split, Way
-from kube.errors import OneLineError
+from kube.api import Api
+from kube.connection import to_cluster
+from kube.errors import (
+    KubeconfigError,
+    OneLineError,
+    UnauthorizedError,
+    UnreachableError,
+    UntrustedError,
+)
 
 if TYPE_CHECKING:
     from settings import Service
@@ -65,6 +74,9 @@ def deploy(given: Given, folder: Path) -> int:
         code = _deploy(given, folder, record)
     except CanaryError as error:
         record.end(error.code, str(error))
+        raise
+    except KeyboardInterrupt:
+        record.end(exits.INTERRUPTED, "interrupted in mid-update")
         raise
     record.end(code)
     return code
@@ -156,18 +168,29 @@ def _ways(known: Known, prefix: str) -> list[Way]:
 def _must_be_free(known: Known) -> None:
     """Raise CanaryError where a rollout is under way: this update would end it."""
     for each in split.all_of(known.deployed):
-        try:
-            with overview.api_of(each) as api:
-                found = lease.read(api, overview.mesh_namespace(each), each.service)
-        except (CanaryError, OneLineError) as error:
-            # A cluster that is new or not there any more is a matter of the update.
-            print(f"Whether a rollout is under way is not known: {error}", flush=True)
-            return
+        found = _lease(each)
         if found is not None and not found.is_expired(datetime.now(UTC)):
             raise CanaryError(
                 f"{found.runs(each.canary)}: {lease.ACT}; deploy again when it is over",
                 exits.DRIFTED,
             )
+
+
+_OTHER_CLUSTER = (KubeconfigError, UnreachableError, UntrustedError, UnauthorizedError)
+
+
+def _lease(found: Split) -> Lease | None:
+    """Whose a split is. Raises CanaryError where that cannot be told."""
+    try:
+        target = found.ways[0].table.target
+        with to_cluster(target.kubeconfig, target.context) as connection:
+            return lease.read(Api(connection), overview.mesh_namespace(found), found.service)
+    except _OTHER_CLUSTER as error:
+        # Of the last update. A new cluster, or new credentials, are a matter of this one.
+        print(f"Whether a rollout is under way is not known: {error}", flush=True)
+        return None
+    except OneLineError as error:
+        raise CanaryError(f"whether a rollout is under way is not known: {error}") from None
 
 
 def _checked(cli: Cli, folder: Path, rising: list[Rise], given: Given) -> list[Settings]:
@@ -213,9 +236,9 @@ def _roll_out(given: Given, folder: Path, rise: Rise, record: Record, number: in
     found = journal.last(folder, rise.known.deployed.stack, rise.service)
     if found is None or found.header.id < began:
         raise CanaryError(f"the rollout of {rise.canary} has left no journal")
+    record.rolled_out(number, in_force=found.rollout.weight)
     told = story.told(found)
-    said, in_force = sentence.sentence(told), found.rollout.weight
-    record.rolled_out(number, said=said, in_force=in_force)
+    record.rolled_out(number, said=sentence.sentence(told))
     if given.report:
         is_one = len(record.outcome.rollouts) == 1
         _write(given.report if is_one else _named(given.report, rise), html.page(told))

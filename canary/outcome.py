@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from canary import github, outcomes
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     issue = Issue(repository, github.mark("deployment", arguments.stack))
     left = _not_judged(issue.text, found)
     if found.open_rollouts:
-        title = f"Git has a canary weight that is not in force on {arguments.stack}"
-        print(issue.keep(title, _body(repository, arguments.stack, found)))
+        title = f"Git has a canary weight that has not passed on {arguments.stack}"
+        print(issue.keep(title, _body(repository, arguments.stack, found, left)))
     elif left:
         print(f"the issue stays open: the last step of {' and '.join(left)} was not passed")
     elif issue.is_open:
@@ -55,21 +55,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_WANTED = re.compile(r"<!-- wanted (\S+) (\S+) -->")
+_WANTED = re.compile(r"<!-- wanted (\S+) ([0-9]+(?:\.[0-9]+)?) -->")
 """Of each canary in the issue: its version and the percent that Git had."""
 
 
-def _not_judged(text: str, found: Outcome) -> list[str]:
+def _not_judged(text: str, found: Outcome) -> dict[str, float]:
     """The canaries of an issue that have what Git wants, and have never passed there.
 
     A deployment has nothing to roll out then, and would take them for accepted.
     """
-    done = {each.canary for each in found.rollouts if each.is_done}
-    return [
-        canary
-        for canary, percent in _WANTED.findall(text)
-        if canary not in done and found.weights.get(canary) == float(percent)
-    ]
+    rolled_out = {each.canary for each in found.rollouts}
+    wanted = {canary: float(percent) for canary, percent in _WANTED.findall(text)}
+    return {
+        canary: percent
+        for canary, percent in wanted.items()
+        if canary not in rolled_out and found.weights.get(canary) == percent
+    }
 
 
 _IN_FORCE = (
@@ -78,21 +79,26 @@ _IN_FORCE = (
 )
 
 _UNTIL = (
-    "Each deployment until then rolls it out again, by steps. This issue closes by itself once a "
+    "Each deployment until then rolls {} out again, by steps. This issue closes by itself once a "
     "deployment has brought about what Git has."
 )
 
 
-def _body(repository: GitHub, stack: str, found: Outcome) -> str:
+def _body(repository: GitHub, stack: str, found: Outcome, left: Mapping[str, float]) -> str:
+    """`left` are the canaries of earlier deployments that have never passed."""
     rollouts = found.open_rollouts
+    away = [each for each in rollouts if each.in_force != each.wanted]
+    there = {each.canary: each.wanted for each in rollouts if each not in away}
+    heading = "does not have what" if away else "has, without having passed, what"
     parts = [
-        f"### {code(stack)} does not have what {code(found.settings)} says",
+        f"### {code(stack)} {heading} {code(found.settings)} says",
         outcomes.rows(rollouts),
         *outcomes.sentences(rollouts),
         *_advice(repository, rollouts),
-        *(_IN_FORCE.format(code(each.canary)) for each in rollouts if each.in_force == each.wanted),
-        _UNTIL,
+        *(_IN_FORCE.format(code(canary)) for canary in {**there, **left}),
+        *([_UNTIL.format(_listed([each.canary for each in away]))] if away else []),
         *(f"<!-- wanted {each.canary} {each.wanted:g} -->" for each in rollouts),
+        *(f"<!-- wanted {canary} {percent:g} -->" for canary, percent in left.items()),
         f"<sub>{github.run_link()}</sub>",
     ]
     return "\n\n".join(parts) + "\n"

@@ -93,7 +93,9 @@ class Record:
             return
         try:
             found = {"deployment": VERSION, **asdict(outcome)}
-            self._path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            new = self._path.with_name(f".{self._path.name}.new")
+            new.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            new.replace(self._path)
         except OSError as error:
             raise CanaryError(f"{self._path}: {error.strerror}") from None
 

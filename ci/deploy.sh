@@ -8,6 +8,6 @@ cd "$(dirname "$0")/.."
 : "${PULUMI_STACK:?the stack to update}" "${RUNNER_TEMP:?a folder for what this writes}"
 
 # Before the job's own end, which would kill an update: it is interrupted, and the weight stays.
-exec timeout --preserve-status --signal=INT --kill-after=5m "${DEPLOY_LIMIT:-50m}" \
+exec timeout --foreground --preserve-status --signal=INT --kill-after=5m "${DEPLOY_LIMIT:-50m}" \
 	.venv/bin/python -m canary deploy --policy-pack "${POLICY_PACK:-policy}" \
 	--output "$RUNNER_TEMP/rollout.html" --outcome "$RUNNER_TEMP/deployment.json"

@@ -25,6 +25,7 @@ from canary.rollout.phase import Phase
 from canary.rollout.plan import Plan
 from canary.rollout.writing import ChangedError, Stack
 from canary.stack.cli import Cli, output
+from canary.stack.configured import SERVICES
 from kube import lazily
 from kube.api import Api
 from kube.errors import OneLineError
@@ -210,6 +211,8 @@ def _run(at: _At, given: Given) -> int:
 def _begin(at: _At, held: Held, found: Plan, given: Given) -> int:
     canary = at.stack.releases(at.known, found.canary)
     images = {found.canary: canary, found.baseline: at.stack.releases(at.known, found.baseline)}
+    if SERVICES in at.known.values.secret:
+        images = {}  # which the journal and its page would tell
     now = datetime.now(UTC)
     header = Header(
         f"{now:%Y%m%dT%H%M%SZ}",

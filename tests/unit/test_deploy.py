@@ -341,7 +341,7 @@ def test_one_issue_is_open_until_a_deployment_ends_well(
         "| `world-v2` | 10 % | 40 % | 0 % |\n\n"
         "`world-v2 was rolled back.`\n\n"
         f"**Revert #{number}**, which raised `world-v2`.\n\n"
-        "Each deployment until then rolls it out again, by steps. This issue closes by itself "
+        "Each deployment until then rolls `world-v2` out again, by steps. This issue closes by itself "
         "once a deployment has brought about what Git has.\n\n"
         "<!-- wanted world-v2 40 -->\n\n"
         "<sub>[log](https://github.example/octo/canary/actions/runs/42)</sub>\n"

@@ -146,7 +146,8 @@ def _repeat(story: Story) -> str:
     command = [
         *("python -m canary run --stack", header.stack, "--service", plan.service),
         *("--steps", ",".join(f"{step:g}" for step in plan.steps), "--to", f"{plan.steps[-1]:g}"),
-        *("--interval", f"{plan.limits.interval:g}s"),
+        *("--interval", f"{plan.limits.interval:g}s", "--max-hold", f"{plan.limits.max_hold:g}s"),
+        *("--on-no-data", plan.limits.on_no_data),
         *(part for pause in plan.pauses for part in ("--pause-at", f"{pause:g}")),
     ]
     path = str(story.journal.path)

@@ -6,6 +6,7 @@ from canary.analysis.differences import Reason
 from canary.analysis.share import Share
 from canary.analysis.strata import NONE, Counts
 from canary.analysis.verdict import Verdict
+from canary.errors import CanaryError
 from canary.rollout.events import Event, InForce, Looked, Shown, Wish, Wished
 from canary.rollout.journal import Journal
 from canary.rollout.machine import Rollout
@@ -101,12 +102,15 @@ class Story:
 
 
 def told(journal: Journal) -> Story:
-    """Go through a journal."""
+    """Go through a journal. Raises CanaryError where its events make no rollout."""
     story = Story(journal, Rollout.of(journal.header.plan))
     if journal.events:
         story.began = journal.events[0].at
-    for event in journal.events:
-        _take(story, event)
+    try:
+        for event in journal.events:
+            _take(story, event)
+    except ValueError as error:
+        raise CanaryError(f"{journal.path} tells no rollout: {error}") from None
     if story.steps:
         story.steps[-1].ended = story.ended
         if story.rollout.code is not None:

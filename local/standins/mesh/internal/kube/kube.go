@@ -117,7 +117,7 @@ const (
 )
 
 // Follow reads and watches until ctx ends. After trouble it goes on where it was; when that is too
-// long ago for the API server (410 Gone) it reads everything anew.
+// long ago for the API server (410 Gone) it reads everything anew and watches from then on.
 func (c *Client) Follow(ctx context.Context, what Watched, follower Follower) {
 	f := &following{client: c, what: what, follower: follower, backoff: firstBackoff}
 	for ctx.Err() == nil {
@@ -134,6 +134,7 @@ type following struct {
 	follower Follower
 	version  string // of the state that was seen last
 	known    bool
+	expired  bool // the API server does not watch from that version any more
 	backoff  time.Duration
 	told     string // the trouble that was printed last
 }
@@ -163,8 +164,10 @@ func (f *following) once(ctx context.Context) error {
 			return err
 		}
 	}
+	// The version of an object that has not changed for long stays too old, however often it is
+	// read. Without one a watch begins with the state of now.
 	query := ""
-	if f.version != "" {
+	if f.version != "" && !f.expired {
 		query = "?resourceVersion=" + url.QueryEscape(f.version)
 	}
 	answer, err := f.client.send(ctx, http.MethodGet, f.what.WatchPath+query, nil)
@@ -184,7 +187,7 @@ func (f *following) once(ctx context.Context) error {
 
 func (f *following) goneMeansAnew(err error) error {
 	if status, ok := err.(*Status); ok && status.Code == http.StatusGone {
-		f.known = false
+		f.known, f.expired = false, true
 	}
 	return err
 }
@@ -226,7 +229,7 @@ func (f *following) event(events *json.Decoder) error {
 			return err
 		}
 	}
-	f.version = versionOf(event.Object)
+	f.version, f.expired = versionOf(event.Object), false
 	f.well()
 	return nil
 }

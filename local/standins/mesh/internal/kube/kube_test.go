@@ -120,6 +120,10 @@ func TestWhatIsTooLongAgoIsReadAnew(t *testing.T) {
 	for _, gone := range []string{"gone", expired} {
 		api := &fakeAPI{state: object("a", 7), watches: []string{gone}}
 		follow(t, api, []string{"reset " + object("a", 7), "reset " + object("a", 7)})
+		// The object's version would be too old for ever.
+		if got := api.asked[3]; got != "/watch/it" {
+			t.Errorf("asked %s", got)
+		}
 	}
 }
 
