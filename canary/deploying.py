@@ -19,6 +19,7 @@ from canary.overview import Known, StackView
 from canary.rollout import journal, running
 from canary.rollout.page import html, sentence, story
 from canary.stack import commits, configured, split, whole
+from canary.stack.alone import alone
 from canary.stack.cli import Cli
 from canary.stack.deployed import NoTablesError
 from canary.stack.split import Split, Way
@@ -85,15 +86,12 @@ def deploy(given: Given, folder: Path) -> int:
 def _deploy(given: Given, folder: Path, record: Record) -> int:
     with Cli(given.stack) as cli:
         rising, weights = _found(cli, folder)
-        held = _checked(cli, folder, rising, given)
-        settings = rising[0].known.deployed.settings if rising else ""
-        record.begin(settings, tuple(_rollout(folder, each) for each in rising), weights)
-        for each in rising:
-            before, wanted = figures.percent(each.before), figures.percent(each.wanted)
-            print(
-                f"{each.canary}: {before} for this update, then by steps to {wanted}.", flush=True
-            )
-        _update(cli, given, held)
+        with alone(folder):
+            held = _checked(cli, folder, rising, given)
+            settings = rising[0].known.deployed.settings if rising else ""
+            record.begin(settings, tuple(_rollout(folder, each) for each in rising), weights)
+            _tell_what_rises(rising)
+            _update(cli, given, held)
     for number, rise in enumerate(rising):
         code = _roll_out(given, folder, rise, record, number)
         if code:
@@ -101,6 +99,12 @@ def _deploy(given: Given, folder: Path, record: Record) -> int:
     # Each has its weight by now, in the words of `pulumi config set`.
     _put_back(held)
     return exits.DONE
+
+
+def _tell_what_rises(rising: list[Rise]) -> None:
+    for each in rising:
+        before, wanted = figures.percent(each.before), figures.percent(each.wanted)
+        print(f"{each.canary}: {before} for this update, then by steps to {wanted}.", flush=True)
 
 
 def _update(cli: Cli, given: Given, held: list[Settings]) -> None:
@@ -169,11 +173,7 @@ def _must_be_free(known: Known) -> None:
     """Raise CanaryError where a rollout is under way: this update would end it."""
     for each in split.all_of(known.deployed):
         found = _lease(each)
-        if found is not None and not found.is_expired(datetime.now(UTC)):
-            raise CanaryError(
-                f"{found.runs(each.canary)}: {lease.ACT}; deploy again when it is over",
-                exits.DRIFTED,
-            )
+        lease.must_be_free(found, each.canary)
 
 
 _OTHER_CLUSTER = (KubeconfigError, UnreachableError, UntrustedError, UnauthorizedError)
@@ -210,7 +210,7 @@ def _checked(cli: Cli, folder: Path, rising: list[Rise], given: Given) -> list[S
 def _put_back(held: list[Settings]) -> None:
     """The settings as they were; each of these has read the file before any was written."""
     if held:
-        held[0].put_back()
+        held[0].put_back(*held[1:])
 
 
 def _rollout(folder: Path, rise: Rise) -> outcomes.Rollout:

@@ -71,7 +71,7 @@ def _of_rollout(stack: StackView, lease: Lease | None, now: datetime) -> Iterato
 
 
 def _of_weights(stack: StackView, cluster: ClusterView, now: datetime) -> Iterator[Finding]:
-    settings, split = stack.deployed.settings, stack.split
+    split = stack.split
     if cluster.in_force is None:
         yield Finding(
             f"The table {split.ways[0].table.namespace!r} does not split {split.service} any more: "
@@ -84,15 +84,21 @@ def _of_weights(stack: StackView, cluster: ClusterView, now: datetime) -> Iterat
         return  # a rollout writes: the stack was looked at before, or is not done yet
     if not cluster.agrees:
         yield Finding(changed(stack, cluster), exits.DRIFTED)
+    yield from of_config(stack, cluster)
+
+
+def of_config(stack: StackView, tables: Tables) -> Iterator[Finding]:
+    """That the next update would set another weight than is in force."""
+    settings, canary = stack.deployed.settings, stack.split.canary
     if stack.configured is None:
         yield Finding(f"{settings} cannot be used: {stack.problem}", exits.DRIFTED)
-    elif stack.configured != cluster.in_force and (
-        cluster.agrees or stack.configured != stack.weights
+    elif stack.configured != tables.in_force and (
+        tables.agrees or stack.configured != stack.weights
     ):
         yield Finding(
             f"{settings} has {_setting(stack, stack.values, stack.configured)}, and "
-            f"{figures.percent(cluster.in_force.get(split.canary, 0))} is in force: the next "
-            f"pulumi up sets {figures.percent(stack.configured.get(split.canary, 0))}.",
+            f"{figures.percent((tables.in_force or {}).get(canary, 0))} is in force: the next "
+            f"pulumi up sets {figures.percent(stack.configured.get(canary, 0))}.",
             exits.DRIFTED,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from canary import exits
 from canary.errors import CanaryError
 from kube.api import Api, status_message
 
@@ -44,6 +45,12 @@ class Lease:
         since = f" since {self.since.astimezone():%H:%M}" if self.since else ""
         at = f", at {self.weight} %" if self.weight else ""
         return f"{self.who} runs a rollout of {what}{since}{at}"
+
+
+def must_be_free(found: Lease | None, what: str) -> None:
+    """Raise CanaryError where somebody holds it."""
+    if found is not None and not found.is_expired(datetime.now(UTC)):
+        raise CanaryError(f"{found.runs(what)}: {ACT}", exits.DRIFTED)
 
 
 def name_of(service: str) -> str:

@@ -4,17 +4,22 @@ A weight that is refused leaves everything as it was, the config included. So th
 are put back where the update failed and the table is still the former one.
 """
 
+import copy
 import getpass
 import socket
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from canary import exits, figures, findings, lease, overview
 from canary.errors import CanaryError
 from canary.overview import ClusterView, StackView
 from canary.sharing import wait_for_share
 from canary.stack import history, targeted
+from canary.stack.alone import alone
 from canary.stack.cli import Cli
 from canary.stack.configured import CANARY_WEIGHT, SERVICES
 from canary.stack.split import Split
@@ -32,12 +37,14 @@ def move(
     weight = _weight(percent)
     with Cli(stack) as cli:
         known = overview.of_stack(cli, folder, service)
-        settings = Settings(cli, folder / known.deployed.settings, known, weight)
-        settings.check()
         with overview.api_of(known.split) as api:
-            _must_be_free(known, overview.of_cluster(api, known.split))
-            _tell_what_is_left_out(known)
-            _update(cli, api, known, settings, weight)
+            with alone(folder):
+                settings = Settings(cli, folder / known.deployed.settings, known, weight)
+                settings.check()
+                known.refuse_others()
+                _must_be_free(known, overview.of_cluster(api, known.split))
+                _tell_what_is_left_out(known)
+                _update(cli, api, known, settings, weight)
             if max_wait is None:
                 return exits.DONE
             return wait_for_share(api, known.split, weight, known.limits, max_wait)
@@ -56,7 +63,10 @@ class Settings:
 
     def __init__(self, cli: Cli, path: Path, known: StackView, weight: float) -> None:
         self._cli, self._path, self._known, self.weight = cli, path, known, weight
-        self._former = path.read_bytes() if path.exists() else None
+        try:
+            self._former = path.read_bytes() if path.exists() else None
+        except OSError as error:
+            raise CanaryError(f"{path}: {error.strerror}") from None
 
     def check(self) -> None:
         """Raise CanaryError where the weight cannot be set."""
@@ -101,22 +111,53 @@ class Settings:
     @property
     def given(self) -> list[str]:
         """What has `pulumi up` write them before it begins: a command of its own takes longer."""
-        split = self._known.split
-        if self._follows:
-            return self._config(CANARY_WEIGHT, self.weight)
-        service = self._known.values.declared(split)
-        rest = lazily.module("dynamic.splits").rest(self.weight)
-        words = ["--config-path"]
-        for version, percent in ((split.canary, self.weight), (split.baseline, rest)):
-            path = f"{SERVICES}.{service}.weights.{version.removeprefix(f'{service}-')}"
-            words += self._config(path, percent)
+        words = [] if self._follows else ["--config-path"]
+        for path, percent in self.changes.items():
+            words += ["--config", f"{self._key(path)}={percent:g}"]
         return words
 
-    def _config(self, key: str, percent: float) -> list[str]:
-        return ["--config", f"{self._known.deployed.project}:{key}={percent:g}"]
+    @property
+    def changes(self) -> dict[tuple[str, ...], float]:
+        """The percents that are set, by where they are in the config."""
+        split = self._known.split
+        if self._follows:
+            return {(CANARY_WEIGHT,): self.weight}
+        service = self._known.values.declared(split)
+        rest = lazily.module("dynamic.splits").rest(self.weight)
+        return {
+            (SERVICES, service, "weights", version.removeprefix(f"{service}-")): percent
+            for version, percent in ((split.canary, self.weight), (split.baseline, rest))
+        }
 
-    def put_back(self) -> None:
-        """Leave the file as it was before. Raises CanaryError."""
+    def _key(self, path: tuple[str, ...]) -> str:
+        return f"{self._known.deployed.project}:{'.'.join(path)}"
+
+    def put_back(self, *others: "Settings") -> None:
+        """Take back what these have set. Raises CanaryError.
+
+        The file is as it was before, byte for byte, unless somebody else has changed it too.
+        """
+        paths = {path for each in (self, *others) for path in each.changes}
+        before, now = (_config(content) for content in (self._former, _content(self._path)))
+        project = self._known.deployed.project
+        if (
+            now is None
+            or before is None
+            or _without(now, project, paths) == _without(before, project, paths)
+        ):
+            self._write_former()
+            return
+        for path in paths:
+            self._set_former(path, _at(before, project, path))
+
+    def _set_former(self, path: tuple[str, ...], value: object) -> None:
+        how = ["--path"] if len(path) > 1 else []
+        if value is None:
+            self._cli.ask("config", "rm", *how, self._key(path))
+        else:
+            self._cli.ask("config", "set", *how, self._key(path), str(value))
+
+    def _write_former(self) -> None:
         new = self._path.with_name(f".{self._path.name}.former")
         try:
             if self._former is None:
@@ -132,12 +173,50 @@ class Settings:
             ) from None
 
 
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _config(content: bytes | None) -> dict[str, Any] | None:
+    """The settings' values; None of a file that is none."""
+    if content is None:
+        return {}
+    try:
+        found = yaml.safe_load(content)
+    except yaml.YAMLError:
+        return None
+    values = found.get("config") if isinstance(found, dict) else None
+    return values if isinstance(values, dict) else None
+
+
+def _at(values: Any, project: str, path: tuple[str, ...]) -> object:
+    first, *rest = path
+    found = values.get(f"{project}:{first}")
+    for key in rest:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def _without(
+    values: dict[str, Any], project: str, paths: Iterable[tuple[str, ...]]
+) -> dict[str, Any]:
+    left = copy.deepcopy(values)
+    for first, *rest in paths:
+        *parents, last = [f"{project}:{first}", *rest]
+        found: Any = left
+        for key in parents:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, dict):
+            found.pop(last, None)
+    return left
+
+
 def _must_be_free(known: StackView, cluster: ClusterView) -> None:
     """Raise CanaryError where somebody else is at it."""
-    now = datetime.now(UTC)
-    if cluster.rollout is not None and not cluster.rollout.is_expired(now):
-        runs = cluster.rollout.runs(known.split.canary)
-        raise CanaryError(f"{runs}: {lease.ACT}", exits.DRIFTED)
+    lease.must_be_free(cluster.rollout, known.split.canary)
     if not cluster.is_own:
         raise CanaryError(findings.changed(known, cluster), exits.DRIFTED)
 

@@ -50,6 +50,17 @@ class StackView:
     committed_values: Values | None
     is_uncommitted: bool
     """Whether git should have the stack's settings and does not."""
+    others: Sequence[str] = ()
+    """Other services of the table whose weights in the config are not those of the last update."""
+
+    def refuse_others(self) -> None:
+        """Raise CanaryError where an update of the table would move other services too."""
+        if self.others:
+            raise CanaryError(
+                f"{self.deployed.settings} has weights of {' and '.join(self.others)} that are not "
+                f"deployed, and the table of {self.split.service} has them too: run `pulumi up` "
+                "first, or take them back"
+            )
 
     @property
     def weights(self) -> Weights:
@@ -133,6 +144,7 @@ class Known:
             committed=_weights(committed, chosen)[0] if committed else None,
             committed_values=committed,
             is_uncommitted=self.is_uncommitted,
+            others=_others(self.values, chosen),
         )
 
 
@@ -155,6 +167,20 @@ def known(cli: Cli, folder: Path) -> Known:
         committed,
         missing and not configured.is_ignored(folder, found.settings),
     )
+
+
+def _others(values: Values, chosen: Split) -> list[str]:
+    """What `StackView.others` says."""
+    first = chosen.ways[0]
+    try:
+        wanted = configured.branches(values)
+    except CanaryError:
+        return []
+    return [
+        split.version_of(prefix)
+        for prefix, branches in first.table.splits.items()
+        if prefix != first.prefix and prefix in wanted and wanted[prefix] != dict(branches)
+    ]
 
 
 def _weights(values: Values, chosen: Split) -> tuple[Weights | None, str]:

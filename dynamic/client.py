@@ -205,7 +205,7 @@ class Client:
         kind = answer.content_type or "no content type"
         return kube_errors.UnexpectedAnswerError(
             f"{self.where}, {doing}, answered {answer.status} with {kind} "
-            f"({status_message(answer)}), which is no answer of namerd's"
+            f"({status_message(answer)}), which is not a namerd response"
         )
 
 

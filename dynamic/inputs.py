@@ -257,7 +257,7 @@ class _Check:
                 self._fail("namerd", f"no such key {key!r}; there are {', '.join(NAMERD_KEYS)}")
             elif not self._is_unknown(value) and not (isinstance(value, str) and value):
                 shown = "this" if key == "kubeconfig" else _quote(value)
-                self._fail("namerd", f"{key!r} takes a text, not {shown}")
+                self._fail("namerd", f"{key!r} must be a string, not {shown}")
         for reason in _namerd_lacks(given, self._is_unknown):
             self._fail("namerd", reason)
         url = given.get("url")
@@ -276,7 +276,7 @@ class _Check:
             if key == "port" and value is None:
                 continue
             if not self._is_unknown(value) and not (isinstance(value, str) and value):
-                self._fail("linkerds", f"{key!r} takes a text, not {_quote(value)}")
+                self._fail("linkerds", f"{key!r} must be a string, not {_quote(value)}")
         if isinstance(namerd, Mapping) and namerd.get("url"):
             self._fail("linkerds", "they are asked through a cluster, and `namerd` has a url")
 

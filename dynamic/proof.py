@@ -66,7 +66,7 @@ def _followed(store: Objects, fleet: Fleet | None, wanted: Wanted, former: Dtab 
             raise NotFollowedError(
                 f"the table {wanted.namespace!r} is not followed everywhere, after {waited}: "
                 f"{'; '.join(map(str, found))}; look at namerd and at these linkerds' log, or "
-                f"begin them anew (`kubectl delete pod {pods}`)"
+                f"restart them (`kubectl delete pod {pods}`)"
             )
     if not wanted.is_way_back:
         guard.still(store, wanted.rising, wanted.table)

@@ -273,7 +273,7 @@ class _Write:
         """
         if self._store.has_marks:
             done = (
-                "the new table is written and stays: once that is mended run `pulumi up` again, or "
+                "the new table is written and stays: once that is fixed run `pulumi up` again, or "
                 "set the weights back and run it"
             )
         elif not self._wanted.is_way_back:

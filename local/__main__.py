@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local import images, node, policies, stack, toolchain, tour, whole
 from local.errors import LocalError
-from local.paths import KUBECONFIG, ensure_home
+from local.paths import KUBECONFIG, VENV, ensure_home
 from local.signals import exit_on_termination, restore_sigint
 
 ADVICE = {
@@ -95,7 +95,7 @@ def _env() -> None:
     """Print what a shell needs: `eval "$(make -s env)"`."""
     for name, value in {**toolchain.environment(), "KUBECONFIG": str(KUBECONFIG)}.items():
         print(f"export {name}={shlex.quote(value)}")
-    folders = ":".join(map(str, toolchain.program_folders()))
+    folders = ":".join(map(str, [*toolchain.program_folders(), VENV / "bin"]))
     print(f'export PATH={shlex.quote(folders)}:"$PATH"')
 
 

@@ -61,6 +61,9 @@ def _changed_besides(ours: Ours, stack: StackView, pods: Sequence[str]) -> str:
     if stack.configured.get(split.canary, 0) not in ours.weights:
         given = figures.percent(stack.configured.get(split.canary, 0))
         return f"{stack.deployed.settings} was changed to {given} by somebody else"
+    if stack.others:
+        named = " and ".join(stack.others)
+        return f"{stack.deployed.settings} has other weights of {named}, which are not deployed"
     return replaced(split.canary, ours.pods, pods)
 
 

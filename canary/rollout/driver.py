@@ -74,6 +74,7 @@ class Driver:
         self._update, self._pods = update, pods
         self._clock = Clock()
         self._cluster: ClusterView | None = None
+        self._changed_since: float | None = None
         # Signal handlers put into it too, whatever they interrupt.
         self._from_outside: queue.SimpleQueue[Event] = queue.SimpleQueue()
         plan = rollout.plan
@@ -142,10 +143,13 @@ class Driver:
         except ChangedError as error:
             return self._changed(str(error))
         except UnfinishedError as error:
+            self._changed_since = None
             self._see_first()
             return NotDone(self._clock(), str(error), error.in_force)
         except CanaryError as error:
+            self._changed_since = None
             return self._wish_or(NotDone(self._clock(), str(error)))
+        self._changed_since = None
         self._known, self._update = written.stack, written.update
         self._see_first()
         return InForce(self._clock(), weight, int(written.update.partition(" ")[0] or 0))
@@ -163,10 +167,12 @@ class Driver:
         """On the way back an abort from another terminal may be at it: its changes are no ends."""
         rollout = self._rollout
         event = self._wish_or(Changed(self._clock(), change))
-        is_late = self._clock() - rollout.decided > BACK_SECONDS
-        if not isinstance(event, Changed) or not rollout.phase.goes_back or is_late:
+        if not isinstance(event, Changed) or not rollout.phase.goes_back:
             return event
-        return NotDone(event.at, event.why)
+        if self._changed_since is None:
+            self._changed_since = event.at
+        is_late = event.at - self._changed_since > BACK_SECONDS
+        return event if is_late else NotDone(event.at, event.why)
 
     def _see_first(self) -> None:
         """The counters right after a write: what is counted from here on is of the new weight."""
@@ -189,6 +195,7 @@ class Driver:
                 return self._changed(change)
         except CanaryError as error:
             return Unseen(self._clock(), str(error))
+        self._changed_since = None
         self._cluster = cluster
         tried = self._rollout.tried
         in_force = cluster.weight_of(self._rollout.plan.canary)

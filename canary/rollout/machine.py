@@ -379,18 +379,25 @@ class Rollout:
     # From outside
 
     def _wished(self, event: Wished) -> "Taken":
-        weight = figures.percent(self.weight)
-        if event.wish is Wish.ABORT:
-            if self.phase.goes_back:
-                return Taken(self, (), self._again)
-            reason = f"{weight}: aborted by {event.by}."
-            return self._return(event.at, Phase.ABORTED, reason)
-        if self.phase.goes_back or self.step < 0:
+        if self.phase.goes_back:
             return Taken(self, (), self._again)
-        after = wording.duration(event.at - self.since)
+        if event.wish is Wish.ABORT:
+            reason = f"{figures.percent(self.weight)}: aborted by {event.by}."
+            return self._return(event.at, Phase.ABORTED, reason)
+        why = self._not_promoted(event)
+        if why:
+            return Taken(self, (Line(f"promote by {event.by} {why}"),), self._again)
+        return self._accept(event)
+
+    def _not_promoted(self, event: Wished) -> str:
+        if self.step < 0:
+            return "has no effect: no step is in force yet."
         if event.weight not in (None, self.weight):
-            text = f"promote by {event.by} was of {figures.percent(event.weight or 0)}: too late."
-            return Taken(self, (Line(text),), self._again)
+            return f"was of {figures.percent(event.weight or 0)}: too late."
+        return ""
+
+    def _accept(self, event: Wished) -> "Taken":
+        weight, after = figures.percent(self.weight), wording.duration(event.at - self.since)
         opened = replace(self, is_open=True, is_accepted=True, failed_tries=0, target=None)
         opened = replace(opened, held=None, held_by=None)
         text = f"{weight}: accepted by {event.by} after {after}."
@@ -412,16 +419,24 @@ class Rollout:
         if self.phase.goes_back:  # The phase says where to go on.
             text = f"Stopped on the way back: {event.why.rstrip('.')}. {_ways_on(self)}"
             return self._end(exits.DRIFTED, Line(text, warns=True))
-        text = (
-            f"Stopped: {event.why.rstrip('.')}. Nothing was written. run --resume goes on from "
-            f"{weight} once that is in force again."
+        how = (
+            ""
+            if self.plan.observes
+            else (
+                f" Nothing was written. run --resume goes on from {weight} once all is as it was."
+            )
         )
+        text = f"Stopped: {event.why.rstrip('.')}.{how}"
         stopped = replace(self, phase=Phase.STOPPED, reason=text)
         return stopped._end(exits.DRIFTED, Line(text, warns=True))
 
     def _interrupt(self, event: Interrupted) -> "Taken":
         code = exits.SIGNALLED + event.signal
         weight = figures.percent(self.weight)
+        if self.phase.goes_back and self.wanted is not None:
+            # Nobody has to be there for it: the terminal may be gone.
+            text = "Interrupted: 0 % is written all the same. A second interrupt ends it."
+            return Taken(self, (Line(text, warns=True),), self._again)
         going = " on the way back" if self.phase.goes_back else ""
         text = f"Interrupted at {weight}{going}, which stays. {_ways_on(self)}"
         if self.phase.goes_back:  # The phase says where to go on.

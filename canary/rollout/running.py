@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from canary import exits, figures, findings, holding, overview
+from canary import exits, figures, findings, holding, lease, overview
 from canary.analysis.limits import Limits
 from canary.errors import CanaryError
 from canary.holding import Held
@@ -128,12 +128,25 @@ def promote(stack: str | None, service: str | None, folder: Path, *, full: bool)
     what = Wish.FULL if full else Wish.PROMOTE
 
     def act(at: _At) -> int:
+        if full:
+            _check_full(at)
         if at.place.wish(what):
             print(f"{at.known.split.service}: the rollout that runs goes on.")
             return exits.DONE
         return _resume(at, what, Given(stack, service))
 
     return _at(stack, service, folder, act)
+
+
+def _check_full(at: _At) -> None:
+    """Raise CanaryError where the last weight cannot be set at once."""
+    last, most = at.last(), at.known.values.max_weight_step
+    to = last.header.plan.steps[-1] if last is not None and last.rollout.can_resume else 100
+    if to - at.weight > most:
+        raise CanaryError(
+            f"from {at.weight:g} to {to:g} is more than maxWeightStep, {most:g}: canary promote "
+            "without --full goes on by steps"
+        )
 
 
 def abort(stack: str | None, service: str | None, folder: Path) -> int:
@@ -193,6 +206,8 @@ def limits_of(known: StackView) -> Limits:
 
 
 def _run(at: _At, given: Given) -> int:
+    if not given.observes:
+        lease.must_be_free(at.cluster.rollout, "this split")
     if not at.cluster.agrees or at.cluster.in_force is None:
         raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
     found = planned(at.known, at.weight, given)
@@ -241,6 +256,7 @@ def _check_config(at: _At) -> None:
             f"{at.weight:g}`, first",
             exits.DRIFTED,
         )
+    at.known.refuse_others()
 
 
 def _resume(at: _At, wish: Wish | None, given: Given) -> int:
@@ -330,7 +346,7 @@ def _abort(place: _Place, stack: Stack) -> int:
                 until.enter_context(holding.again_and_again(renew))
         except (CanaryError, OneLineError) as error:
             # Somebody else was faster with the lease, or it cannot be had: 0 needs none.
-            print(f"Without the rollout's lease: {error}", flush=True)
+            _say(f"Without the rollout's lease: {error}")
         return _go_back(place.known, stack, is_told=is_told)
 
 
@@ -345,13 +361,15 @@ def _go_back(known: StackView, stack: Stack, *, is_told: bool) -> int:
                 raise CanaryError(str(error), _code(error)) from None
             if str(error) != said:
                 said = str(error)
-                print(f"0 % is not done yet: {said}. Trying again.", flush=True)
+                _say(f"0 % is not done yet: {said}. Trying again.")
             # Two that try in step would find one another's lock each time.
             time.sleep(random.uniform(0.5, 2))  # noqa: S311
         else:
             break
-    ends = " The rollout that ran ends." if is_told else ""
-    print(f"{canary}: 0 % is in force after {time.monotonic() - began:.1f} s.{ends}")
+    told = " The rollout that is under way is told." if is_told else ""
+    _say(f"{canary}: 0 % is in force after {time.monotonic() - began:.1f} s.{told}")
+    if known.others:
+        _say(f"{' and '.join(known.others)}: as the config has them, by the same update.")
     _tell_of_git(stack)
     return exits.DONE
 
@@ -367,13 +385,26 @@ def _code(error: CanaryError) -> int:
 
 
 def _tell_of_git(stack: Stack) -> None:
-    """Where the last commit does not say what is in force, the next deployment undoes it."""
+    """Where config or commit do not say what is in force, the next update would change it."""
     try:
         known = stack.view()
-        for finding in findings.of_commit(known, is_under_way=False):
-            print(finding.text)
+        found = [
+            *findings.of_config(known, stack.tables(known)),
+            *findings.of_commit(known, is_under_way=False),
+        ]
     except CanaryError as error:
-        print(f"Whether the last commit says the same is not known: {error}")
+        _say(f"Whether the last commit says the same is not known: {error}")
+        return
+    for finding in found:
+        _say(finding.text)
+
+
+def _say(text: str) -> None:
+    """A line; a terminal that is gone does not end a way back."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        terminal.silence()
 
 
 def _commit(folder: Path) -> str:

@@ -13,6 +13,7 @@ from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, pods
 from canary.rollout.checks import Ours
 from canary.stack import targeted
+from canary.stack.alone import alone
 from canary.stack.cli import Cli
 from kube.api import Api
 from kube.errors import OneLineError
@@ -91,8 +92,12 @@ class Stack:
         UnfinishedError where the weight is, or may be, in force although its update failed, and
         CanaryError where the former one still is.
         """
-        if not ours.wanted:
-            return self._write_0(ours, known)
+        with alone(self._folder):
+            if not ours.wanted:
+                return self._write_0(ours, known)
+            return self._raise(ours, may_write)
+
+    def _raise(self, ours: Ours, may_write: Callable[[], None]) -> Written:
         known = self.view()
         cluster = self.cluster(known)
         running = self.releases(known, known.split.canary)
@@ -107,9 +112,12 @@ class Stack:
 
     def _write_0(self, ours: Ours, known: StackView) -> Written:
         tables = self.tables(known)
-        if _is_at_0(known, tables):
-            # An abort from another terminal was faster.
-            return Written(known, checks.identity(known.updates))
+        if not any(tables.weights_of(known.split.canary)):
+            # Another terminal's abort was faster: its update is news to us, and there is time.
+            known = self.view()
+            tables = self.tables(known)
+            if _is_at_0(known, tables):
+                return Written(known, checks.identity(known.updates))
         change = checks.changed(ours, known, tables, ())
         if change:
             raise ChangedError(change)

@@ -133,12 +133,16 @@ def _encrypted(value: object) -> object:
 
 def weights(values: Values, split: Split) -> Weights:
     """The percents by version that the values give a split. Raises CanaryError."""
-    found = services(values)
-    prefix = split.ways[0].prefix
-    branches = lazily.module("mesh.routes").internal_splits(found).get(prefix)
-    if branches is None:
+    found = branches(values).get(split.ways[0].prefix)
+    if found is None:
         raise CanaryError(f"the config has no service {split.service!r} with versions")
-    return by_version(branches)
+    return by_version(found)
+
+
+def branches(values: Values) -> Mapping[str, Weights]:
+    """The percents by branch that the values give each split, by prefix. Raises CanaryError."""
+    found: Mapping[str, Weights] = lazily.module("mesh.routes").internal_splits(services(values))
+    return found
 
 
 def services(values: Values) -> "tuple[Service, ...]":

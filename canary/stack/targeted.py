@@ -50,6 +50,15 @@ def up_to_its_end(cli: Cli, urns: Iterable[str], message: str, given: Sequence[s
 def _up(
     cli: Cli, urns: Iterable[str], message: str, given: Sequence[str], *, is_alone: bool
 ) -> Ended:
+    try:
+        return _update(cli, urns, message, given, is_alone)
+    except OSError as error:  # no room for what it says, for example
+        raise CanaryError(f"an update cannot be run: {error.strerror}") from None
+
+
+def _update(
+    cli: Cli, urns: Iterable[str], message: str, given: Sequence[str], is_alone: bool
+) -> Ended:
     targets = [word for urn in urns for word in ("--target", urn)]
     with tempfile.TemporaryDirectory() as folder:
         log, said = Path(folder) / "events.jsonl", Path(folder) / "said"

@@ -27,6 +27,7 @@ def cluster() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(count.VARIABLE, str(max(LEAST, count.wanted(before))))
         make("up")
+        stack.ensure()  # an interrupted run may have left it locked
         yield Cluster()
         if was_running:
             environment.setenv(count.VARIABLE, str(before or count.USUAL))

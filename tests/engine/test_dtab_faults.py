@@ -61,7 +61,7 @@ READ_ERRORS: dict[str, tuple[Fault, str]] = {
         forged(400, "Bad Request"),
         (
             "{where}, asked for a table, answered 400 with no content type (Bad Request), "
-            "which is no answer of namerd's"
+            "which is not a namerd response"
         ),
     ),
     "401": (
@@ -93,21 +93,21 @@ READ_ERRORS: dict[str, tuple[Fault, str]] = {
         forged(409),
         (
             "{where}, asked for a table, answered 409 with no content type (an empty body), "
-            "which is no answer of namerd's"
+            "which is not a namerd response"
         ),
     ),
     "412": (
         forged(412),
         (
             "{where}, asked for a table, answered 412 with no content type (an empty body), "
-            "which is no answer of namerd's"
+            "which is not a namerd response"
         ),
     ),
     "500": (
         forged(500, "java.lang.NullPointerException"),
         (
             "{where}, asked for a table, answered 500 with no content type "
-            "(java.lang.NullPointerException), which is no answer of namerd's"
+            "(java.lang.NullPointerException), which is not a namerd response"
         ),
     ),
     "503": (
@@ -135,21 +135,21 @@ READ_ERRORS: dict[str, tuple[Fault, str]] = {
         forged(200, HTML, "text/html"),
         (
             "{where}, asked for a table, answered 200 with text/html (an HTML page), "
-            "which is no answer of namerd's"
+            "which is not a namerd response"
         ),
     ),
     "JSON": (
         typed("application/json"),
         (
             f"{{where}}, asked for a table, answered 200 with application/json ({text(10)}), "
-            "which is no answer of namerd's"
+            "which is not a namerd response"
         ),
     ),
     "no content type": (
         typed(None),
         (
             f"{{where}}, asked for a table, answered 200 with no content type ({text(10)}), "
-            "which is no answer of namerd's"
+            "which is not a namerd response"
         ),
     ),
     "no Etag": (
@@ -224,7 +224,7 @@ REFUSED_WRITES: dict[str, tuple[Fault, str]] = {
         forged(500, "storage is full"),
         (
             "{where}, asked to change the table 'internal', answered 500 with no content type "
-            "(storage is full), which is no answer of namerd's"
+            "(storage is full), which is not a namerd response"
         ),
     ),
     "a redirect": (
@@ -238,7 +238,7 @@ REFUSED_WRITES: dict[str, tuple[Fault, str]] = {
         forged(200, HTML, "text/html"),
         (
             "{where}, asked to change the table 'internal', answered 200 with text/html "
-            "(an HTML page), which is no answer of namerd's"
+            "(an HTML page), which is not a namerd response"
         ),
     ),
 }
@@ -476,7 +476,7 @@ def test_a_right_that_namerd_lacks_is_said(
             forged(500, "boom"),
             (
                 "{where}, asked to delegate a path, answered 500 with no content type (boom), "
-                "which is no answer of namerd's"
+                "which is not a namerd response"
             ),
         ),
         (
@@ -484,7 +484,7 @@ def test_a_right_that_namerd_lacks_is_said(
             forged(200, HTML, "text/html"),
             (
                 "{where}, asked to delegate a path, answered 200 with text/html (an HTML page), "
-                "which is no answer of namerd's"
+                "which is not a namerd response"
             ),
         ),
         (
@@ -492,7 +492,7 @@ def test_a_right_that_namerd_lacks_is_said(
             forged(200, "[]", "application/json"),
             (
                 "{where}, asked to delegate a path, answered 200 with application/json ([]), "
-                "which is no answer of namerd's"
+                "which is not a namerd response"
             ),
         ),
     ],

@@ -100,8 +100,8 @@ def test_a_linkerd_that_does_not_follow_is_named_and_the_table_stays(
     assert refusal(lambda: stack.up(inputs(cluster, three, 20))) == (
         "the table 'internal' is not followed everywhere, after 30 s: linkerd l5d-1 on node node-1 "
         "sends /svc/world to 90 % 7001, 10 % 7002, not to 80 % 7001, 20 % 7002; look at namerd and "
-        "at these linkerds' log, or begin them anew (`kubectl delete pod l5d-1`); the new table is "
-        "written and stays: once that is mended run `pulumi up` again, or set the weights back and "
+        "at these linkerds' log, or restart them (`kubectl delete pod l5d-1`); the new table is "
+        "written and stays: once that is fixed run `pulumi up` again, or set the weights back and "
         "run it"
     )
     assert cluster.table() == text(20)
@@ -308,14 +308,14 @@ def allow(cluster: Cluster, user: str, verbs: str, resource: str, where: str) ->
     ("given", "line"),
     [
         ("all", "linkerds: a namespace, selector and router, not 'all'"),
-        ({"namespace": "m", "selector": "a=b"}, "linkerds: 'router' takes a text, not None"),
+        ({"namespace": "m", "selector": "a=b"}, "linkerds: 'router' must be a string, not None"),
         (
             {"namespace": "m", "selector": "a=b", "router": "r", "x": "y"},
             "linkerds: no such key 'x'; there are namespace, selector, router, port",
         ),
         (
             {"namespace": "m", "selector": "a=b", "router": "r", "port": 9990},
-            "linkerds: 'port' takes a text, not 9990",
+            "linkerds: 'port' must be a string, not 9990",
         ),
     ],
 )

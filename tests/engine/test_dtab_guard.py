@@ -291,7 +291,7 @@ def test_a_tree_that_is_none_is_one_line(
     before = apps.namerd.get("internal")
     for asked, then in (("delegate", "$"), ("bind", "; the former table was put back$")):
         proxy.on("GET", f"/api/1/{asked}/", forged(200, json.dumps(tree)))
-        with pytest.raises(CallError, match="^namerd at .* which is no answer of namerd's" + then):
+        with pytest.raises(CallError, match="^namerd at .* which is not a namerd response" + then):
             stack.up(world(proxy.url, 10))
         assert apps.namerd.get("internal") == before
 

@@ -442,7 +442,7 @@ def test_a_404_of_something_before_namerd_is_no_missing_table(
             act()
         assert str(error.value) == (
             f"namerd at {proxy.url}, asked for the names of its tables, answered 404 with no "
-            "content type (an empty body), which is no answer of namerd's"
+            "content type (an empty body), which is not a namerd response"
         )
     assert a_namerd.get("internal") == text(10)
 

@@ -257,7 +257,7 @@ def test_a_rollout_by_hand_is_let_be(at_0: Pipeline, shared_cluster: Cluster) ->
     at_0.merge(0, replicas=9)
     ran = at_0.deploy(exits.DRIFTED)
     assert ran.stderr.startswith("error: anna@ws7 (pid 4121) runs a rollout of world-v2 since ")
-    assert ran.stderr.endswith("act on it; deploy again when it is over\n")
+    assert ran.stderr.endswith(": canary abort or promote act on it\n")
     assert at_0.tell() == "nothing was rolled out: the issue, if there is one, stays as it is\n"
 
 

@@ -160,9 +160,11 @@ def test_two_aborts_at_once(engine: Engine, start: Callable[..., UnderWay]) -> N
     running = start("run", "--steps", "20,100", "--interval", "10m")
     running.says("Step 1/2")
     both = [start("abort"), start("abort")]
+    before = settings(engine)
     assert [each.ends() for each in both] == [exits.DONE, exits.DONE], [e.lines for e in both]
     assert running.ends() == exits.ABORTED, running.lines
-    assert settings(engine)["canaryWeight"] == "0"
+    # Pulumi empties the file and writes it anew: of two at once one might have lost it.
+    assert settings(engine) == {**before, "canaryWeight": "0"}
 
 
 def test_abort_without_a_rollout(engine: Engine, shared_cluster: Cluster) -> None:

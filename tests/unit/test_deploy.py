@@ -341,8 +341,8 @@ def test_one_issue_is_open_until_a_deployment_ends_well(
         "| `world-v2` | 10 % | 40 % | 0 % |\n\n"
         "`world-v2 was rolled back.`\n\n"
         f"**Revert #{number}**, which raised `world-v2`.\n\n"
-        "Each deployment until then rolls `world-v2` out again, by steps. This issue closes by itself "
-        "once a deployment has brought about what Git has.\n\n"
+        "Each deployment until then rolls `world-v2` out again, by steps. This issue closes by "
+        "itself once a deployment has brought about what Git has.\n\n"
         "<!-- wanted world-v2 40 -->\n\n"
         "<sub>[log](https://github.example/octo/canary/actions/runs/42)</sub>\n"
     )
@@ -370,6 +370,28 @@ def test_a_last_step_that_was_not_passed_is_not_accepted_by_the_next_deployment(
     assert issue["state"] == "open"
     reverted = Outcome(code=exits.DONE, weights={"world-v2": 10.0})
     assert tell(tmp_path, capsys, reverted).startswith("closed ")
+
+
+def test_a_canary_that_never_passed_is_not_forgotten_over_another(
+    github: FakeGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = replace(BACK, in_force=40, code=exits.HELD, said="world-v2 was held.")
+    weights = {"world-v2": 40.0, "web-b": 80.0}
+    tell(tmp_path, capsys, Outcome("Pulumi.dev.yaml", (held,), exits.HELD, weights=weights))
+    issue = github.issues[0]
+    assert (
+        issue["body"]
+        .partition("\n")[2]
+        .startswith("### `dev` has, without having passed, what `Pulumi.dev.yaml` says\n")
+    )
+    assert "out again, by steps" not in issue["body"]
+    back = replace(BACK, service="web", canary="web-b", wanted=80)
+    tell(tmp_path, capsys, Outcome("Pulumi.dev.yaml", (back,), exits.FAILED, weights=weights))
+    assert "`world-v2` has its weight, and its last step was not passed" in issue["body"]
+    assert "Each deployment until then rolls `web-b` out again" in issue["body"]
+    done = replace(back, code=exits.DONE, in_force=80)
+    tell(tmp_path, capsys, Outcome("Pulumi.dev.yaml", (done,), exits.DONE, weights=weights))
+    assert issue["state"] == "open"
 
 
 def test_a_commit_without_a_pull_request_is_named_itself(

@@ -244,7 +244,7 @@ def test_a_namespace_is_the_name_of_a_kubernetes_object(namespace: object) -> No
         ),
         (
             {"cluster": "dev", "service": "linkerd/namerd", "kubeconfig": 7, "context": ""},
-            ["'kubeconfig' takes a text, not this", "'context' takes a text, not ''"],
+            ["'kubeconfig' must be a string, not this", "'context' must be a string, not ''"],
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """canary.rollout.driver: what goes wrong around a rollout, with a stand-in stack and lease."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,13 +16,13 @@ from canary.counters.reading import Seen
 from canary.errors import CanaryError
 from canary.holding import Heard, LostError
 from canary.overview import ClusterView, StackView
-from canary.rollout import terminal
+from canary.rollout import machine, terminal
 from canary.rollout.checks import Ours
 from canary.rollout.driver import Driver, Parts
 from canary.rollout.events import Begun, Event, Wish
 from canary.rollout.machine import Rollout
 from canary.rollout.plan import Plan
-from canary.rollout.writing import UnfinishedError, Written
+from canary.rollout.writing import ChangedError, UnfinishedError, Written
 from tests.unit.test_canary_commands import cluster, stack
 
 LIMITS = Limits(interval=0.1, scrape=0.02, max_hold=30, min_requests=50)
@@ -65,7 +66,8 @@ class StandInStack:
 
     def write(self, ours: Ours, known: StackView, may_write: Callable[[], None]) -> Written:
         self.before_write(ours.wanted)
-        may_write()
+        if ours.wanted:
+            may_write()
         self.weight = ours.wanted
         self.writes.append(ours.wanted)
         self.after_write(ours.wanted)
@@ -105,6 +107,7 @@ class Run:
     journal: StandInJournal = field(default_factory=StandInJournal)
     lines: list[str] = field(default_factory=list)
     tell: Callable[[Any], None] = lambda _: None
+    clock: Callable[[], float] | None = None
 
     def ends(self) -> int:
         def tell(taken: Any, _: object) -> None:
@@ -113,6 +116,8 @@ class Run:
 
         parts: Any = Parts(self.stack, self.lease, self.journal, tell)  # type: ignore[arg-type]
         driver = Driver(parts, Rollout.of(PLAN), self.stack.known, "6 of today", ["one"])
+        if self.clock:
+            driver._clock = self.clock  # type: ignore[assignment]
         return driver.run(lambda now: Begun(now, 0))
 
 
@@ -194,6 +199,46 @@ def test_a_terminal_that_is_gone_keeps_no_canary_up(monkeypatch: pytest.MonkeyPa
     assert run.ends() == exits.FAILED, run.lines
     assert run.stack.writes == [10, 0]
     assert silenced
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_at_the_decision_keeps_no_canary_up(number: signal.Signals) -> None:
+    run = Run()
+    sent: list[int] = []
+
+    def interrupt() -> None:
+        if not sent:
+            sent.append(number)
+            signal.raise_signal(number)
+
+    failing_at_10(run, interrupt)
+    assert run.ends() == exits.FAILED, run.lines
+    assert run.stack.writes == [10, 0]
+    assert "Interrupted: 0 % is written all the same." in "\n".join(run.lines)
+
+
+@pytest.mark.parametrize(("lasts", "code"), [(30, exits.FAILED), (130, exits.DRIFTED)])
+def test_anothers_change_has_a_minute_however_late_it_comes(
+    lasts: float, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "AGAIN_SECONDS", 0.01)
+    run = Run()
+    run.stack.failing = True
+    now = [0.0]
+
+    def changed(weight: float) -> None:
+        if weight:
+            return
+        # The stack is locked for long, then the table is another's for a while.
+        now[0] += 25
+        if now[0] <= 250:
+            raise CanaryError("the stack is locked")
+        if now[0] <= 250 + lasts:
+            raise ChangedError("50 % was set by bob@ws8")
+
+    run.stack.before_write = changed
+    run.clock = lambda: now[0]
+    assert run.ends() == code, run.lines
 
 
 def test_a_lease_that_is_lost_keeps_no_canary_up() -> None:

@@ -196,8 +196,9 @@ def test_going_back_has_no_limit_of_time() -> None:
         told.not_written("no API server")
     assert told.wants() == SetWeight(0, delay=5)
     assert "beyond chance" in told.rollout.reason
-    told.take(Interrupted(told.now, 2))
-    assert told.wants() == End(exits.INTERRUPTED)
+    told.take(Interrupted(told.now, 1))
+    assert told.wants() == SetWeight(0)
+    assert told.last == "Interrupted: 0 % is written all the same. A second interrupt ends it."
     assert told.rollout.can_resume
     assert "beyond chance" in told.rollout.reason
 
@@ -425,7 +426,7 @@ def test_anothers_change_ends_it_with_nothing_written() -> None:
     assert told.wants() == End(exits.DRIFTED)
     assert told.last == (
         "Stopped: the table was changed to 50/50 by kubectl. Nothing was written. run --resume "
-        "goes on from 10 % once that is in force again."
+        "goes on from 10 % once all is as it was."
     )
 
 

@@ -117,7 +117,7 @@ def test_the_first_sentence_of_what_was_stopped_or_interrupted() -> None:
 
 def test_the_first_sentence_where_the_way_back_was_not_written() -> None:
     told = Told().begin().written().look(healthy(10)).wish(Wish.ABORT)
-    told.not_written().take(Interrupted(told.now, 2))
+    told.not_written().take(Changed(told.now, "a change"))
     assert sentence_of(told).endswith("(0 %). It still has 10 %.")
 
 

@@ -1,19 +1,22 @@
 """canary.rollout.writing: what an update has done, told by what is in force after it."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from canary import overview
 from canary.errors import CanaryError
+from canary.moving import Settings
 from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, writing
 from canary.rollout.checks import Ours
 from canary.rollout.writing import ChangedError, Stack, UnfinishedError
-from canary.stack import targeted
+from canary.stack import alone, targeted
 from canary.stack.targeted import Ended
 from tests.unit.test_canary_commands import cluster, stack
 
@@ -146,8 +149,90 @@ def test_going_back_where_0_is_in_force_updates_nothing(world: World, written: S
     written.go_back()
 
 
+def test_an_abort_that_was_faster_is_not_done_again(world: World, written: Stack) -> None:
+    """What this process knows of the stack is older than that abort."""
+    before = world.known
+    at_0 = configured_at_0(before)
+    (way,) = at_0.split.ways
+    table = replace(way.table, splits={way.prefix: {"/srv/world-v1": 100.0, "/srv/world-v2": 0.0}})
+    world.known = replace(at_0, split=replace(at_0.split, ways=(replace(way, table=table),)))
+    world.weights = [0]
+    assert written.write(ours(0), before).stack is world.known
+
+
+def test_a_config_that_has_a_weight_at_0_is_updated(world: World, written: Stack) -> None:
+    world.weights = [0]
+    world.updates = [sets(world, 0)]
+    written.write(ours(0), configured_at_0(world.known))
+    assert world.updates == []
+
+
 def configured_at_0(known: StackView) -> StackView:
     return replace(known, configured={"world-v1": 100.0, "world-v2": 0.0})
+
+
+@pytest.mark.parametrize("wanted", [20, 0])
+def test_another_command_of_the_folder_is_waited_for(
+    world: World, written: Stack, tmp_path: Path, wanted: float
+) -> None:
+    world.updates = [sets(world, wanted)]
+    with alone.alone(tmp_path):
+        pool = ThreadPoolExecutor(1)
+        writing = pool.submit(written.write, ours(wanted), world.known)
+        with pytest.raises(TimeoutError):
+            writing.result(1)
+        assert world.settings.read_text() == "before"
+    writing.result(60)
+    assert world.settings.read_text() == "after"
+
+
+def test_another_command_that_does_not_end_is_one_line(
+    world: World, written: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
+    said = "^another command of this folder is updating the stack$"
+    with alone.alone(tmp_path), pytest.raises(CanaryError, match=said):
+        written.write(ours(0), world.known)
+
+
+SET = "config: {p:canaryWeight: '20', p:replicas: 3}\n"
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "left", "asked"),
+    [
+        ("# mine\nconfig: {p:replicas: 3}\n", SET, "# mine\nconfig: {p:replicas: 3}\n", []),
+        ("config: {p:canaryWeight: 10}\n", "", "config: {p:canaryWeight: 10}\n", []),
+        (None, "config: {p:canaryWeight: '20'}\n", None, []),
+        (
+            "config: {p:canaryWeight: 10, p:replicas: 2}\n",
+            SET,
+            SET,
+            [("config", "set", "p:canaryWeight", "10")],
+        ),
+        ("config: {p:replicas: 2}\n", SET, SET, [("config", "rm", "p:canaryWeight")]),
+    ],
+)
+def test_a_config_that_somebody_else_changed_too_is_put_back_by_our_key_alone(
+    world: World, former: str | None, now: str, left: str | None, asked: list[tuple[str, ...]]
+) -> None:
+    world.settings.unlink()
+    if former is not None:
+        world.settings.write_text(former)
+    said: list[tuple[str, ...]] = []
+    cli: Any = SimpleNamespace(ask=lambda *words: said.append(words))
+    known = replace(world.known, deployed=replace(world.known.deployed, project="p"))
+    settings = Settings(cli, world.settings, known, 20)
+    world.settings.write_text(now)
+    settings.put_back()
+    assert (world.settings.read_text() if world.settings.exists() else None) == left
+    assert said == asked
+
+
+def test_other_services_weights_that_are_not_deployed_stop_it(world: World, written: Stack) -> None:
+    world.known = replace(world.known, others=("web",))
+    with pytest.raises(ChangedError, match="has other weights of web, which are not deployed"):
+        written.write(ours(20), world.known)
 
 
 def test_somebody_elses_table_is_left_alone(world: World, written: Stack) -> None:

@@ -152,10 +152,12 @@ def test_a_deployment_is_told_however_it_ended() -> None:
         "${{ runner.temp }}/deployment.json",
         "${{ runner.temp }}/rollout*.html",
     ]
+    assert kept["with"]["name"] == "deployment-${{ github.run_attempt }}"
+    assert jobs["up"]["outputs"] == {"attempt": "${{ github.run_attempt }}"}
     (taken,) = [each for each in outcome["steps"] if "download-artifact@" in each.get("uses", "")]
     assert taken["with"] == {
         # By its name it would fail where there is none.
-        "pattern": kept["with"]["name"],
+        "pattern": "deployment-${{ needs.up.outputs.attempt }}",
         "merge-multiple": True,
         "path": "${{ runner.temp }}",
     }
