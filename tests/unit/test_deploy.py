@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,13 @@ from canary.rollout.journal import Header, Journal
 from canary.rollout.plan import Plan
 from canary.stack import commits, configured, deployed, split, whole
 from canary.stack.deployed import NoTablesError
+from kube.errors import (
+    DeniedError,
+    OneLineError,
+    TimedOutError,
+    UnauthorizedError,
+    UnreachableError,
+)
 from local.paths import ROOT
 from tests.harness.fake_github import PERSON, FakeGitHub, fake_github
 from tests.harness.stacks import config_text, export, table
@@ -425,6 +432,32 @@ def test_a_deployment_that_did_not_begin_leaves_it_too(
     assert main(["outcome", str(tmp_path / "none.json"), "--stack", "dev"]) == 0
     assert capsys.readouterr().out.startswith("the deployment did not begin: the issue")
     assert github.requests == []
+
+
+@pytest.mark.parametrize("error", [UnreachableError("gone"), UnauthorizedError("an old token")])
+def test_a_cluster_of_the_last_update_that_is_gone_is_a_matter_of_this_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OneLineError
+) -> None:
+    monkeypatch.setattr(deploying, "to_cluster", raising(error))
+    deploying._must_be_free(known(WORLD))
+    said = capsys.readouterr().out
+    assert said == f"Whether a rollout is under way is not known: {error}\n"
+
+
+@pytest.mark.parametrize("error", [DeniedError("403"), TimedOutError("no answer")])
+def test_a_deployment_that_cannot_tell_who_rolls_out_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch, error: OneLineError
+) -> None:
+    monkeypatch.setattr(deploying, "to_cluster", raising(error))
+    with pytest.raises(CanaryError, match=r"^whether a rollout is under way is not known: "):
+        deploying._must_be_free(known(WORLD))
+
+
+def raising(error: OneLineError) -> Callable[..., Any]:
+    def to_cluster(*_: object) -> Any:
+        raise error
+
+    return to_cluster
 
 
 # The update
