@@ -164,7 +164,7 @@ def read_of_status() -> dict[str, object]:
     """Which linkerds `canary status` has read, and what they have counted since they started."""
     said = json.loads(command(str(PYTHON), "-m", "canary", "status", "--json"))
     counted = {each["name"]: (each["requests"], each["failures"]) for each in said["versions"]}
-    return {"linkerds": said["measured"]["linkerds"], **counted}
+    return {"linkerds": sorted(said["measured"]["linkerds"]), **counted}
 
 
 def test_abort_from_another_terminal(
