@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from canary import exits, figures, lease, outcomes, overview
 from canary.errors import CanaryError
 from canary.lease import Lease
-from canary.moving import Settings
 from canary.outcomes import Record
 from canary.overview import Known, StackView
 from canary.rollout import journal, running
@@ -22,6 +21,7 @@ from canary.stack import commits, configured, split, whole
 from canary.stack.alone import alone
 from canary.stack.cli import Cli
 from canary.stack.deployed import NoTablesError
+from canary.stack.settings import Settings
 from canary.stack.split import Split, Way
 from kube.api import Api
 from kube.connection import to_cluster

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from canary import overview
 from canary.errors import CanaryError
-from canary.moving import Settings, who
+from canary.moving import who
 from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, pods
 from canary.rollout.checks import Ours
 from canary.stack import targeted
 from canary.stack.alone import alone
 from canary.stack.cli import Cli
+from canary.stack.settings import Settings
 from kube.api import Api
 from kube.errors import OneLineError
 

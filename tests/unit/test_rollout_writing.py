@@ -11,12 +11,12 @@ import pytest
 
 from canary import overview
 from canary.errors import CanaryError
-from canary.moving import Settings
 from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, writing
 from canary.rollout.checks import Ours
 from canary.rollout.writing import ChangedError, Stack, UnfinishedError
 from canary.stack import alone, targeted
+from canary.stack.settings import Settings
 from canary.stack.targeted import Ended
 from tests.unit.test_canary_commands import cluster, stack
 
