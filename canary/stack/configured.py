@@ -77,13 +77,13 @@ def committed(folder: Path, settings: str, project: str, revision: str = "HEAD")
     if stack is None or defaults is None:
         return None
     texts = {
-        key: _text(given.get("default") if isinstance(given, dict) else given)
+        key: as_text(given.get("default") if isinstance(given, dict) else given)
         for key, given in (defaults.get("config") or {}).items()
     }
     secret = set()
     for key, value in (stack.get("config") or {}).items():
         short = key.removeprefix(f"{project}:")
-        texts[short] = _text(value)
+        texts[short] = as_text(value)
         if isinstance(value, dict) and set(value) == {"secure"}:
             secret.add(short)
     return Values(texts, frozenset(secret))
@@ -116,7 +116,7 @@ def _shown(folder: Path, name: str, revision: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
     """As the engine gives a value to the program."""
     plain = _encrypted(value)
     return plain if isinstance(plain, str) else json.dumps(plain)

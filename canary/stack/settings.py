@@ -10,7 +10,7 @@ import yaml
 from canary.errors import CanaryError
 from canary.overview import StackView
 from canary.stack.cli import Cli
-from canary.stack.configured import CANARY_WEIGHT, SERVICES
+from canary.stack.configured import CANARY_WEIGHT, SERVICES, as_text
 from kube import lazily
 
 
@@ -111,7 +111,7 @@ class Settings:
         if value is None:
             self._cli.ask("config", "rm", *how, self._key(path))
         else:
-            self._cli.ask("config", "set", *how, self._key(path), str(value))
+            self._cli.ask("config", "set", *how, self._key(path), as_text(value))
 
     def _write_former(self) -> None:
         new = self._path.with_name(f".{self._path.name}.former")
@@ -158,7 +158,8 @@ def _at(values: Any, project: str, path: tuple[str, ...]) -> object:
 
 def _without(
     values: dict[str, Any], project: str, paths: Iterable[tuple[str, ...]]
-) -> dict[str, Any]:
+) -> dict[str, str]:
+    """The values that are at none of the paths, as texts: pulumi writes 7 as "7"."""
     left = copy.deepcopy(values)
     for first, *rest in paths:
         *parents, last = [f"{project}:{first}", *rest]
@@ -167,4 +168,4 @@ def _without(
             found = found.get(key) if isinstance(found, dict) else None
         if isinstance(found, dict):
             found.pop(last, None)
-    return left
+    return {key: as_text(value) for key, value in left.items()}

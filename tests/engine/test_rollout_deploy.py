@@ -187,7 +187,7 @@ def test_a_version_that_fails_goes_back_and_the_next_good_deployment_closes_the_
 
     assert at_0.tell() == "opened https://github.example/i/1\n"
     (issue,) = github.issues
-    assert issue["title"] == "Git has a canary weight that is not in force on dev"
+    assert issue["title"] == "Git has a canary weight that has not passed on dev"
     assert f"**Revert #{github.pulls[commit]}**, which raised `world-v2`." in issue["body"]
     assert "| `world-v2` | 0 % | 40 % | 0 % |" in issue["body"]
     assert "world-v2 was rolled back at 20 % after " in issue["body"]

@@ -195,7 +195,7 @@ def test_another_command_that_does_not_end_is_one_line(
         written.write(ours(0), world.known)
 
 
-SET = "config: {p:canaryWeight: '20', p:replicas: 3}\n"
+SET = "config: {p:canaryWeight: '20', p:replicas: '3'}\n"
 
 
 @pytest.mark.parametrize(
