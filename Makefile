@@ -22,12 +22,11 @@ image: venv ## bring an image of your own to the nodes: IMAGE=name:tag [ARCHIVE=
 env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
 	@$(PYTHON) -m local env
 
-# Beside the tests on the nodes, which wait most of the time, those that need none. On two cores a
-# second set of nodes takes more time from the others than it saves (docs/decisions/0021).
-PROCESSES := $(shell [ "$$(nproc)" -ge 4 ] && echo --numprocesses=3 --second-nodes || echo --numprocesses=2)
+# The tests on the nodes wait most of the time: two sets of them, beside the tests that need none
+# (docs/decisions/0021).
 test: venv ## every test, on local nodes
 	@$(PYTHON) -m local build
-	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),$(PROCESSES) --no-loadscope-reorder)
+	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),--numprocesses=3 --second-nodes --no-loadscope-reorder)
 
 check: venv ## format, lint, types
 	@local/check.sh

@@ -32,7 +32,6 @@ ON_SECOND = tuple(
         "node_mesh",
         "rollout",
         "tls",
-        "trouble",
         "under_way",
     )
 )
