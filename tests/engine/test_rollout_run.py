@@ -199,9 +199,14 @@ def test_a_linkerd_that_does_not_follow_holds_the_step_until_it_does(
     running.says("20 %: not done: ")
     assert "20.00*" in str(shared_cluster.table())
     assert settings(engine)["canaryWeight"] == "20"
-    status = engine.canary("status")
-    assert ": Holding. " in status.stdout, status
-    assert "was changed" not in status.stdout, status
+    said: list[str] = []
+
+    def is_held() -> bool:  # as the lease says, which is written every few seconds
+        said.append(engine.canary("status").stdout)
+        return ": Holding. " in said[-1]
+
+    wait_until(is_held, "status says that it holds")
+    assert "was changed" not in said[-1], said
     linkerds.pages.clear()
     running.says("Step 1/2")
     running.process.send_signal(signal.SIGTERM)
