@@ -129,8 +129,8 @@ def _why(plan: Plan, verdict: Verdict, seconds: float) -> str:
         )
     if verdict.kind is Kind.BOTH:
         return (
-            f"both versions break the limits ({plan.baseline} failed {rate(baseline)}, "
-            f"{plan.canary} {rate(canary)}): not the canary."
+            f"both versions break the limits of success or latency ({plan.baseline} failed "
+            f"{rate(baseline)}, {plan.canary} {rate(canary)}): not the canary."
         )
     if verdict.kind is Kind.HANGING:
         return f"{plan.canary} answers nothing: {verdict.waiting:,} requests are waiting."
