@@ -142,7 +142,7 @@ linkerd's admin    {outputs["linkerdAdmin"]}
 namerd's admin     {outputs["namerdAdmin"]}
 
 To go on:
-  eval "$(make -s env)"                  this shell's pulumi, kubectl and python are the local stack's
+  eval "$(make -s env)"                  pulumi, kubectl and python are the local stack's
   pulumi config set canaryWeight 30
   pulumi up                              the preview shows the two lines of the split
   curl {url}

@@ -20,7 +20,7 @@ from canary import exits
 from canary.rollout import journal
 from local import node, stack, toolchain
 from local.paths import KUBECONFIG, PYTHON, ROOT
-from tests.e2e import local_stack, told
+from tests.e2e import linkerds, local_stack, told
 from tests.e2e.cluster import Cluster, eventually, make
 from tests.e2e.local_stack import command
 from tests.e2e.scraping import scraping
@@ -57,7 +57,7 @@ def run(url: str) -> Iterator[Callable[..., UnderWay]]:
     begun: list[UnderWay] = []
 
     def begin(*arguments: str) -> UnderWay:
-        begun.append(UnderWay(_started(*arguments)))
+        begun.append(UnderWay(_started("run", *arguments)))
         return begun[-1]
 
     yield begin
@@ -67,7 +67,7 @@ def run(url: str) -> Iterator[Callable[..., UnderWay]]:
 
 def _started(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [PYTHON, "-m", "canary", "run", *arguments],
+        [PYTHON, "-m", "canary", *arguments],
         cwd=ROOT,
         env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
         stdin=subprocess.DEVNULL,
@@ -177,6 +177,64 @@ def test_abort_from_another_terminal(
     assert "0 % is in force after " in command(str(PYTHON), "-m", "canary", "abort")
     assert rolling.ends() == exits.ABORTED, rolling.lines
     assert "world-v2" not in table(cluster)
+
+
+def test_two_aborts_at_once(cluster: Cluster, url: str, run: Callable[..., UnderWay]) -> None:
+    rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
+    rolling.says("Step 1/2")
+    both = [UnderWay(_started("abort")) for _ in range(2)]
+    assert [each.ends() for each in both] == [exits.DONE, exits.DONE], [e.lines for e in both]
+    assert rolling.ends() == exits.ABORTED, rolling.lines
+    assert "world-v2" not in table(cluster)
+    assert weight() == 0
+
+
+def test_a_table_changed_by_hand_stops_it_and_stays(
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
+) -> None:
+    rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
+    rolling.says("Step 1/2")
+    with linkerds.table_with(cluster, 50):
+        assert rolling.ends() == exits.DRIFTED, rolling.lines
+        assert "50.00*/srv/world-v2" in table(cluster).replace(" ", "")
+    rolling.says("Stopped: The table was changed to 50/50 by kubectl-patch")
+    command("pulumi", "up", "--yes", "--skip-preview", "--refresh")
+
+
+def test_an_update_that_fails_in_a_step_is_tried_again(
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
+) -> None:
+    lock = stack.STATE.locks / "4d1e5c3a-0000-4000-8000-000000000000.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    owner = {"pid": 1, "username": "anna", "hostname": "ws7", "timestamp": "2026-01-01T00:00:00Z"}
+    lock.write_text(json.dumps(owner))
+    try:
+        rolling = run("--steps", "20,100", "--max-hold", "10m", "--load", LOAD)
+        rolling.says("20 %: not done: ")
+        assert "world-v2" not in table(cluster)
+        assert weight() == 0
+    finally:
+        lock.unlink()
+    assert rolling.ends() == exits.DONE, rolling.lines
+
+
+def test_an_api_server_that_is_away_for_a_while_is_waited_for(
+    cluster: Cluster, url: str, run: Callable[..., UnderWay]
+) -> None:
+    rolling = run("--steps", "20,100", "--max-hold", "10m", "--load", LOAD)
+    rolling.says("Step 1/2")
+    signal_api_server(cluster, "STOP")
+    try:
+        rolling.says("Not seen: ")
+    finally:
+        signal_api_server(cluster, "CONT")
+    assert rolling.ends() == exits.DONE, rolling.lines
+
+
+def signal_api_server(cluster: Cluster, name: str) -> None:
+    """Have it stand still, or go on."""
+    each = f"grep -qx kube-apiserver $each/comm && kill -{name} ${{each#/proc/}}"
+    cluster.enter("sh", "-c", f"for each in /proc/[0-9]*; do {each}; done; :")
 
 
 def test_both_versions_bad_is_no_fault_of_the_canary(
