@@ -148,12 +148,9 @@ def _config(content: bytes | None) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _at(values: Any, project: str, path: tuple[str, ...]) -> object:
-    first, *rest = path
-    found = values.get(f"{project}:{first}")
-    for key in rest:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+def _at(values: dict[str, Any], project: str, path: tuple[str, ...]) -> object:
+    holder, key = _found(values, project, path)
+    return holder.get(key)
 
 
 def _without(
@@ -161,11 +158,19 @@ def _without(
 ) -> dict[str, str]:
     """The values that are at none of the paths, as texts: pulumi writes 7 as "7"."""
     left = copy.deepcopy(values)
-    for first, *rest in paths:
-        *parents, last = [f"{project}:{first}", *rest]
-        found: Any = left
-        for key in parents:
-            found = found.get(key) if isinstance(found, dict) else None
-        if isinstance(found, dict):
-            found.pop(last, None)
+    for path in paths:
+        holder, key = _found(left, project, path)
+        holder.pop(key, None)
     return {key: as_text(value) for key, value in left.items()}
+
+
+def _found(
+    values: dict[str, Any], project: str, path: tuple[str, ...]
+) -> tuple[dict[str, Any], str]:
+    """What a path's value is in, and by which key; an empty one where there is no such thing."""
+    first, *rest = path
+    *parents, last = [f"{project}:{first}", *rest]
+    found: Any = values
+    for key in parents:
+        found = found.get(key) if isinstance(found, dict) else None
+    return (found if isinstance(found, dict) else {}), last

@@ -23,8 +23,12 @@ ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 
 def command(*arguments: str, status: int = 0, **env: str) -> str:
     """What a command prints, errors included, in a shell that has taken `make env`."""
-    environment = {**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG), **env}
-    return run_command(arguments, environment, status)
+    return run_command(arguments, {**environment(), **env}, status)
+
+
+def environment() -> dict[str, str]:
+    """Of a shell that has taken `make env`."""
+    return {**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)}
 
 
 def run_command(arguments: Sequence[str], environment: Mapping[str, str], status: int = 0) -> str:

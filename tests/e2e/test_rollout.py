@@ -18,14 +18,15 @@ import yaml
 
 from canary import exits
 from canary.rollout import journal
-from local import node, stack, toolchain
-from local.paths import KUBECONFIG, PYTHON, ROOT
+from local import node, stack
+from local.paths import PYTHON, ROOT
 from tests.e2e import linkerds, local_stack, told
 from tests.e2e.cluster import Cluster, eventually, make
 from tests.e2e.local_stack import command
 from tests.e2e.scraping import scraping
 from tests.e2e.told import APPS, MESH, pods, settled
 from tests.e2e.visitors import Visitors
+from tests.harness.locks import locked
 from tests.harness.under_way import UnderWay
 
 LOAD = "60/s"
@@ -69,7 +70,7 @@ def _started(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [PYTHON, "-m", "canary", *arguments],
         cwd=ROOT,
-        env={**toolchain.subprocess_environment(), "KUBECONFIG": str(KUBECONFIG)},
+        env=local_stack.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -204,10 +205,7 @@ def test_a_table_changed_by_hand_stops_it_and_stays(
 def test_an_update_that_fails_in_a_step_is_tried_again(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
-    lock = stack.STATE.locks / "4d1e5c3a-0000-4000-8000-000000000000.json"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    owner = {"pid": 1, "username": "anna", "hostname": "ws7", "timestamp": "2026-01-01T00:00:00Z"}
-    lock.write_text(json.dumps(owner))
+    lock = locked(stack.STATE.locks)
     try:
         rolling = run("--steps", "20,100", "--max-hold", "10m", "--load", LOAD)
         rolling.says("20 %: not done: ")

@@ -3,7 +3,6 @@
 The linkerds are stand-ins that count as the table in force says, at 400 requests a second each.
 """
 
-import json
 import re
 import signal
 import threading
@@ -24,6 +23,7 @@ from tests.engine.test_rollout import V1, V2, change, held
 from tests.harness import counters
 from tests.harness.engine import Engine
 from tests.harness.linkerds import StandInLinkerds
+from tests.harness.locks import locked
 from tests.harness.under_way import UnderWay
 from tests.harness.waiting import wait_until
 
@@ -242,7 +242,7 @@ def test_a_linkerd_that_is_not_ready_is_waited_for_and_then_left_out(
 def test_a_stack_that_somebody_else_updates_is_waited_for(
     engine: Engine, start: Callable[..., UnderWay]
 ) -> None:
-    lock = locked(engine)
+    lock = locked(locks(engine))
     running = start("run", "--steps", "20,100", "--max-hold", "10m")
     running.says("20 %: not done: ")
     assert settings(engine)["canaryWeight"] in (0, "0")
@@ -250,17 +250,12 @@ def test_a_stack_that_somebody_else_updates_is_waited_for(
     assert running.ends() == exits.DONE, running.lines
 
 
-def locked(engine: Engine) -> Path:
-    """The stack's lock, as of an update that somebody else runs."""
+def locks(engine: Engine) -> Path:
+    """Where the backend keeps the stack's."""
     backend = engine.project.parent / "backend" / ".pulumi"
     (stack,) = (backend / "stacks").rglob("dev.json")
     project = stack.parent.name
-    name = "4d1e5c3a-0000-4000-8000-000000000000.json"
-    found = backend / "locks" / "organization" / project / "dev" / name
-    found.parent.mkdir(parents=True, exist_ok=True)
-    owner = {"pid": 1, "username": "anna", "hostname": "ws7", "timestamp": "2026-01-01T00:00:00Z"}
-    found.write_text(json.dumps(owner))
-    return found
+    return backend / "locks" / "organization" / project / "dev"
 
 
 def test_an_api_server_that_is_away_for_a_while_is_waited_for(

@@ -251,7 +251,10 @@ def test_an_update_that_fails_for_long_after_it_wrote_is_a_hold_that_runs_out() 
         (
             BOTH_BAD,
             1,
-            "10 %: both versions break the limits of success or latency (world-v1 ",
+            (
+                "10 %: both versions break the limits of success or latency (world-v1 failed 10 %, "
+                "world-v2 10 %)"
+            ),
         ),
         (SHARE, 1, "Weight 10 %, but 0 % (0–0.4) of requests reach world-v2; none on node-1."),
     ],
