@@ -84,8 +84,13 @@ def _run_to_its_end(command: list[str], needed: Callable[[], bool]) -> int:
         if process is not None and (number != signal.SIGINT or len(told) > 1):
             process.send_signal(signal.SIGINT)
 
-    with handled(pass_on):
-        process = subprocess.Popen(command, cwd=ROOT, env=_environment())
+    # The kubernetes plugin leaves its kubeconfig where temporary files go.
+    with (
+        tempfile.TemporaryDirectory(dir=LOCAL, ignore_cleanup_errors=True) as folder,
+        handled(pass_on),
+    ):
+        env = _environment() | {"TMPDIR": folder}
+        process = subprocess.Popen(command, cwd=ROOT, env=env)
         if told and told[0] != signal.SIGINT:
             process.send_signal(signal.SIGINT)
         _wait(process.pid, needed)

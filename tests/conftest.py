@@ -143,6 +143,14 @@ def _makes_nodes(item: pytest.Item) -> bool:
     return item.nodeid.startswith(NODES_OF_THEIR_OWN)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plugins_leavings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The kubernetes plugin leaves its kubeconfig, at each start, where temporary files go."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def api_server() -> Iterator[apiserver.ApiServer]:
     """A real Kubernetes API server without a node, shared by the session's tests.

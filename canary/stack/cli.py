@@ -85,6 +85,15 @@ def environment() -> dict[str, str]:
     return {**quiet, **os.environ}
 
 
+def environment_of_update(folder: str) -> dict[str, str]:
+    """That of an update whose temporary files go to a folder.
+
+    The kubernetes plugin leaves there, at each of its starts, the kubeconfig with its credentials.
+    """
+    # Without the second variable the CLI does not know --event-log.
+    return {**environment(), "TMPDIR": folder, "PULUMI_DEBUG_COMMANDS": "true"}
+
+
 def first_error(text: str) -> str:
     """The first error of what a program says, or its last line."""
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]

@@ -11,7 +11,7 @@ from typing import IO
 
 from canary import events
 from canary.errors import CanaryError
-from canary.stack.cli import Cli, environment, first_error
+from canary.stack.cli import Cli, environment_of_update, first_error
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _update(
     cli: Cli, urns: Iterable[str], message: str, given: Sequence[str], is_alone: bool
 ) -> Ended:
     targets = [word for urn in urns for word in ("--target", urn)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         log, said = Path(folder) / "events.jsonl", Path(folder) / "said"
         log.touch()
         command = cli.command(
@@ -69,7 +69,7 @@ def _update(
         )
         # A pipe would end pulumi with this process, and leave the stack locked.
         with said.open("wb") as output:
-            process = _started(command, output, is_alone)
+            process = _started(command, output, folder, is_alone)
             interrupted = (_wait_alone if is_alone else _wait)(process)
         if process.returncode == 0:
             return Ended(True, "", interrupted)
@@ -77,16 +77,16 @@ def _update(
         return Ended(False, error_of(log, text), interrupted)
 
 
-def _started(command: list[str], output: IO[bytes], is_alone: bool) -> "subprocess.Popen[bytes]":
-    # Without the variable the CLI does not know --event-log.
-    env = {**environment(), "PULUMI_DEBUG_COMMANDS": "true"}
+def _started(
+    command: list[str], output: IO[bytes], folder: str, is_alone: bool
+) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=env,
+            env=environment_of_update(folder),
             start_new_session=is_alone,
         )
     except OSError as error:

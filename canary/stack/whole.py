@@ -11,7 +11,7 @@ from types import FrameType
 
 from canary import signals
 from canary.errors import CanaryError
-from canary.stack.cli import Cli, environment
+from canary.stack.cli import Cli, environment_of_update
 from canary.stack.targeted import error_of
 
 
@@ -21,17 +21,17 @@ def up(cli: Cli, more: Sequence[str]) -> None:
     A signal that would end this process interrupts pulumi, which ends in good order. Raises
     CanaryError with the first error where the update failed.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         log = Path(folder) / "events.jsonl"
         log.touch()
-        status, said, told = _run(cli, [*more, "--event-log", str(log)])
+        status, said, told = _run(cli, [*more, "--event-log", str(log)], folder)
         if told:
             raise CanaryError("pulumi up was interrupted", 128 + told[0])
         if status:
             raise CanaryError(f"pulumi up failed: {error_of(log, said)}")
 
 
-def _run(cli: Cli, more: Sequence[str]) -> tuple[int, str, list[int]]:
+def _run(cli: Cli, more: Sequence[str], folder: str) -> tuple[int, str, list[int]]:
     """Its exit status, what it said on its standard error, and the signals that came meanwhile."""
     # Without a preview of its own: before the first update, Kubernetes lets nobody who has no right
     # to bind try out a binding whose role is not there yet.
@@ -45,7 +45,7 @@ def _run(cli: Cli, more: Sequence[str]) -> tuple[int, str, list[int]]:
             process.send_signal(signal.SIGINT)
 
     with signals.handled(hand_on):
-        begun.append(_begun(command))
+        begun.append(_begun(command, folder))
         if told:  # before there was a process to tell
             begun[0].send_signal(signal.SIGINT)
         said = _passed_on(begun[0])
@@ -61,15 +61,14 @@ def _passed_on(process: subprocess.Popen[str]) -> str:
     return "".join(lines)
 
 
-def _begun(command: list[str]) -> subprocess.Popen[str]:
+def _begun(command: list[str], folder: str) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            # Without the variable the CLI does not know --event-log.
-            env={**environment(), "PULUMI_DEBUG_COMMANDS": "true"},
+            env=environment_of_update(folder),
             # The terminal's interrupt reaches this process alone, which hands it on once.
             start_new_session=True,
         )

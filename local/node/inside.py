@@ -42,8 +42,10 @@ def main(number: str, addresses: str, machine_network: str, *folders: str) -> No
 
 
 def _try_firewall() -> None:
-    """kube-proxy and hostPorts are nftables' work: does the kernel know them?"""
-    said_by(["nft", "list", "tables"], shown_as="nftables, which this kernel must have")
+    """kube-proxy and hostPorts are nftables' work: does the kernel know what they need?"""
+    rules = "type nat hook postrouting priority 100; ct state new masquerade;"
+    shown_as = "nftables with NAT, which this kernel must have"
+    said_by(["nft", "--check", f"table ip check {{ chain nat {{ {rules} }}; }}"], shown_as=shown_as)
 
 
 if __name__ == "__main__":

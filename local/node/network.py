@@ -298,12 +298,21 @@ def hardware_address(address: IPv4Address) -> str:
     return ":".join(f"{octet:02x}" for octet in (2, 0, *address.packed))
 
 
+_SETTINGS = (
+    "ipv4/ip_forward=1",
+    "ipv4/conf/all/rp_filter=0",
+    "ipv4/conf/default/rp_filter=0",
+    # A connection that a pod did not answer is turned to that pod as long as this, in seconds,
+    # whatever has become of it. This machine's own, all from one address, soon have the port again.
+    "netfilter/nf_conntrack_tcp_timeout_syn_sent=5",
+)
+
+
 def set_up(network: Network, node: Node) -> None:
     """A node's own side of it; runs inside its network namespace."""
-    forwarding = ("ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0")
-    for setting in forwarding:
+    for setting in _SETTINGS:
         name, value = setting.split("=")
-        with open(f"/proc/sys/net/ipv4/{name.replace('.', '/')}", "w") as file:  # noqa: PTH123
+        with open(f"/proc/sys/net/{name}", "w") as file:  # noqa: PTH123
             file.write(value)
     address = network.address(node)
     others = [other for other in NODES if other != node]

@@ -1,9 +1,12 @@
 """The mesh on three nodes: each node's linkerd is its own pods', and nodes may go."""
 
 import re
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -91,6 +94,14 @@ def away(cluster: Cluster, url: str) -> Iterator[node.Node]:
     cluster.kubectl("rollout", "status", "daemonset/l5d", "-n", MESH, ROLLED_OUT)
 
 
+def connects(url: str, port: int) -> bool:
+    """Whether this machine gets a connection from one of its ports, as a later client may."""
+    to, host = (str(urlsplit(url).hostname), 80), str(node.own_network().host)
+    with suppress(OSError), socket.create_connection(to, PATIENCE, (host, port)):
+        return True
+    return False
+
+
 def test_a_node_that_goes_under_load(cluster: Cluster, url: str, away: node.Node) -> None:
     """Connections to its linkerd fail until Kubernetes knows; then none does."""
     with Visitors(url) as visitors:
@@ -98,6 +109,8 @@ def test_a_node_that_goes_under_load(cluster: Cluster, url: str, away: node.Node
         assert set(visitors.outcomes) == {"ok"}
         make("stop", away.number)
         gone = time.monotonic()
+        # Below those that the kernel gives: the load has none of them.
+        unanswered = next(port for port in range(20_000, 30_000) if not connects(url, port))
 
         def endpoints() -> set[str]:
             slices = cluster.get("endpointslices", "-n", MESH)["items"]
@@ -121,3 +134,7 @@ def test_a_node_that_goes_under_load(cluster: Cluster, url: str, away: node.Node
     # A linkerd elsewhere says 502 where its own connection to a pod of the node has gone.
     failed = {each.split()[0] for each in visitors.outcomes if each not in ("ok", "no connection")}
     assert failed <= {"502"}, Counter(visitors.outcomes)
+
+    make("up")
+    settled(cluster)
+    assert connects(url, unanswered), "it is turned to the pod that did not answer"

@@ -4,10 +4,10 @@ The requests are the rollout's own (`--load`), beside visitors who must notice n
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +84,13 @@ def weight() -> float:
     return float(found)
 
 
+def left_by_plugins() -> set[Path]:
+    """The kubeconfigs that updates by plain `pulumi` leave, as the fixture's has."""
+    found = set(Path(os.environ["TMPDIR"]).glob("kubeconfig*"))
+    assert found, "Pulumi's plugin leaves none any more: the updates need no folder of their own"
+    return found
+
+
 def table(cluster: Cluster) -> str:
     """The routing table in force."""
     return json.dumps(cluster.get("dtabs", "internal", "-n", MESH)["dentries"])
@@ -92,6 +99,7 @@ def table(cluster: Cluster) -> str:
 def test_a_version_that_fails_goes_back_and_visitors_notice_nothing(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
+    credentials = left_by_plugins()
     with told.told(cluster, "fifth"), Visitors(url, at_once=2, pause=0.2) as visitors:
         rolling = run("--steps", "20,100", "--interval", "5m", "--load", LOAD)
         assert rolling.ends() == exits.FAILED, rolling.lines
@@ -101,8 +109,9 @@ def test_a_version_that_fails_goes_back_and_visitors_notice_nothing(
     assert re.search(r"world-v2 failed \d+ of \d+ requests \(\d", "\n".join(rolling.lines))
     assert "world-v2" not in table(cluster)
     assert weight() == 0
+    assert left_by_plugins() == credentials
     # Requests that only read are sent again.
-    assert visitors.failures == []
+    assert visitors.failures == [], visitors.reasons
     page = command(str(PYTHON), "-m", "canary", "report", "-o", "/dev/stdout")
     assert "beyond chance" in page
 
@@ -291,7 +300,7 @@ def test_what_happens_to_the_mesh_meanwhile_is_no_fault_of_the_canary(
     again.says("Resumed by ")
     again.says("world-v2 has 100 % after ")
     assert "world-v1" not in table(cluster)
-    assert Counter(visitors.failures) == Counter()
+    assert visitors.failures == [], visitors.reasons
 
 
 def expire(cluster: Cluster) -> None:

@@ -91,7 +91,7 @@ def test_rolled(cluster: Cluster, url: str, workload: str) -> None:
     with steady(url, f"{workload} rolled") as load:
         cluster.kubectl("rollout", "restart", workload, "-n", MESH)
         settled(cluster)
-    assert load.failures == []
+    assert load.failures == [], load.visitors.reasons
 
 
 @pytest.mark.parametrize(("killed", "weight"), [(1, 50), (2, WEIGHT)])
@@ -114,7 +114,7 @@ def test_namerd_killed(cluster: Cluster, url: str, killed: int, weight: int) -> 
         linkerds.wait_until_followed(cluster, weight)
         took = time.monotonic() - written
         print(f"a weight was written in {written - began:.1f} s and in force after {took:.1f} s")
-    assert load.failures == []
+    assert load.failures == [], load.visitors.reasons
     assert took < RETRY["maxSeconds"] + 2 * (written - began)
 
 
@@ -175,7 +175,7 @@ def test_the_image_changed(cluster: Cluster, url: str, tmp_path: Path) -> None:
         if container["name"] == "l5d"
     }
     assert running == {OTHER_NAME}
-    assert load.failures == []
+    assert load.failures == [], load.visitors.reasons
 
 
 def timed(url: str) -> tuple[str, float]:
@@ -224,7 +224,7 @@ def test_v2_resets(cluster: Cluster, url: str) -> None:
         more = load.kept.worlds - before
     assert more["world"] > 0
     assert more["worldv2"] == 0
-    assert load.failures == []
+    assert load.failures == [], load.visitors.reasons
 
 
 def test_v2_refuses(cluster: Cluster, url: str) -> None:

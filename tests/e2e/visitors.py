@@ -1,6 +1,7 @@
 """Requests of many who come once each."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 import requests
@@ -18,6 +19,8 @@ class Visitors:
     """Seconds between two requests of one."""
     outcomes: list[str] = field(default_factory=list)
     """`ok`, `no connection`, or what else came, in the order of their ends."""
+    reasons: list[str] = field(default_factory=list)
+    """Of each outcome that is not `ok`: when and why, for people to read."""
 
     def __enter__(self) -> "Visitors":
         self._stop = threading.Event()
@@ -38,12 +41,20 @@ class Visitors:
 
     def _visit(self) -> None:
         while not self._stop.wait(self.pause):
-            with node.session() as session:
-                try:
-                    response = session.get(self.url, timeout=30)
-                    said = "ok" if response.ok else f"{response.status_code} {response.text}"
-                except (requests.ConnectionError, requests.Timeout):
-                    said = "no connection"
-                except Exception as error:  # or the thread would end unnoticed
-                    said = repr(error)
+            began = time.time()
+            said, why = self._ask()
             self.outcomes.append(said)
+            if said != "ok":
+                begun = time.strftime("%H:%M:%S", time.localtime(began))
+                self.reasons.append(f"{begun}, {time.time() - began:.1f} s: {why or said}")
+
+    def _ask(self) -> tuple[str, str]:
+        """What came, and why it did."""
+        with node.session() as session:
+            try:
+                response = session.get(self.url, timeout=30)
+            except (requests.ConnectionError, requests.Timeout) as error:
+                return "no connection", repr(error)
+            except Exception as error:  # or the thread would end unnoticed
+                return repr(error), ""
+        return "ok" if response.ok else f"{response.status_code} {response.text}", ""
