@@ -79,7 +79,7 @@ class Certificates(Resource, module="mesh", name="Certificates"):
     authorities: pulumi.Output[str]
     """Which are trusted and which one has issued, for `mesh.tls.AUTHORITIES_ANNOTATION`."""
     digest: pulumi.Output[str]
-    """Another one whenever bundle or certificate change."""
+    """Another one whenever bundle or certificate change, and never one that was there before."""
     expires: pulumi.Output[dict[str, str]]
     """When `certificate` and its `authority` end, such as 2027-03-01T12:00:00Z."""
 

@@ -81,8 +81,8 @@ class Encryption:
     def mounted_in(self, namespace: str, opts: pulumi.ResourceOptions) -> Mounted:
         """What the pods of a namespace need, with a Secret there of the project's certificates.
 
-        Its name says which certificates it holds: it is made before the pods that mount it and
-        deleted after those that mounted the former one, which until then find what they had.
+        Other certificates are in a Secret of another name, which no Secret had before: it is made
+        before the pods that mount it, and the former one is deleted after the pods that mounted it.
         """
         if not self.way.source:
             return Mounted()

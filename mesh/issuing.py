@@ -61,9 +61,9 @@ def leaf(issuer: Issued, days: float, now: datetime) -> Issued:
     return _pem(certificate), _key_pem(key)
 
 
-def digest(*certificates: str) -> str:
-    """A short name of certificates, another one for each set of them."""
-    return hashlib.sha256("".join(certificates).encode()).hexdigest()[:10]
+def digest(*texts: str) -> str:
+    """A short name of certificates, and of other text: another one for each set of them."""
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:10]
 
 
 def _begun(

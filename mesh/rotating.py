@@ -60,7 +60,8 @@ def issued(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Props:
         leaf = issuing.leaf(plan.issues, float(news["leaf_days"]), now)
     following = plan.following or ("", "")
     trusted = plan.trusted(now)
-    found = pair.read(_files(trusted, leaf), "the new certificates", True, now)
+    bundle = "".join(trusted)
+    found = pair.read(_files(bundle, leaf), "the new certificates", True, now)
     return {
         "rotation": news["rotation"],
         "serial": news["serial"],
@@ -68,13 +69,24 @@ def issued(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Props:
         "authority_key": plan.authority[1],
         "next_authority": following[0],
         "next_authority_key": following[1],
-        "bundle": "".join(trusted),
+        "bundle": bundle,
         "certificate": leaf[0],
         "key": leaf[1],
         "authorities": _authorities(trusted, plan.issues),
-        "digest": issuing.digest(*trusted, leaf[0]),
+        "digest": _digest(olds, bundle, leaf[0]),
         "expires": found.expires,
     }
+
+
+def _digest(olds: Mapping[str, Any], bundle: str, certificate: str) -> str:
+    """What a Secret of these certificates is named by: another name whenever they change.
+
+    A name never comes back, not even with what it once named. A Secret that an update which failed
+    was to replace is still to be deleted, by its name, when the next one ends.
+    """
+    if olds and (olds["bundle"], olds["certificate"]) == (bundle, certificate):
+        return str(olds["digest"])
+    return issuing.digest(str(olds["digest"]) if olds else "", bundle, certificate)
 
 
 def _plan(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> _Plan:
@@ -178,9 +190,9 @@ def _is_expired(certificate: str, now: datetime) -> bool:
     return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc <= now
 
 
-def _files(trusted: list[str], leaf: Issued) -> dict[str, bytes]:
+def _files(bundle: str, leaf: Issued) -> dict[str, bytes]:
     return {
-        tls.AUTHORITIES: "".join(trusted).encode(),
+        tls.AUTHORITIES: bundle.encode(),
         tls.CERTIFICATE: leaf[0].encode(),
         tls.KEY: leaf[1].encode(),
     }

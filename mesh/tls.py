@@ -11,8 +11,9 @@ from dataclasses import dataclass
 OFF, SERVER, MUTUAL = "off", "server", "mutual"
 MODES = (OFF, SERVER, MUTUAL)
 
-OWN = "own"
-"""The source of certificates that this project makes itself; others are named after a Secret."""
+OWN = "(own)"
+"""The source of certificates that this project makes itself; others are named after a Secret, and
+no Secret can have this name."""
 
 COMMON_NAME = "linkerd"
 """The name that a linkerd wants in the certificate of another."""

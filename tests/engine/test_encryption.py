@@ -37,7 +37,7 @@ def engine(tmp_path: Path, mesh: Mesh) -> Iterator[Engine]:
 
 def configure(engine: Engine, mode: str, **more: str) -> None:
     defaults = {"PERMISSIVE": "false", "SECRET": "", "ROTATION": "none", "SERIAL": "1"}
-    engine.run(PROGRAM, MODE=mode, **{**defaults, "DAYS_LATER": "0", **more})
+    engine.run(PROGRAM, MODE=mode, **{**defaults, "DAYS_LATER": "0", "PODS": "", **more})
 
 
 def refused(engine: Engine) -> str:
@@ -142,6 +142,25 @@ def test_a_changed_certificate_is_a_new_secret_and_the_former_goes_last(
         ("patch", "pods"),
         ("delete", before["metadata"]["name"]),
     ]
+
+
+def test_a_rotation_given_up_after_an_update_that_failed_keeps_what_pods_mount(
+    engine: Engine, mesh: Mesh
+) -> None:
+    configure(engine, "mutual")
+    engine.up()
+    former = served(mesh)
+    configure(engine, "mutual", ROTATION="both", PODS="refused")
+    with pytest.raises(EngineFailedError):
+        engine.up()
+    assert len(secrets(mesh)) == 2, "the former one is still to be deleted"
+    configure(engine, "mutual")
+    engine.up()
+    (secret,) = secrets(mesh)
+    (volume,) = json.loads(mesh.api.get("configmap", "pods", mesh.namespace)["data"]["volumes"])
+    assert volume["secret"]["secretName"] == secret["metadata"]["name"]
+    assert served(mesh) == former
+    assert engine.preview().steps == {"unchanged": 6}
 
 
 def test_an_unsafe_change_names_the_steps_and_writes_nothing(engine: Engine, mesh: Mesh) -> None:

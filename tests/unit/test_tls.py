@@ -6,6 +6,7 @@ import pytest
 
 from mesh import tls
 from mesh.tls import Way
+from settings import readers
 
 WAYS = [
     Way.of(mode, permissive, secret)
@@ -77,6 +78,16 @@ def test_a_way_is_told_by_an_annotation() -> None:
     assert Way.of("mutual", True, "certs").annotation == "mutual+permissive@certs"
     with pytest.raises(ValueError, match=r"linkerd-canary/tls is 'mutual\+strict'"):
         Way.of_annotation("mutual+strict")
+
+
+def test_a_secret_may_have_any_name() -> None:
+    for name in ("own", "off", "none"):
+        given = Way.of("mutual", False, name)
+        assert given != MUTUAL
+        assert not tls.works_with(given, MUTUAL)
+        assert Way.of_annotation(given.annotation) == given
+    with pytest.raises(ValueError, match="it must be the name of a Secret"):
+        readers.secret_name(tls.OWN)
 
 
 @pytest.mark.parametrize(

@@ -97,15 +97,16 @@ def test_linkerds_pods_mount_the_certificates_of_their_time() -> None:
     assert secret["immutable"]
 
 
-def test_a_given_secret_is_mounted_as_it_is() -> None:
-    found = program("server", meshTlsSecret="certs")
+@pytest.mark.parametrize("name", ["certs", "own"])
+def test_a_given_secret_is_mounted_as_it_is(name: str) -> None:
+    found = program("server", meshTlsSecret=name)
     daemons = found.get("DaemonSet", "l5d")
-    volume = {"name": "tls", "secret": {"secretName": "certs", "defaultMode": 0o440}}
+    volume = {"name": "tls", "secret": {"secretName": name, "defaultMode": 0o440}}
     assert volume in pod(daemons)["volumes"]
     annotations = daemons["spec"]["template"]["metadata"]["annotations"]
-    assert annotations["linkerd-canary/tls"] == "server@certs"
+    assert annotations["linkerd-canary/tls"] == f"server@{name}"
     assert not [one for one in found.made if one.typ.endswith((":Secret", ":Certificates"))]
-    assert found.get("Tls", "tls")["secret"] == "certs"
+    assert found.get("Tls", "tls")["secret"] == name
 
 
 def test_without_tls_there_is_nothing_of_it_but_its_memory() -> None:

@@ -1,4 +1,7 @@
-"""TLS by MODE, PERMISSIVE, SECRET, ROTATION and SERIAL in NAMESPACE, DAYS_LATER from now."""
+"""TLS by MODE, PERMISSIVE, SECRET, ROTATION and SERIAL in NAMESPACE, DAYS_LATER from now.
+
+With PODS=refused, the API server refuses what stands for linkerd's pods.
+"""
 
 import os
 
@@ -24,6 +27,7 @@ k8s.core.v1.ConfigMap(
     "pods",
     metadata={"name": "pods", "namespace": namespace},
     data={
+        **({"not a key": ""} if os.environ["PODS"] == "refused" else {}),
         "annotations": pulumi.Output.json_dumps(dict(mounted.annotations)),
         "volumes": pulumi.Output.json_dumps(list(mounted.volumes)),
     },
