@@ -35,7 +35,7 @@ class _Plan:
     issues: Issued
 
     def trusted(self, now: datetime) -> list[str]:
-        """The authorities' certificates; of an expired one linkerd would refuse the whole file."""
+        """The authorities' certificates; what an expired one issued has expired with it."""
         both = [self.authority, *([self.following] if self.following else [])]
         return [certificate for certificate, _ in both if not _is_expired(certificate, now)]
 

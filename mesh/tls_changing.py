@@ -62,7 +62,7 @@ def expiry_of_given(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[st
     if not _way(news).source or not news["secret"]:
         return {}
     try:
-        return _read(news).expires
+        return _read(news)
     except PairError:
         raise
     except OneLineError:
@@ -76,8 +76,11 @@ def refuse_unread(props: Mapping[str, Any]) -> None:
         _read(props)
 
 
-def _read(props: Mapping[str, Any]) -> Pair:
-    """The pair of the Secret, which must be the same in each namespace."""
+def _read(props: Mapping[str, Any]) -> dict[str, str]:
+    """When the first of the Secret's certificates end, by `Pair.expires`.
+
+    Those of each namespace must trust those of the others.
+    """
     with to_cluster(props["kubeconfig"]) as connection:
         api_server = Api(connection)
         found = [_in(namespace, api_server, props) for namespace in props["namespaces"]]
@@ -89,7 +92,7 @@ def _read(props: Mapping[str, Any]) -> Pair:
                 f"namespace {props['namespaces'][0]}, or the other way round: have one authority "
                 "issue both"
             )
-    return min(found, key=lambda each: each.expires["certificate"])
+    return {which: min(each.expires[which] for each in found) for which in first.expires}
 
 
 def _in(namespace: str, api_server: Api, props: Mapping[str, Any]) -> Pair:

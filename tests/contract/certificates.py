@@ -8,9 +8,11 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Signed:
     """A certificate, the files that hold it and its key, and who signs by it."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: Key
     cert_path: Path
     key_path: Path
 
@@ -33,9 +35,9 @@ class Signed:
         self.key_path.write_bytes(other.key_path.read_bytes())
 
 
-def authority(folder: Path, name: str) -> Signed:
-    """An authority that signs itself, in NAME.crt and NAME.key."""
-    return _signed(folder, name, name, None, ca=True)
+def authority(folder: Path, name: str, *, ca: bool = True, expired: bool = False) -> Signed:
+    """An authority that signs itself, in NAME.crt and NAME.key; it may lack the constraint CA."""
+    return _signed(folder, name, name, None, ca=ca, expired=expired)
 
 
 def intermediate(by: Signed, name: str) -> Signed:
@@ -51,11 +53,12 @@ def issue(
     alternative: str = "",
     expired: bool = False,
     key_format: PrivateFormat = PrivateFormat.PKCS8,
+    key: Key | None = None,
 ) -> Signed:
     """A certificate for a common name and perhaps an alternative one, in FILE.crt and FILE.key."""
     folder = by.cert_path.parent
     return _signed(
-        folder, file, name, by, alternative=alternative, expired=expired, form=key_format
+        folder, file, name, by, alternative=alternative, expired=expired, form=key_format, key=key
     )
 
 
@@ -69,8 +72,9 @@ def _signed(
     alternative: str = "",
     expired: bool = False,
     form: PrivateFormat = PrivateFormat.PKCS8,
+    key: Key | None = None,
 ) -> Signed:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     end = datetime.now(UTC) + timedelta(days=-1 if expired else 1)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from tests.contract import sidecars
@@ -263,6 +264,61 @@ def test_a_key_in_another_form_than_pkcs8_serves_nothing(
     assert_no_connection(it)
     assert_logged(it.server, "InvalidPemFormatException")
     assert "Missing -----BEGIN PRIVATE KEY-----" in it.server.log
+
+
+# Read in the sources (twitter/util: PrivateKeyFile, PemFile; Netty: SslContext; Java: PKIXValidator)
+
+
+def test_a_key_that_is_neither_rsa_nor_ec_serves_nothing(pair: Pairing, ca: Signed) -> None:
+    it = pair(issue(ca, "leaf", key=Ed25519PrivateKey.generate()).paths, trusting(ca))
+    assert_no_connection(it)
+    assert_logged(it.server, "failed to load: None of RSA, DSA, EC worked")
+
+
+def x509_in_its_lines(text: bytes) -> bytes:
+    return text.replace(b"BEGIN ", b"BEGIN X509 ").replace(b"END ", b"END X509 ")
+
+
+def indented(text: bytes) -> bytes:
+    return b"".join(b"  " + line for line in text.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("spoilt", [x509_in_its_lines, indented])
+@pytest.mark.parametrize(
+    ("which", "kind"), [("certPath", "CERTIFICATE"), ("keyPath", "PRIVATE KEY")]
+)
+def test_lines_of_pem_that_are_not_exact_are_not_seen(
+    pair: Pairing, ca: Signed, which: str, kind: str, spoilt: Callable[[bytes], bytes]
+) -> None:
+    leaf = issue(ca, "leaf")
+    path = Path(leaf.paths[which])
+    path.write_bytes(spoilt(path.read_bytes()))
+    it = pair(leaf.paths, trusting(ca))
+    assert_no_connection(it)
+    assert_logged(it.server, f"Missing -----BEGIN {kind}-----")
+
+
+def test_lines_of_pem_may_end_as_those_of_windows(pair: Pairing, ca: Signed) -> None:
+    leaf = issue(ca, "leaf")
+    for path in (leaf.cert_path, leaf.key_path):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert pair(leaf.paths, trusting(ca)).ask().status == 200
+
+
+def test_an_issuer_that_is_no_authority_is_not_trusted(pair: Pairing, tmp_path: Path) -> None:
+    other = authority(tmp_path, "server", ca=False)
+    it = pair(issue(other, "leaf").paths, trusting(other))
+    assert_no_connection(it)
+    assert_logged(it.caller, "PKIX path building failed")
+
+
+def test_an_expired_authority_beside_the_issuer_changes_nothing(
+    pair: Pairing, ca: Signed, tmp_path: Path
+) -> None:
+    former = authority(tmp_path, "former", expired=True)
+    ca.cert_path.write_bytes(former.cert_path.read_bytes() + ca.cert_path.read_bytes())
+    server, client = mutual(ca, issue(ca, "leaf"))
+    assert pair(server, client(issue(ca, "shown"))).ask().status == 200
 
 
 def test_a_key_of_another_certificate_serves_nothing(pair: Pairing, ca: Signed) -> None:

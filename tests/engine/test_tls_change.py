@@ -213,6 +213,29 @@ class TestGivenSecret:
         ends = stack.state.outputs["expires"]["certificate"]
         assert datetime.fromisoformat(ends) == NOW + 30 * DAY, "that of the first to end"
 
+    def test_of_both_namespaces_the_first_end_of_each_kind_counts(
+        self, stack: Stack, mesh: Mesh, api_server: ApiServer
+    ) -> None:
+        apps = Mesh(api_server)
+        shorter = replace(self.authority, ends=NOW + 100 * DAY)
+        mesh.keep("certs", pairs.files(self.leaf))
+        apps.keep("certs", pairs.files(replace(self.leaf, by=shorter, ends=NOW + 95 * DAY)))
+        both = [mesh.namespace, apps.namespace]
+        stack.up(asked(mesh, "mutual", secret="certs", namespaces=both))
+        assert stack.state
+        ends = {
+            which: datetime.fromisoformat(end)
+            for which, end in stack.state.outputs["expires"].items()
+        }
+        assert ends == {"certificate": NOW + 90 * DAY, "authority": NOW + 100 * DAY}
+
+    def test_an_authority_that_issued_nothing_may_have_expired(
+        self, stack: Stack, mesh: Mesh
+    ) -> None:
+        former = pairs.authority("former", begins=NOW - 2 * DAY, ends=NOW - DAY)
+        mesh.keep("certs", pairs.files(self.leaf, former, self.authority))
+        assert stack.up(asked(mesh, "mutual", secret="certs")) == "create"
+
     def test_turning_tls_off_does_not_look_at_it(self, stack: Stack, mesh: Mesh) -> None:
         mesh.keep("certs", pairs.files(self.leaf))
         stack.up(asked(mesh, "off", True, secret="certs"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -23,15 +23,22 @@ USAGES = {
     "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
 }
 
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Key = (
+    ec.EllipticCurvePrivateKey
+    | rsa.RSAPrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
+_HASHES_ITSELF = ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 
-def ec_key() -> Key:
-    return ec.generate_private_key(ec.SECP256R1())
+def ec_key(curve: ec.EllipticCurve | None = None) -> Key:
+    """By default on P-256."""
+    return ec.generate_private_key(curve or ec.SECP256R1())
 
 
-def rsa_key() -> Key:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def rsa_key(bits: int = 2048) -> Key:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 @dataclass
@@ -43,6 +50,8 @@ class Made:
     usages: tuple[str, ...] = ()
     by: "Made | None" = None
     is_authority: bool = False
+    extensions: tuple[x509.ExtensionType, ...] = ()
+    """More of them."""
     begins: datetime = NOW - DAY
     ends: datetime = NOW + 365 * DAY
     key: Key = field(default_factory=ec_key)
@@ -68,7 +77,11 @@ class Made:
         if self.usages:
             usages = x509.ExtendedKeyUsage([USAGES[name] for name in self.usages])
             builder = builder.add_extension(usages, critical=False)
-        self.certificate = builder.sign((self.by or self).key, hashes.SHA256())
+        for extension in self.extensions:
+            builder = builder.add_extension(extension, critical=False)
+        signing = (self.by or self).key
+        hashed = None if isinstance(signing, _HASHES_ITSELF) else hashes.SHA256()
+        self.certificate = builder.sign(signing, hashed)
 
     @property
     def pem(self) -> bytes:

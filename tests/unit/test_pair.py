@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import PrivateFormat
+from cryptography.x509.oid import ExtensionOID
 
-from mesh import pair
+from mesh import pair, pem
 from tests.harness import pairs
 from tests.harness.pairs import DAY, NOW, Made
 
@@ -31,6 +34,7 @@ def refused(files: dict[str, bytes], mutual: bool = True) -> str:
     [
         leaf(),
         leaf(key=pairs.rsa_key()),
+        leaf(key=pairs.ec_key(ec.SECP384R1())),
         leaf(dns_names=None),  # a common name alone is enough
         leaf(common_name="other", dns_names=("other", "linkerd")),
         leaf(usages=("server auth", "client auth")),
@@ -80,7 +84,7 @@ def test_a_key_in_another_form_names_the_one_that_linkerd_reads() -> None:
     ]
     for made, key in forms:
         said = refused(pairs.files(made) | {"tls.key": key})
-        assert said.startswith(f"{WHERE}: tls.key is not PKCS#8 (BEGIN PRIVATE KEY)")
+        assert said.startswith(f"{WHERE}: tls.key is not PKCS#8 (BEGIN PRIVATE KEY) in lines")
         assert "privateKey.encoding: PKCS8" in said
 
 
@@ -151,15 +155,168 @@ def test_a_chain_is_refused_unless_the_first_ones_issuer_is_trusted() -> None:
         ),
         (
             Made(by=pairs.authority(ends=NOW)),
-            "the certificate in ca.crt has expired at 2026-07-01T00:00:00Z",
+            "the authority in ca.crt that issued tls.crt has expired at 2026-07-01T00:00:00Z",
         ),
     ],
 )
 def test_dates_are_told(made: Made, said: str) -> None:
-    assert f"{WHERE}: {said}, and linkerd serves nothing with it" in refused(pairs.files(made))
+    assert refused(pairs.files(made)) == (
+        f"{WHERE}: {said}: put a valid one there, or set this machine's clock if that is wrong"
+    )
 
 
-def test_an_expired_authority_beside_a_good_one_is_refused_too() -> None:
-    """linkerd reads the file as a whole."""
-    files = pairs.files(leaf(), ROOT, pairs.authority("former", ends=NOW - DAY / 2))
-    assert "the certificate in ca.crt has expired" in refused(files)
+@pytest.mark.parametrize("days", [-1, 1])
+def test_an_authority_that_issued_nothing_here_may_have_any_dates(days: int) -> None:
+    """Java does not look at the dates of what is trusted."""
+    other = pairs.authority("another", begins=NOW + days * DAY - DAY / 2, ends=NOW + days * DAY)
+    found = pair.read(pairs.files(leaf(), other, ROOT), WHERE, True, NOW)
+    assert found.expires == {
+        "certificate": "2027-07-01T00:00:00Z",
+        "authority": "2027-07-01T00:00:00Z",
+    }
+
+
+def test_of_an_authority_and_its_renewal_the_last_to_end_counts() -> None:
+    renewed = pairs.authority(key=ROOT.key, ends=NOW + 900 * DAY)
+    expired = pairs.authority(key=ROOT.key, ends=NOW - DAY / 2)
+    found = pair.read(pairs.files(leaf(), expired, renewed), WHERE, True, NOW)
+    assert found.issuer == renewed.certificate
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (ed25519.Ed25519PrivateKey.generate(), "Ed25519"),
+        (ed448.Ed448PrivateKey.generate(), "Ed448"),
+        (pairs.ec_key(ec.SECP256K1()), "EC on secp256k1"),
+        (pairs.ec_key(ec.BrainpoolP256R1()), "EC on brainpoolP256r1"),
+        (pairs.ec_key(ec.SECP521R1()), "EC on secp521r1"),
+        (pairs.rsa_key(1024), "RSA of 1024 bits"),
+    ],
+)
+def test_a_key_of_another_kind_is_told_with_those_that_linkerd_serves(
+    key: pairs.Key, kind: str
+) -> None:
+    assert refused(pairs.files(leaf(key=key))) == (
+        f"{WHERE}: the key of tls.crt is {kind}, which linkerd cannot serve: have it issued with "
+        "EC on P-256 or P-384, or RSA of 2048 bits or more"
+    )
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    size = len(content)
+    octets = size.to_bytes(size.bit_length() // 8 + 1).lstrip(b"\0")
+    length = bytes([size]) if size < 128 else bytes([0x80 + len(octets)]) + octets
+    return bytes([tag]) + length + content
+
+
+def _integer(number: int) -> bytes:
+    return _der(2, number.to_bytes(number.bit_length() // 8 + 1))
+
+
+def with_explicit_parameters(key: pairs.Key) -> bytes:
+    """The PKCS#8 of a key on P-256 that spells the curve out (SEC 1, C.2)."""
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    prime = 2**256 - 2**224 + 2**192 + 2**96 - 1
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    b = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+    base = ec.derive_private_key(1, ec.SECP256R1()).public_key().public_numbers()
+    generator = b"\x04" + base.x.to_bytes(32) + base.y.to_bytes(32)
+    prime_field = bytes.fromhex("06072a8648ce3d0101")
+    parameters = _der(
+        0x30,
+        _integer(1),
+        _der(0x30, prime_field, _integer(prime)),
+        _der(0x30, _der(4, (prime - 3).to_bytes(32)), _der(4, b.to_bytes(32))),
+        _der(4, generator),
+        _integer(order),
+        _integer(1),
+    )
+    algorithm = _der(0x30, bytes.fromhex("06072a8648ce3d0201"), parameters)
+    secret = _der(4, key.private_numbers().private_value.to_bytes(32))
+    return _der(0x30, _integer(0), algorithm, _der(4, _der(0x30, _integer(1), secret)))
+
+
+def test_a_curve_that_is_spelt_out_is_refused() -> None:
+    made = leaf()
+    spelt_out = pem.block(with_explicit_parameters(made.key), "PRIVATE KEY")
+    assert "EC with explicit parameters" in refused(pairs.files(made) | {"tls.key": spelt_out})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("tls.crt", b"CERTIFICATE"), ("tls.key", b"PRIVATE KEY")]
+)
+def test_the_lines_of_pem_have_to_be_exact(name: str, kind: bytes) -> None:
+    files = pairs.files(leaf())
+    text = files[name]
+    assert pair.read(files | {name: text.replace(b"\n", b"\r\n")}, WHERE, True, NOW)
+    assert pair.read(files | {name: b"a comment\n" + text}, WHERE, True, NOW)
+    for wrong in (
+        b"".join(b"  " + line + b"\n" for line in text.splitlines()),
+        text.replace(b"-\n", b"- \n"),
+        text.replace(b"-----BEGIN", b"----BEGIN"),
+        text.replace(b"BEGIN " + kind, b"BEGIN X509 " + kind),
+        text.replace(b"-----END", b"-----FIN"),
+    ):
+        assert f"(BEGIN {kind.decode()}) in lines without blanks" in refused(files | {name: wrong})
+
+
+def test_of_authorities_only_what_linkerd_finds_counts() -> None:
+    files = pairs.files(leaf())
+    other = {"ca.crt": files["ca.crt"].replace(b" CERTIFICATE", b" X509 CERTIFICATE")}
+    assert pair.read(files | other, WHERE, True, NOW)
+    indented = b"".join(b"  " + line + b"\n" for line in ROOT.pem.splitlines())
+    assert "ca.crt holds no certificate in PEM form" in refused(files | {"ca.crt": indented})
+    beside = pairs.authority("another").pem + indented
+    assert "issued by none of the authorities" in refused(files | {"ca.crt": beside})
+
+
+SIGNS_NO_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "said"),
+    [
+        (Made("a server", None), "is no authority's: issue by one with the basic constraint CA"),
+        (pairs.authority(extensions=(SIGNS_NO_CERTIFICATES,)), "is no authority's"),
+        (
+            pairs.authority(key=ed25519.Ed25519PrivateKey.generate()),
+            "has a key that linkerd cannot verify signatures by (Ed25519)",
+        ),
+        (pairs.authority(key=pairs.ec_key(ec.SECP256K1())), "(EC on secp256k1)"),
+    ],
+)
+def test_an_issuer_that_is_no_authority_to_linkerd_is_told(issuer: Made, said: str) -> None:
+    line = refused(pairs.files(Made(by=issuer)))
+    assert line.startswith(f"{WHERE}: the certificate in ca.crt that tls.crt is issued by ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "identifier", [ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.EXTENDED_KEY_USAGE]
+)
+def test_a_malformed_extension_is_one_line(identifier: x509.ObjectIdentifier) -> None:
+    malformed = x509.UnrecognizedExtension(identifier, b"\x30\x05")
+    line = refused(pairs.files(leaf(dns_names=None, extensions=(malformed,))))
+    assert line.startswith(f"{WHERE}: a certificate in tls.crt is malformed (")
+    authority = pairs.authority(extensions=(malformed,))
+    line = refused(pairs.files(Made(by=authority)))
+    assert line.startswith(f"{WHERE}: a certificate in ca.crt is malformed (")
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "tls.crt"])
+def test_what_is_no_certificate_inside_is_one_line(name: str) -> None:
+    wrong = pem.block(b"\x30\x03\x02\x01\x00", "CERTIFICATE")
+    line = refused(pairs.files(leaf()) | {name: wrong})
+    assert line.startswith(f"{WHERE}: a certificate in {name} is malformed (")

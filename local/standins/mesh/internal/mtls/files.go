@@ -3,18 +3,25 @@
 package mtls
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Pair is a certificate and its key, in PKCS#8.
 type Pair struct{ CertPath, KeyPath string }
 
-// load reads both. Of a file with a chain only the first certificate is used.
+// load reads both. Of a file with a chain only the first certificate is used. Keys are of the kinds
+// that twitter/util's PrivateKeyFile tries.
 func (p Pair) load() (none tls.Certificate, err error) {
 	certificate, err := first(p.CertPath, "CERTIFICATE")
 	if err != nil {
@@ -31,14 +38,27 @@ func (p Pair) load() (none tls.Certificate, err error) {
 	if err != nil {
 		return none, err
 	}
-	if _, err := x509.ParsePKCS8PrivateKey(key.Bytes); err != nil {
-		return none, fmt.Errorf("PrivateKey (%s) failed to load: %w", p.KeyPath, err)
+	parsed, err := x509.ParsePKCS8PrivateKey(key.Bytes)
+	if err == nil {
+		err = kind(parsed)
+	}
+	if err != nil {
+		return none, fmt.Errorf("PrivateKeyFile (%s) failed to load: %w", p.KeyPath, err)
 	}
 	pair, err := tls.X509KeyPair(pem.EncodeToMemory(certificate), pem.EncodeToMemory(key))
 	if err != nil {
 		return none, fmt.Errorf("CERTIFICATE_AND_PRIVATE_KEY_MISMATCH: %w", err)
 	}
 	return pair, nil
+}
+
+// kind refuses a key that is none of RSA and EC: of DSA, the third, Go reads no PKCS#8.
+func kind(key any) error {
+	switch key.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey:
+		return nil
+	}
+	return errors.New("None of RSA, DSA, EC worked")
 }
 
 func inDate(certificate *x509.Certificate) error {
@@ -52,22 +72,33 @@ func inDate(certificate *x509.Certificate) error {
 	return nil
 }
 
-// first gives a file's first block of a kind.
+// first gives a file's first block of a kind. As to twitter/util's PemFile, its first and last line
+// have to be exact, and between them is base64 without blanks.
 func first(file, kind string) (*pem.Block, error) {
-	rest, err := os.ReadFile(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return nil, fmt.Errorf("InvalidPemFormatException: PEM file (%s) failed to load: "+
-				"Missing -----BEGIN %s-----", file, kind)
-		}
-		if block.Type == kind {
-			return block, nil
-		}
+	begin, end := "-----BEGIN "+kind+"-----", "-----END "+kind+"-----"
+	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+	at := slices.Index(lines, begin)
+	if at < 0 {
+		return nil, missing(file, begin)
 	}
+	length := slices.Index(lines[at+1:], end)
+	if length < 0 {
+		return nil, missing(file, end)
+	}
+	content := strings.Join(lines[at+1:at+1+length], "")
+	decoded, err := base64.StdEncoding.DecodeString(content)
+	if err != nil {
+		return nil, fmt.Errorf("PemFile (%s) failed to load: %w", file, err)
+	}
+	return &pem.Block{Type: kind, Bytes: decoded}, nil
+}
+
+func missing(file, line string) error {
+	return fmt.Errorf("InvalidPemFormatException: PemFile (%s) failed to load: Missing %s", file, line)
 }
 
 // authorities reads all certificates of some files.
