@@ -64,9 +64,10 @@ class Forwarder:
         except ApiException as error:
             # Without the answer's headers, which the websocket's client tells too.
             reason = " ".join(str(error.reason).partition(" -+-+- ")[0].split())[:200]
+            # The client has no status of a refused websocket but in this text.
+            denied = "; grant get and create on pods/portforward" if " 403 " in reason else ""
             raise CanaryError(
-                f"pod {namespace}/{pod}: no connection to port {port} ({reason}); it takes the "
-                "rights get and create on pods/portforward"
+                f"pod {namespace}/{pod}: no connection to port {port} ({reason}){denied}"
             ) from None
         found = forwarded.socket(port)
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from canary.errors import CanaryError
 from mesh import tls
 
 SECONDS = 10.0
@@ -27,7 +28,8 @@ class Shaken:
 def shake(raw: socket.socket, pair: Mapping[str, bytes] | None) -> Shaken:
     """Begin TLS on a connection, with the client certificate of a pair or without one.
 
-    The server's certificate is not judged here. The connection is closed.
+    The server's certificate is not judged here. The connection is closed. Raises CanaryError for a
+    pair that OpenSSL does not take, and for a certificate of the server's that cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -43,17 +45,29 @@ def shake(raw: socket.socket, pair: Mapping[str, bytes] | None) -> Shaken:
     except (ssl.SSLError, OSError) as error:
         raw.close()
         return Shaken(None, _reason(error))
-    return Shaken(x509.load_der_x509_certificate(shown) if shown else None)
+    try:
+        return Shaken(x509.load_der_x509_certificate(shown) if shown else None)
+    except (ValueError, x509.InvalidVersion) as error:
+        raise CanaryError(f"it serves a certificate that cannot be read: {error}") from None
 
 
 def _load(context: ssl.SSLContext, pair: Mapping[str, bytes]) -> None:
-    """Python reads keys from files only: these are this user's, and gone at once."""
+    """Python reads keys from files only: these are this user's, and gone at once.
+
+    Raises CanaryError.
+    """
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = Path(folder) / "tls.crt", Path(folder) / "tls.key"
         certificate.write_bytes(pair[tls.CERTIFICATE])
         key.touch(mode=0o600)
         key.write_bytes(pair[tls.KEY])
-        context.load_cert_chain(certificate, key)
+        try:
+            context.load_cert_chain(certificate, key)
+        except ssl.SSLError as error:
+            raise CanaryError(
+                f"the certificate of its Secret cannot be shown to it from here, as OpenSSL does "
+                f"not take it ({_reason(error)}): have one issued with another key or signature"
+            ) from None
 
 
 def _reason(error: OSError) -> str:

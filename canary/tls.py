@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from mesh import live, pair, routers
 from mesh import tls as mesh_tls
 from mesh.live import Linkerd
 from mesh.pair import Pair, PairError
+from mesh.tls import Way
 
 NAME = "tls"
 
@@ -34,10 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask every linkerd's TLS port as another linkerd would; 1 where one is not as it should be.
+    """Ask every linkerd's TLS port as another linkerd would.
 
-    It takes the rights to list pods, to get their Secrets and logs, and to get and create
-    pods/portforward. Raises CanaryError.
+    1 where one is not as it should be, or something could not be looked at. It takes the rights to
+    list pods, to get their Secrets and logs, and to get and create pods/portforward. Raises
+    CanaryError where there is no linkerd to look at.
     """
     namespaces = arguments.namespace or ["linkerd", "hello-world"]
     try:
@@ -45,15 +48,31 @@ def run(arguments: argparse.Namespace) -> int:
             to_cluster(arguments.kubeconfig, arguments.context) as connection,
             forwarder(arguments.kubeconfig, arguments.context) as forwarding,
         ):
-            examined = list(_examined(Api(connection), forwarding, namespaces))
+            return _report(Api(connection), forwarding, sorted(set(namespaces)))
     except OneLineError as error:
         raise CanaryError(str(error)) from None
+
+
+def _report(api_server: Api, forwarding: Forwarder, namespaces: list[str]) -> int:
+    examined: list[Examined] = []
+    unlisted: dict[str, str] = {}
+    for namespace in namespaces:
+        try:
+            linkerds = list(live.listed(api_server, [namespace]))
+        except OneLineError as error:
+            unlisted[namespace] = str(error)
+            continue
+        examined += [_examined(each, api_server, forwarding) for each in linkerds]
+    if not examined and unlisted:
+        raise CanaryError(next(iter(unlisted.values())))
     if not examined:
         raise CanaryError(f"no linkerd runs in namespace {' or '.join(namespaces)}")
     _compare(examined)
     for each in examined:
         print("\n".join(each.lines()))
-    return 1 if any(each.wrong for each in examined) else 0
+    for namespace, reason in unlisted.items():
+        print(f"namespace {namespace}\n  ?      {reason}")
+    return 1 if unlisted or any(each.wrong or each.unseen for each in examined) else 0
 
 
 @dataclass
@@ -61,48 +80,74 @@ class Examined:
     """What was found out about one linkerd."""
 
     linkerd: Linkerd
+    way: Way | None = None
+    """None where its annotation is none of this release's."""
     right: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    """Why something of it could not be looked at."""
     told: list[str] = field(default_factory=list)
     """What its log says of others, which may be over by now."""
     pair: Pair | None = None
 
     def lines(self) -> Iterator[str]:
         """What a person reads."""
-        yield f"{self.linkerd}: {self.linkerd.way}"
+        yield f"{self.linkerd}: {self.way or 'meshTls not known'}"
         yield from (f"  ok     {line}" for line in self.right)
         yield from (f"  WRONG  {line}" for line in self.wrong)
+        yield from (f"  ?      {line}" for line in self.unseen)
         yield from (f"  log    {line}" for line in self.told)
 
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Note what the cluster does not show, so that the rest is looked at all the same."""
+        try:
+            yield
+        except (CanaryError, OneLineError) as error:
+            self.unseen.append(str(error))
 
-def _examined(api_server: Api, forwarding: Forwarder, namespaces: list[str]) -> Iterator[Examined]:
-    for linkerd in live.listed(api_server, namespaces):
-        found = Examined(linkerd)
-        if linkerd.way.source:
-            _examine(found, api_server, forwarding)
+
+def _examined(linkerd: Linkerd, api_server: Api, forwarding: Forwarder) -> Examined:
+    found = Examined(linkerd)
+    try:
+        found.way = linkerd.way
+    except ValueError as error:
+        found.wrong.append(f"its {error}, which is of another release: ask with that one")
+    if linkerd.stands_still:
+        found.wrong.append(
+            f"it does not run ({linkerd.stands_still}): `kubectl -n {linkerd.namespace} describe "
+            f"pod {linkerd.name}` says why"
+        )
+    if found.way and found.way.source:
+        with found.going_on():
+            _examine(found, found.way, api_server, forwarding)
+    with found.going_on():
         for meaning, count in tls_log.causes(_log(api_server, linkerd)).most_common():
             found.told.append(f"{count} × in 10 minutes: {meaning}")
-        yield found
+    return found
 
 
-def _examine(found: Examined, api_server: Api, forwarding: Forwarder) -> None:
+def _examine(found: Examined, way: Way, api_server: Api, forwarding: Forwarder) -> None:
     linkerd = found.linkerd
-    files = _files(api_server, linkerd)
     where = f"Secret {linkerd.namespace}/{linkerd.secret}"
-    mutual = linkerd.way.mode == mesh_tls.MUTUAL
+    files = _files(api_server, linkerd)
+    if files is None:
+        found.wrong.append(f"{where} is not there, and without it no pod starts that mounts it")
+        return
+    mutual = way.mode == mesh_tls.MUTUAL
     try:
         found.pair = pair.read(files, where, mutual, datetime.now(UTC))
         found.right.append(f"{where} is usable until {found.pair.expires['certificate']}")
     except PairError as error:
         found.wrong.append(str(error))
         return
-    if routers.INCOMING_TLS not in linkerd.ports:
-        return  # at the edge: it takes nothing from other linkerds
+    if linkerd.stands_still or routers.INCOMING_TLS not in linkerd.ports:
+        return  # one at the edge takes nothing from other linkerds
     _judge(found, found.pair, _shaken(forwarding, linkerd, files))
     without = _shaken(forwarding, linkerd, None)
-    if linkerd.way.asks_for_certificates and not without.refused:
+    if way.asks_for_certificates and not without.refused:
         found.wrong.append("it lets in who has no certificate: it runs with another config")
-    elif linkerd.way.asks_for_certificates:
+    elif way.asks_for_certificates:
         found.right.append("it refuses who has no certificate")
     elif without.refused:
         found.wrong.append(f"it refuses who has no certificate: {without.refused}")
@@ -143,10 +188,11 @@ def _shaken(forwarding: Forwarder, linkerd: Linkerd, files: Mapping[str, bytes] 
         return handshake.shake(connection, files)
 
 
-def _files(api_server: Api, linkerd: Linkerd) -> dict[str, bytes]:
+def _files(api_server: Api, linkerd: Linkerd) -> dict[str, bytes] | None:
+    """Those of its Secret; None where there is no such Secret."""
     path = f"/api/v1/namespaces/{linkerd.namespace}/secrets/{linkerd.secret}"
     answer = api_server.get(path, right=f"get on Secrets in namespace {linkerd.namespace}")
-    return pair.of_secret(api_server.parsed(answer)) if answer.status == 200 else {}
+    return None if answer.status == 404 else pair.of_secret(api_server.parsed(answer))
 
 
 def _log(api_server: Api, linkerd: Linkerd) -> str:

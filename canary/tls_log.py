@@ -23,6 +23,7 @@ MEANINGS: Mapping[str, str] = {
     "failed to load: NotBefore": "its own certificate is not valid yet, and it serves and sends "
     "nothing: the node's clock may be wrong",
     "Missing -----BEGIN PRIVATE KEY-----": "its own tls.key is not PKCS#8",
+    "None of RSA, DSA, EC worked": "its own tls.key is of a kind that linkerd cannot load",
     "CERTIFICATE_AND_PRIVATE_KEY_MISMATCH": "its own tls.key is not the key of its tls.crt",
 }
 """By a part of a line of linkerd's log; of several that fit, the first one counts."""

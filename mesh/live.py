@@ -25,6 +25,8 @@ class Linkerd:
     """The Secret of its certificates; "" for none."""
     ports: frozenset[int]
     """Those that it declares."""
+    stands_still: str = ""
+    """Why its container does not run, in Kubernetes' words; "" where it does, or nobody knows."""
 
     @property
     def way(self) -> Way:
@@ -59,7 +61,14 @@ def listed(api_server: Api, namespaces: Collection[str]) -> Iterator[Linkerd]:
         for pod in filter(_runs_linkerd, pods(api_server, namespace)):
             metadata = pod["metadata"]
             annotations = metadata.get("annotations") or {}
-            yield Linkerd(namespace, metadata["name"], annotations, _secret(pod), _ports(pod))
+            yield Linkerd(
+                namespace=namespace,
+                name=metadata["name"],
+                annotations=annotations,
+                secret=_secret(pod),
+                ports=_ports(pod),
+                stands_still=_stands_still(pod),
+            )
 
 
 def pods(api_server: Api, namespace: str) -> list[dict[str, Any]]:
@@ -78,6 +87,22 @@ def _secret(pod: Mapping[str, Any]) -> str:
 def _ports(pod: Mapping[str, Any]) -> frozenset[int]:
     listed = [each.get("ports") or [] for each in _linkerds(pod)]
     return frozenset(port["containerPort"] for ports in listed for port in ports)
+
+
+def _stands_still(pod: Mapping[str, Any]) -> str:
+    status = pod.get("status") or {}
+    containers = [
+        each
+        for kind in ("containerStatuses", "initContainerStatuses")
+        for each in status.get(kind) or []
+        if each["name"] == CONTAINER
+    ]
+    states: Mapping[str, Any] = (containers[0].get("state") or {}) if containers else {}
+    if "running" in states:
+        return ""
+    reasons = [each["reason"] for each in states.values() if each and each.get("reason")]
+    phase = status.get("phase", "")
+    return str(reasons[0]) if reasons else ("" if phase == "Running" else phase)
 
 
 def _linkerds(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -266,7 +266,8 @@ def test_a_key_in_another_form_than_pkcs8_serves_nothing(
     assert "Missing -----BEGIN PRIVATE KEY-----" in it.server.log
 
 
-# Read in the sources (twitter/util: PrivateKeyFile, PemFile; Netty: SslContext; Java: PKIXValidator)
+# Read in the sources: PrivateKeyFile and PemFile of twitter/util, Netty's SslContext, and Java's
+# PKIXValidator
 
 
 def test_a_key_that_is_neither_rsa_nor_ec_serves_nothing(pair: Pairing, ca: Signed) -> None:
@@ -283,7 +284,11 @@ def indented(text: bytes) -> bytes:
     return b"".join(b"  " + line for line in text.splitlines(keepends=True))
 
 
-@pytest.mark.parametrize("spoilt", [x509_in_its_lines, indented])
+def blanks_after(text: bytes) -> bytes:
+    return text.replace(b"\n", b" \n")
+
+
+@pytest.mark.parametrize("spoilt", [x509_in_its_lines, indented, blanks_after])
 @pytest.mark.parametrize(
     ("which", "kind"), [("certPath", "CERTIFICATE"), ("keyPath", "PRIVATE KEY")]
 )

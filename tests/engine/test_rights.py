@@ -257,6 +257,42 @@ def test_a_deployment_may_look_at_what_a_rollout_judges(place: Place) -> None:
         assert "not found" in said, said
 
 
+@pytest.mark.parametrize("user", ["preview", "deploy"])
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_a_given_secret_is_all_that_is_read_with_it(
+    place: Place, user: str, namespace: str
+) -> None:
+    roles = manifests("tls-secret")
+    assert {(one["metadata"]["name"], one["metadata"]["namespace"]) for one in roles} == {
+        (f"linkerd-canary-{user}-tls-secret", namespace)
+        for user in ("preview", "deploy")
+        for namespace in NAMESPACES
+    }
+    place.server.apply(*roles)
+    name, role, where = (
+        "linkerd-certificates",
+        f"linkerd-canary-{user}-tls-secret",
+        ("-n", namespace),
+    )
+    for each in (name, "another"):
+        secret = {"apiVersion": "v1", "kind": "Secret"}
+        place.server.apply({**secret, "metadata": {"name": each, "namespace": namespace}})
+    place.server.kubectl("create", "rolebinding", role, *where, f"--role={role}", f"--user={user}")
+    try:
+        read = ("get", "secret", name, *where)
+        wait_until(lambda: not place.refusal(user, *read), f"{user} may get {namespace}/{name}")
+        assert "orbidden" in place.refusal(user, "get", "secret", "another", *where)
+        assert "orbidden" in place.refusal(user, "get", "secrets", *where)
+        assert "orbidden" in place.refusal(user, "delete", "secret", name, *where)
+    finally:
+        place.server.kubectl("delete", "rolebinding", role, *where)
+
+
+def test_a_stack_with_a_given_secret_declares_none() -> None:
+    program = run_program({"meshTls": "mutual", "meshTlsSecret": "linkerd-certificates"})
+    assert not [one for one in kubernetes_objects(program) if one.inputs["kind"] == "Secret"]
+
+
 def test_secrets_come_with_tls_alone(place: Place) -> None:
     roles = manifests("tls")
     assert {(one["metadata"]["name"], one["metadata"]["namespace"]) for one in roles} == {

@@ -13,6 +13,7 @@ import pytest
 
 from canary import handshake, tls_log
 from canary import tls as command
+from canary.errors import CanaryError
 from canary.handshake import Shaken
 from canary.tls import Examined
 from mesh import pair
@@ -77,6 +78,16 @@ class TestHandshake:
         assert found.refused
         assert found.certificate is None
 
+    def test_a_pair_that_openssl_does_not_take_is_told(self, tmp_path: Path) -> None:
+        short = Made(by=AUTHORITY, begins=NOW - DAY, ends=NOW + DAY, key=pairs.rsa_key(1024))
+        with (
+            serving(tmp_path, leaf()) as port,
+            socket.create_connection(("127.0.0.1", port)) as connection,
+            pytest.raises(CanaryError, match="OpenSSL does not take it") as raised,
+        ):
+            handshake.shake(connection, pairs.files(short))
+        assert "\n" not in str(raised.value)
+
     def test_one_that_hangs_up_is_told(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -107,10 +118,11 @@ LINES = {
     "No subject alternative DNS name matching linkerd found": "a certificate for another name",
     "No name matching linkerd found": "a certificate for another name",
     "X509Certificate (/f) failed to load: NotAfter: Thu Jan 01": "its own certificate has expired",
+    "PrivateKeyFile (tls.key) failed to load: None of RSA, DSA, EC worked.": "of a kind that link",
     "InvalidPemFormatException: Missing -----BEGIN PRIVATE KEY-----": "tls.key is not PKCS#8",
     "OPENSSL_internal:CERTIFICATE_AND_PRIVATE_KEY_MISMATCH": "is not the key of its tls.crt",
 }
-"""Of linkerd's log, as it was measured on the real one."""
+"""Of linkerd's log, as it was measured on the real one, and once read in its sources."""
 
 
 @pytest.mark.parametrize(("line", "meaning"), LINES.items())
@@ -129,6 +141,7 @@ def test_the_page_has_every_line_that_the_command_knows() -> None:
 def examined(made: Made, *authorities: Made, name: str = "l5d-1") -> Examined:
     annotations = {"linkerd-canary/tls": "mutual"}
     found = Examined(Linkerd("linkerd", name, annotations, "certs", frozenset({4143})))
+    found.way = found.linkerd.way
     found.pair = pair.read(pairs.files(made, *authorities), "Secret linkerd/certs", True, NOW)
     return found
 
