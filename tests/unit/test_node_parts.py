@@ -14,7 +14,7 @@ import yaml
 
 from local import binaries, debs
 from local.errors import LocalError
-from local.node import cgroups, configuration, mounts, preflight, waiting
+from local.node import cgroups, configuration, inside, mounts, preflight, waiting
 from local.node.identity import FIRST, NODES
 from local.node.network import API_PORT, Network
 from tests.harness.networks import free_network
@@ -170,6 +170,26 @@ def test_waiting_for_a_node_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "first_process", lambda _: None)
     with pytest.raises(LocalError, match="local-node died while waiting for the moon: "):
         waiting.until("the moon", lambda: False, log="moon.log")
+
+
+class _JoinedError(Exception):
+    pass
+
+
+def test_pods_can_read_what_a_node_of_a_root_with_umask_077_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def join(_: str) -> None:
+        raise _JoinedError
+
+    monkeypatch.setattr(cgroups, "join", join)
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(_JoinedError):
+            inside.main("1", "198.18.0.0/16", "0")
+    finally:
+        left = os.umask(before)
+    assert left == 0o022
 
 
 def test_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
