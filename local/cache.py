@@ -55,6 +55,8 @@ def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None])
             half_made.chmod(0o755)
             try:
                 make(half_made)
+                if not any(half_made.iterdir()):  # it would count as built for good
+                    raise LocalError(f"{name} cannot be built: nothing was made in {half_made}")
                 half_made.rename(folder)
             finally:
                 shutil.rmtree(half_made, ignore_errors=True)

@@ -53,7 +53,13 @@ def test_a_build_that_fails_leaves_nothing_and_is_tried_again(builds: Path) -> N
     with pytest.raises(LocalError, match="the compiler says no"):
         cache.built("thing", ["input"], fail)
     assert [entry.name for entry in builds.iterdir()] == [".thing.lock"]
-    assert cache.built("thing", ["input"], lambda folder: None).is_dir()
+    assert cache.built("thing", ["input"], lambda folder: (folder / "whole").touch()).is_dir()
+
+
+def test_a_build_that_makes_nothing_is_not_kept(builds: Path) -> None:
+    with pytest.raises(LocalError, match=r"^thing cannot be built: nothing was made in /.*$"):
+        cache.built("thing", ["input"], lambda folder: None)
+    assert [entry.name for entry in builds.iterdir()] == [".thing.lock"]
 
 
 def test_a_failed_command_is_told_with_its_last_lines() -> None:
