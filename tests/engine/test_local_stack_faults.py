@@ -32,6 +32,7 @@ class Local:
         self.project = folder / "project"
         self.note = self.project / "note.txt"
         self.local = folder / "local"
+        self.local.mkdir(parents=True, exist_ok=True)
         self._monkeypatch = monkeypatch
         self.state = State(folder / "stacks", stack.PROJECT, stack.NAME)
         for module, name, value in (
@@ -94,6 +95,30 @@ def local(updated_twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The stack after two updates."""
     shutil.copytree(updated_twice, tmp_path, dirs_exist_ok=True)
     return Local(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["a #1", "100%", "%20", "why?", "ä&b=c;+~"])
+def test_a_clone_may_lie_anywhere(
+    updated_twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    local = Local(tmp_path / name, monkeypatch)
+    shutil.copytree(updated_twice / "project", local.project)
+    stack.ensure()
+    assert local.state.file.exists()
+
+
+@pytest.mark.parametrize(
+    "variable", ["DIY_BACKEND_GZIP", "DIY_BACKEND_ZSTD", "SELF_MANAGED_STATE_GZIP"]
+)
+def test_the_state_is_plain_whatever_the_environment_says(
+    updated_twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(f"PULUMI_{variable}", "true")
+    local = Local(tmp_path, monkeypatch)
+    shutil.copytree(updated_twice / "project", local.project)
+    stack.ensure()
+    names = {file.name for file in local.state.file.parent.iterdir()}
+    assert "local.json" in names <= {"local.json", "local.json.bak"}
 
 
 def emptied(file: Path) -> None:
