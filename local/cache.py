@@ -154,6 +154,8 @@ def go_env() -> dict[str, str]:
     return {
         "CGO_ENABLED": "0",
         "GOFLAGS": "-buildvcs=false",  # and none of the user's own
+        "GOOS": "",  # this machine's: what is built is kept whatever it was built for
+        "GOARCH": "",
         "GOTOOLCHAIN": toolchain,
         "GOWORK": "off",  # a workspace around the clone is none of its builds'
     }

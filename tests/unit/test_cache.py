@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local import cache
+from local import cache, policies
 from local.errors import LocalError
 
 
@@ -150,6 +150,21 @@ def test_a_cache_that_cannot_be_written_is_one_line(
         f"the cache {builds / taken} cannot be written ({why}): set "
         "LINKERD_CANARY_CACHE to a folder that can"
     )
+
+
+def test_a_cache_that_the_policies_cannot_use_is_one_line(
+    builds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds.touch()
+    with pytest.raises(LocalError, match=r"^the cache .* cannot be written \(File exists\): set "):
+        policies.environment()
+
+
+def test_it_builds_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOS", "plan9")
+    monkeypatch.setenv("GOARCH", "mips")
+    found = cache.run(["go", "env", "GOOS", "GOARCH"], None, **cache.go_env()).split()
+    assert found == cache.run(["go", "env", "GOHOSTOS", "GOHOSTARCH"]).split()
 
 
 def test_flags_and_workspaces_of_the_users_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
