@@ -452,14 +452,15 @@ def test_a_second_make_up_is_told_who_has_the_stack(local: Local) -> None:
 
 
 INTERRUPTED = """\
-import signal, sys
+import os, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from local import stack, toolchain
 from local.signals import exit_on_termination
 exit_on_termination()
 stack._command = lambda arguments: ["sh", "-c", sys.argv[1]]
-stack._environment = lambda: None
+stack._environment = lambda: dict(os.environ)
+stack.LOCAL = Path(sys.argv[2])
 stack.STATE = stack.State(Path("/nonexistent"), "p", "s")
 stack.pulumi("up")
 """
@@ -472,9 +473,9 @@ while :; do sleep 0.05; done
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_pulumi_is_let_tidy_up(number: signal.Signals) -> None:
+def test_an_interrupted_pulumi_is_let_tidy_up(number: signal.Signals, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, TIDIES_UP],
+        [sys.executable, "-c", INTERRUPTED, TIDIES_UP, tmp_path],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
