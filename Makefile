@@ -1,6 +1,6 @@
 # The project's commands. Those that need the local node run as root; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help up down env status image test check format bench bench-mesh clean lock venv
+.PHONY: help up down env status image test check format bench bench-mesh clean lock venv any-venv
 PYTHON := .venv/bin/python
 
 help: ## what there is
@@ -9,11 +9,11 @@ help: ## what there is
 up: venv ## from a fresh machine to a running canary; safe to repeat
 	@$(PYTHON) -m local up
 
-down: venv ## end the local nodes, leaving nothing behind; their data stays for the next `make up`
+down: any-venv ## end the local nodes, leaving nothing behind; their data stays for the next `make up`
 	@$(PYTHON) -m local down
 	@[ ! -d .local/second ] || $(PYTHON) -m tests.harness.second_clone
 
-status: venv ## which nodes there are, and what runs on each
+status: any-venv ## which nodes there are, and what runs on each
 	@$(PYTHON) -m local status
 
 image: venv ## bring an image of your own to the nodes: IMAGE=name:tag [ARCHIVE=file.tar]
@@ -43,7 +43,7 @@ bench-mesh: venv ## what the mesh costs by path and TLS; on a cluster with BENCH
 	@$(PYTHON) -m bench.mesh $(BENCH_ARGS)
 
 clean: ## `make down`, and remove all that these commands have made in this folder
-	@[ ! -d .local ] || { local/venv.sh && $(PYTHON) -m local down; }
+	@[ ! -d .local ] || { local/venv.sh --any && $(PYTHON) -m local down; }
 	@[ ! -d .local/second ] || $(PYTHON) -m tests.harness.second_clone
 	rm -rf .local .venv policy/.venv Pulumi.local.yaml .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -57,3 +57,6 @@ lock: venv ## write the lock files anew from pyproject.toml
 
 venv:
 	@local/venv.sh
+
+any-venv:
+	@local/venv.sh --any

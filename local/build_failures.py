@@ -34,8 +34,8 @@ _CAUSES = (
         "the disk is full ({line}); free some space and try again",
     ),
     _Cause(
-        r"(could not create module cache|initialize build cache|build cache is required|"
-        r"module cache not found|creating work dir|mkdir |open ).*"
+        r"creating work dir: |(could not create module cache|initialize build cache|"
+        r"build cache is required|module cache not found|mkdir |open ).*"
         r"(permission denied|read-only file system|not a directory|not defined|is set)",
         "Go's caches cannot be written ({line}); set HOME, or GOCACHE, GOMODCACHE and GOTMPDIR, to "
         "folders that can and try again",

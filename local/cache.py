@@ -55,6 +55,8 @@ def built(name: str, inputs: Sequence[Path | str], make: Callable[[Path], None])
             half_made.chmod(0o755)
             try:
                 make(half_made)
+                if not any(half_made.iterdir()):  # it would count as built for good
+                    raise LocalError(f"{name} cannot be built: nothing was made in {half_made}")
                 half_made.rename(folder)
             finally:
                 shutil.rmtree(half_made, ignore_errors=True)
@@ -152,6 +154,8 @@ def go_env() -> dict[str, str]:
     return {
         "CGO_ENABLED": "0",
         "GOFLAGS": "-buildvcs=false",  # and none of the user's own
+        "GOOS": "",  # this machine's: what is built is kept whatever it was built for
+        "GOARCH": "",
         "GOTOOLCHAIN": toolchain,
         "GOWORK": "off",  # a workspace around the clone is none of its builds'
     }

@@ -23,14 +23,30 @@ def home() -> Path:
 
 
 def ensure_home() -> None:
-    """Give the programs that this one starts a $HOME where there is none: Go ends without."""
+    """Give the programs that this one starts a $HOME, and no relative $XDG_CACHE_HOME.
+
+    Go ends without the one and with the other.
+    """
     os.environ["HOME"] = str(home())
+    if _caches() is None:
+        os.environ.pop("XDG_CACHE_HOME", None)
 
 
-CACHE = Path(
-    os.environ.get("LINKERD_CANARY_CACHE")
-    or Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "linkerd-canary"
-)
+def _caches() -> Path | None:
+    """$XDG_CACHE_HOME; a relative one is to be ignored (XDG Base Directory Specification)."""
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return given if given.is_absolute() else None
+
+
+def _cache() -> Path:
+    given = os.environ.get("LINKERD_CANARY_CACHE")
+    if given:
+        # From a file of settings no shell has expanded it; an unknown user's ~ is a plain name.
+        return ROOT / os.path.expanduser(given)  # noqa: PTH111
+    return (_caches() or home() / ".cache") / "linkerd-canary"
+
+
+CACHE = _cache()
 """What is built from pinned sources, keyed by what went into it; shared by all clones."""
 
 VENV = ROOT / ".venv"

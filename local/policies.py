@@ -1,6 +1,5 @@
 """The policy pack as this machine's Pulumi can run it."""
 
-import fcntl
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from local import cache, toolchain
 from local.errors import LocalError
-from local.paths import CACHE, LOCAL, ROOT
+from local.paths import LOCAL, ROOT
 
 PACK = ROOT / "policy"
 """The pack; a Pulumi with its own language host takes it as it is."""
@@ -19,9 +18,7 @@ _VERSION = "v1.0.0"
 
 def environment() -> Path:
     """The Python of the pack's own environment, made from its lock where it is not there yet."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / ".policy.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with cache.lock("policy"):
         cache.run(["local/venv.sh", "policy/requirements.txt", "policy/.venv"], cwd=ROOT)
     return PACK / ".venv" / "bin" / "python"
 

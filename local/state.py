@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 
@@ -21,6 +22,11 @@ DAMAGED = ".damaged"
 
 _LAYOUT = "version: 1\n"
 """What `meta.yaml` says of a backend whose stacks lie in a folder for each project."""
+
+
+def url(backend: Path) -> str:
+    """The URL, without options, of the backend in a folder, whatever characters its path has."""
+    return f"file://{quote(str(backend))}"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from local import holders
 from local.holders import Holder, StackInUseError
 from local.processes import Process, end, with_descendants
 from local.progress import say
-from local.state import State
+from local.state import State, url
 
 DOWN_SECONDS = 120.0
 """How long another `make down` may take."""
@@ -119,7 +119,7 @@ class _AtWork:
         if holder.command.split()[0] != "pulumi" or not holder.began_in_time:
             return False
         process = Path(f"/proc/{holder.pid}")
-        backend = f"PULUMI_BACKEND_URL=file://{self._state.backend}".encode()
+        backend = f"PULUMI_BACKEND_URL={url(self._state.backend)}".encode()
         stated = (process / "environ").read_bytes().split(b"\0")
         return (
             self._is_started_by_known(holder.pid)

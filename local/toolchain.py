@@ -5,7 +5,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from local import binaries, cache, node
+from local import binaries, cache, node, state
 from local.errors import LocalError
 from local.paths import CACHE, LOCAL
 
@@ -66,7 +66,10 @@ def environment() -> dict[str, str]:
     return {
         "PULUMI_HOME": str(PULUMI_HOME),
         # No file of attributes beside each file: one left empty by a kill ends every later command.
-        "PULUMI_BACKEND_URL": f"file://{STACKS}?metadata=skip",
+        "PULUMI_BACKEND_URL": f"{state.url(STACKS)}?metadata=skip",
+        # The state is looked for, and mended, as plain JSON.
+        "PULUMI_DIY_BACKEND_GZIP": "false",
+        "PULUMI_DIY_BACKEND_ZSTD": "false",
         # The local stack guards nothing but the local node, whose key lies beside it.
         "PULUMI_CONFIG_PASSPHRASE": "local",
         "PULUMI_SKIP_UPDATE_CHECK": "true",

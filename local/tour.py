@@ -13,8 +13,8 @@ from local.errors import LocalError
 from local.stack import NodeGoneError
 from local.whole import Part
 
-WEIGHT = 10
-"""Percent of the traffic that the tour gives to world-v2."""
+WEIGHT = 10.0
+"""Percent of the traffic that the tour gives to world-v2, or the stack's largest step if less."""
 
 SAMPLE = 500
 """Requests that a split is measured by: its standard error at 10 % is then 1.3 percents."""
@@ -28,7 +28,8 @@ _ANSWER = re.compile(r"Hello \(([0-9.]+)\) (world|worldv2) \(([0-9.]+)\)!!")
 def show(parts: Sequence[Part]) -> None:
     """Ask hello ten times, move the canary's weight, measure the split, say how to go on.
 
-    Inside the cluster only, hello is not asked. With services of one's own, it is what answers.
+    A weight that has been set is left alone, 0 too: that is where `canary abort` puts one. Inside
+    the cluster only, hello is not asked. With services of one's own, it is what answers.
     """
     url, config = str(stack.outputs()["url"]), stack.config()
     if config.get("exposure") != "ClusterIP":
@@ -44,8 +45,10 @@ def _show_traffic(url: str) -> None:
     _tell(f"\nTen requests to {url}:")
     for answer in answers(url, 10):
         _tell(answer)
-    if float(stack.config().get("canaryWeight", stack.default("canaryWeight"))) == 0:
-        _move_the_canary()
+    config = stack.config()
+    if "canaryWeight" not in config:
+        most = float(config.get("maxWeightStep", stack.default("maxWeightStep")))
+        _move_the_canary(min(WEIGHT, most))
     _measure(url)
 
 
@@ -104,9 +107,9 @@ def _text(session: requests.Session, url: str) -> str:
     return text
 
 
-def _move_the_canary() -> None:
-    _tell(f"\n$ pulumi config set canaryWeight {WEIGHT}")
-    stack.pulumi("config", "set", "canaryWeight", str(WEIGHT))
+def _move_the_canary(weight: float) -> None:
+    _tell(f"\n$ pulumi config set canaryWeight {weight:g}")
+    stack.pulumi("config", "set", "canaryWeight", f"{weight:g}")
     _tell("$ pulumi preview --diff")
     stack.pulumi("preview", "--diff")
     _tell("$ pulumi up")

@@ -1,9 +1,26 @@
 #!/bin/sh
 # Makes a virtual environment from a lock file, once for each content of it:
 #   venv.sh [LOCK [FOLDER]]
-# by default .venv from requirements-dev.txt. Needs Python 3.11 or newer.
+# by default .venv from requirements-dev.txt. Needs Python 3.11 or newer. The former environment is
+# kept until the new one is complete, and is there again where that cannot be made.
+#   venv.sh --any
+# is content with a .venv of any lock file that can run the local commands: to end the nodes takes
+# no network.
 set -eu
 cd "$(dirname "$0")/.."
+
+any=
+if [ "${1:-}" = --any ]; then
+	any=yes
+	shift
+fi
+lock=${1:-requirements-dev.txt}
+venv=${2:-.venv}
+
+will_do() {
+	[ -n "$any" ] && "$venv/bin/python" -c 'import local.__main__' >/dev/null 2>&1
+}
+! will_do || exit 0
 
 fail() {
 	echo "error: $1" >&2
@@ -23,9 +40,9 @@ case ${HOME:-} in
 	;;
 esac
 
-lock=${1:-requirements-dev.txt}
-venv=${2:-.venv}
-key=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read() + sys.version.encode()).hexdigest()[:16])' "$lock")
+# A Python that was updated in its place runs what its former self has installed: not by sys.version,
+# which has the date of the build.
+key=$(python3 -c 'import hashlib, sys; python = f"{sys.implementation.cache_tag}{sys.abiflags} {sys.base_prefix}"; print(hashlib.sha256(open(sys.argv[1], "rb").read() + python.encode()).hexdigest()[:16])' "$lock")
 made=$venv/.made-$key
 [ ! -e "$made" ] || exit 0
 
@@ -39,8 +56,30 @@ if command -v flock >/dev/null; then
 	[ ! -e "$made" ] || exit 0
 fi
 
+# Its programs name their own place, so it can be made nowhere else: the former one makes way.
+former=.local/former-$(echo "$venv" | tr / -)
+put_back() {
+	[ -e "$former" ] || return 0
+	rm -rf "$venv"
+	mv "$former" "$venv"
+}
+is_complete() {
+	ls "$venv"/.made-* >/dev/null 2>&1
+}
+# What a killed run has left.
+if is_complete; then rm -rf "$former"; else put_back; fi
+if [ -e "$made" ] || will_do; then exit 0; fi
+
+log=$(mktemp)
+running=
+trap 'rm -f "$log"; [ -e "$made" ] || put_back' EXIT
+# A background job of a shell ignores SIGINT: it has to be ended by name.
+trap '[ -z "$running" ] || kill "$running" 2>/dev/null; exit 130' INT TERM HUP
+
 echo "… installing the Python environment from $lock (once)" >&2
-rm -rf "$venv"
+if ! { is_complete && mkdir -p .local && mv "$venv" "$former"; } 2>/dev/null; then
+	rm -rf "$venv"
+fi
 if ! python3 -m venv "$venv" >/dev/null 2>&1; then
 	# Debian and Ubuntu ship venv's other half as a package of its own.
 	version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -73,11 +112,6 @@ watched() {
 	wait "$running"
 }
 
-log=$(mktemp)
-running=
-trap 'rm -f "$log"' EXIT
-# A background job of a shell ignores SIGINT: it has to be ended by name.
-trap '[ -z "$running" ] || kill "$running" 2>/dev/null; exit 130' INT TERM HUP
 if ! watched "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r "$lock"; then
 	if grep -q 'No space left on device' "$log"; then
 		fail "the disk is full: the Python packages of $lock could not be installed; free some space and try again"
@@ -86,3 +120,4 @@ if ! watched "$venv/bin/python" -m pip install --disable-pip-version-check --no-
 	fail "the Python packages of $lock could not be installed; what pip said is above"
 fi
 touch "$made"
+rm -rf "$former"

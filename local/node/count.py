@@ -25,6 +25,9 @@ its log."""
 DISK = (2.0, 0.5)
 """GiB for images, etcd and logs of a first start, and what kubelet wants to see free (200 MiB)."""
 
+DISK_AGAIN = 0.5
+"""GiB for another start of nodes that have their data: what kubelet wants to see free, and logs."""
+
 
 def wanted(remembered: int | None = None) -> int:
     """The number that the environment asks for, else `remembered`, else the usual one."""
@@ -36,16 +39,31 @@ def wanted(remembered: int | None = None) -> int:
     return int(text)
 
 
-def check(count: int, running: int = 0) -> None:
+def check(count: int, running: int = 0, known: int = 0) -> None:
     """Raise a LocalError where that many nodes would soon be short of something.
 
-    `running` of them run already.
+    `running` of them run already; `known` of them, these included, have run and have their data.
     """
     LOCAL.mkdir(exist_ok=True)
-    _refuse_less("disk", f"free in {LOCAL}", shutil.disk_usage(LOCAL).free, DISK, count, running)
-    _refuse_less("memory", "available", available_memory(), MEMORY, count, running)
-
+    _refuse_less_disk(count, running, max(running, known))
+    _refuse_less_memory(count, running)
     _refuse_less_inotify(count, running)
+
+
+def _refuse_less_disk(count: int, running: int, known: int) -> None:
+    def needs(count: int) -> float:
+        more = _total(DISK, count) - _total(DISK, min(known, count))
+        return max(more, DISK_AGAIN) if count > running else 0.0
+
+    free = shutil.disk_usage(LOCAL).free
+    of = f"{' more' if known else ''} of disk"
+    _refuse_less(of, f"free in {LOCAL}", free, count, needs(count), needs(1))
+
+
+def _refuse_less_memory(count: int, running: int) -> None:
+    needs = _total(MEMORY, count) - _total(MEMORY, running)
+    of = f"{' more' if running else ''} of memory"
+    _refuse_less(of, "available", available_memory(), count, needs, _total(MEMORY, 1))
 
 
 def _refuse_less_inotify(count: int, running: int) -> None:
@@ -76,22 +94,14 @@ def _links(folder: Path) -> list[str]:
 
 
 def _refuse_less(
-    what: str,
-    where: str,
-    found: int,
-    needed: tuple[float, float],
-    count: int,
-    running: int,
+    of: str, where: str, found: int, count: int, needs: float, one_needs: float
 ) -> None:
-    needs = _total(needed, count) - _total(needed, running)
+    """Raise a LocalError where less is found, in bytes, than `count` nodes need, in GiB."""
     if found >= needs * GIB:
         return
     nodes = "1 node needs" if count == 1 else f"{count} nodes need"
-    more = " more" if running else ""
-    fewer = f": {VARIABLE}=1 needs {needed[0]:g} GiB" if found >= needed[0] * GIB else ""
-    raise LocalError(
-        f"{nodes} {needs:g} GiB{more} of {what}, and {found / GIB:.1f} GiB are {where}{fewer}"
-    )
+    fewer = f": {VARIABLE}=1 needs {one_needs:g} GiB" if found >= one_needs * GIB else ""
+    raise LocalError(f"{nodes} {needs:g} GiB{of}, and {found / GIB:.1f} GiB are {where}{fewer}")
 
 
 def _total(needed: tuple[float, float], count: int) -> float:

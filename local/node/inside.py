@@ -22,6 +22,9 @@ SUPERVISORD = [str(PYTHON), "-m", "supervisor.supervisord", "-c", SUPERVISOR_CON
 
 def main(number: str, addresses: str, machine_network: str, *folders: str) -> None:
     """Set the node up and become supervisord."""
+    # Of root's own pods could not read what containerd and kubelet write for them, a resolv.conf
+    # first of all. What is private is in folders that are root's alone.
+    os.umask(0o022)
     node = NODES[int(number) - 1]
     cgroups.join(node.name)
     named = dict(folder.split("=", 1) for folder in folders)

@@ -34,7 +34,7 @@ def check() -> None:
     wanted, asked = network.chosen(record.network), count.wanted(record.count)
     network.refuse_conflicts(wanted)
     running = _running_among(NODES[:asked])
-    count.check(asked, running)
+    count.check(asked, running, _known_among(NODES[:asked], record))
     if not running:
         preflight.check_api_address(wanted)
 
@@ -113,7 +113,7 @@ def _bring_up(asked: Sequence[Node], setup: Setup, record: Record) -> None:
     if stale == list(asked):
         with step(f"starting Kubernetes, {_nodes(len(asked))}"):
             # Before any ends; what those that run hold is there again when they have.
-            count.check(len(asked), _running_among(NODES))
+            count.check(len(asked), _running_among(NODES), _known_among(asked, record))
             _end()
             preflight.check_api_address(setup.network)
             _start(stale, setup, record)
@@ -125,6 +125,11 @@ def _bring_up(asked: Sequence[Node], setup: Setup, record: Record) -> None:
 
 def _running_among(nodes: Sequence[Node]) -> int:
     return sum(contact.running(node) for node in nodes)
+
+
+def _known_among(nodes: Sequence[Node], record: Record) -> int:
+    """How many have their data: those that have been started before."""
+    return sum(node.name in record.since for node in nodes)
 
 
 def _nodes(number: int) -> str:

@@ -4,6 +4,7 @@ Everything here is done in the node's private mount namespace, and gone with it.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,9 +96,15 @@ def _cover(top: Path, over: list[Path]) -> None:
 
 def mounts_below(top: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> list[Path]:
     """The outermost mount points below a folder."""
-    points = {Path(line.split()[4].encode().decode("unicode_escape")) for line in mountinfo.open()}
+    points = {_unescaped(line.split()[4]) for line in mountinfo.read_bytes().splitlines()}
     below = {point for point in points if top in point.parents}
     return sorted(point for point in below if not below & set(point.parents))
+
+
+def _unescaped(field: bytes) -> Path:
+    """A path of proc(5)'s mountinfo, which has blanks and backslashes as three octal digits."""
+    plain = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), field)
+    return Path(os.fsdecode(plain))
 
 
 def _try_overlay(folder: Path, shown_as: Path) -> None:

@@ -20,6 +20,15 @@ VARIABLE = "LINKERD_CANARY_NET"
 USUAL = ("198.18.0.0/16", "198.19.0.0/16")
 """Reserved for tests of network devices (RFC 2544), so hardly ever in use."""
 
+SPECIAL = {
+    IPv4Network("0.0.0.0/8"): "unspecified",
+    IPv4Network("127.0.0.0/8"): "loopback",
+    IPv4Network("169.254.0.0/16"): "link-local",
+    IPv4Network("224.0.0.0/4"): "multicast",
+    IPv4Network("240.0.0.0/4"): "reserved",
+}
+"""Addresses that no node can have (IANA's registry of special-purpose ones, RFC 6890)."""
+
 BRIDGES = "canary-"
 BRIDGE = f"{BRIDGES}{ID}"
 PORT = f"canary-{ID}-p"
@@ -113,9 +122,16 @@ def chosen(made_for: str | None = None) -> Network:
     text = os.environ.get(VARIABLE)
     if text:
         try:
-            return Network.of(text)
+            asked = Network.of(text)
         except ValueError:
             raise LocalError(f"{VARIABLE}={text}: give an IPv4 /16 such as {USUAL[0]}") from None
+        for addresses, kind in SPECIAL.items():
+            if asked.all.subnet_of(addresses):
+                raise LocalError(
+                    f"{VARIABLE}={text}: {kind} addresses are no node's; give an IPv4 /16 such as "
+                    f"{USUAL[0]}"
+                )
+        return asked
     if made_for:
         return Network.of(made_for)
     usual = [Network.of(each) for each in USUAL]

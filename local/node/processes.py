@@ -18,9 +18,12 @@ from local.paths import PYTHON, ROOT
 
 NAMESPACES = (
     "--mount", "--pid", "--net", "--uts", "--ipc",
-    "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
+    "--fork", "--kill-child", "--mount-proc", "--propagation", "slave",
 )  # fmt: skip
-"""What a node has of its own; when its process 1 ends, so does all the rest."""
+"""What a node has of its own; when its process 1 ends, so does all the rest.
+
+Its mounts never show on this machine; what this machine unmounts, it does not keep.
+"""
 
 SET_UP_SECONDS = 120.0
 END_SECONDS = 60.0

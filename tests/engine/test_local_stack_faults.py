@@ -32,6 +32,7 @@ class Local:
         self.project = folder / "project"
         self.note = self.project / "note.txt"
         self.local = folder / "local"
+        self.local.mkdir(parents=True, exist_ok=True)
         self._monkeypatch = monkeypatch
         self.state = State(folder / "stacks", stack.PROJECT, stack.NAME)
         for module, name, value in (
@@ -94,6 +95,30 @@ def local(updated_twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The stack after two updates."""
     shutil.copytree(updated_twice, tmp_path, dirs_exist_ok=True)
     return Local(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["a #1", "100%", "%20", "why?", "ä&b=c;+~"])
+def test_a_clone_may_lie_anywhere(
+    updated_twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    local = Local(tmp_path / name, monkeypatch)
+    shutil.copytree(updated_twice / "project", local.project)
+    stack.ensure()
+    assert local.state.file.exists()
+
+
+@pytest.mark.parametrize(
+    "variable", ["DIY_BACKEND_GZIP", "DIY_BACKEND_ZSTD", "SELF_MANAGED_STATE_GZIP"]
+)
+def test_the_state_is_plain_whatever_the_environment_says(
+    updated_twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(f"PULUMI_{variable}", "true")
+    local = Local(tmp_path, monkeypatch)
+    shutil.copytree(updated_twice / "project", local.project)
+    stack.ensure()
+    names = {file.name for file in local.state.file.parent.iterdir()}
+    assert "local.json" in names <= {"local.json", "local.json.bak"}
 
 
 def emptied(file: Path) -> None:
@@ -427,14 +452,15 @@ def test_a_second_make_up_is_told_who_has_the_stack(local: Local) -> None:
 
 
 INTERRUPTED = """\
-import signal, sys
+import os, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from local import stack, toolchain
 from local.signals import exit_on_termination
 exit_on_termination()
 stack._command = lambda arguments: ["sh", "-c", sys.argv[1]]
-stack._environment = lambda: None
+stack._environment = lambda: dict(os.environ)
+stack.LOCAL = Path(sys.argv[2])
 stack.STATE = stack.State(Path("/nonexistent"), "p", "s")
 stack.pulumi("up")
 """
@@ -447,9 +473,9 @@ while :; do sleep 0.05; done
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_pulumi_is_let_tidy_up(number: signal.Signals) -> None:
+def test_an_interrupted_pulumi_is_let_tidy_up(number: signal.Signals, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, TIDIES_UP],
+        [sys.executable, "-c", INTERRUPTED, TIDIES_UP, tmp_path],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

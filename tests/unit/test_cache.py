@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local import cache
+from local import cache, policies
 from local.errors import LocalError
 
 
@@ -53,7 +53,13 @@ def test_a_build_that_fails_leaves_nothing_and_is_tried_again(builds: Path) -> N
     with pytest.raises(LocalError, match="the compiler says no"):
         cache.built("thing", ["input"], fail)
     assert [entry.name for entry in builds.iterdir()] == [".thing.lock"]
-    assert cache.built("thing", ["input"], lambda folder: None).is_dir()
+    assert cache.built("thing", ["input"], lambda folder: (folder / "whole").touch()).is_dir()
+
+
+def test_a_build_that_makes_nothing_is_not_kept(builds: Path) -> None:
+    with pytest.raises(LocalError, match=r"^thing cannot be built: nothing was made in /.*$"):
+        cache.built("thing", ["input"], lambda folder: None)
+    assert [entry.name for entry in builds.iterdir()] == [".thing.lock"]
 
 
 def test_a_failed_command_is_told_with_its_last_lines() -> None:
@@ -144,6 +150,21 @@ def test_a_cache_that_cannot_be_written_is_one_line(
         f"the cache {builds / taken} cannot be written ({why}): set "
         "LINKERD_CANARY_CACHE to a folder that can"
     )
+
+
+def test_a_cache_that_the_policies_cannot_use_is_one_line(
+    builds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds.touch()
+    with pytest.raises(LocalError, match=r"^the cache .* cannot be written \(File exists\): set "):
+        policies.environment()
+
+
+def test_it_builds_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOS", "plan9")
+    monkeypatch.setenv("GOARCH", "mips")
+    found = cache.run(["go", "env", "GOOS", "GOARCH"], None, **cache.go_env()).split()
+    assert found == cache.run(["go", "env", "GOHOSTOS", "GOHOSTARCH"]).split()
 
 
 def test_flags_and_workspaces_of_the_users_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,7 +216,7 @@ def test_a_download_that_stands_still_is_ended(
     assert "has stood still for 2 s" in one_line(failed)
 
 
-@pytest.mark.parametrize("variable", ["GOCACHE", "GOMODCACHE", "GOTMPDIR"])
+@pytest.mark.parametrize("variable", ["GOCACHE", "GOMODCACHE", "GOTMPDIR", "TMPDIR"])
 def test_a_cache_that_cannot_be_written_is_one_line(
     needy: Path, module: Path, tmp_path: Path, variable: str
 ) -> None:
@@ -225,6 +225,15 @@ def test_a_cache_that_cannot_be_written_is_one_line(
     with pytest.raises(LocalError) as failed:
         build(module, tmp_path / "programs", **{variable: str(tmp_path / "file" / "cache")})
     assert "Go's caches cannot be written (" in one_line(failed)
+
+
+@pytest.mark.parametrize("variable", ["GOTMPDIR", "TMPDIR"])
+def test_a_folder_for_temporary_files_that_is_not_there_is_one_line(
+    module: Path, tmp_path: Path, variable: str
+) -> None:
+    with pytest.raises(LocalError) as failed:
+        build(module, tmp_path / "programs", **{variable: str(tmp_path / "nowhere")})
+    assert f"{tmp_path}/nowhere: no such file or directory); set HOME, " in one_line(failed)
 
 
 def test_without_a_home_it_says_so(module: Path, tmp_path: Path) -> None:

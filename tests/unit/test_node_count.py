@@ -77,6 +77,39 @@ def test_a_disk_that_is_nearly_full(machine: Path, monkeypatch: pytest.MonkeyPat
     assert str(refused.value) == f"{said}: LINKERD_CANARY_NODES=1 needs 2 GiB"
 
 
+@pytest.mark.parametrize(
+    ("free", "count_", "running", "known", "said"),
+    [
+        (0.6, 3, 0, 3, None),
+        (0.4, 3, 0, 3, "3 nodes need 0.5 GiB more of disk, and 0.4 GiB"),
+        (0.4, 1, 0, 1, "1 node needs 0.5 GiB more of disk, and 0.4 GiB"),
+        (0.1, 3, 3, 3, None),
+        (0.6, 4, 3, 3, None),
+        (1.6, 5, 1, 3, None),
+        (0.9, 5, 1, 3, "5 nodes need 1 GiB more of disk, and 0.9 GiB"),
+        (0.9, 3, 0, 1, "3 nodes need 1 GiB more of disk, and 0.9 GiB"),
+    ],
+)  # fmt: skip
+def test_nodes_that_have_their_data_need_less_disk(
+    machine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: float,
+    count_: int,
+    running: int,
+    known: int,
+    said: str | None,
+) -> None:
+    usage = shutil.disk_usage(machine)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(free * (1 << 30))))
+    monkeypatch.setattr(count, "available_memory", lambda: 64 << 30)
+    if said is None:
+        count.check(count_, running, known)
+        return
+    with pytest.raises(LocalError) as refused:
+        count.check(count_, running, known)
+    assert str(refused.value).startswith(f"{said} are free in {machine}")
+
+
 def test_too_few_inotify_instances(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = machine / "max_user_instances"
     limit.write_text("128\n")

@@ -105,6 +105,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         (locks, "NETWORK", tmp_path),
         (count, "LOCAL", tmp_path),
         (count, "DISK", (0.0, 0.0)),
+        (count, "DISK_AGAIN", 0.0),
         (count, "available_memory", lambda: int(made.memory * GIB)),
         (count, "inotify_instances", lambda: 0),
         (preflight, "check_api_address", lambda _: None),
@@ -163,6 +164,17 @@ def test_a_start_that_is_killed_half_way_is_not_taken_for_a_whole_one(machine: M
     lifecycle.up()
     assert machine.known_at_launch == set()
     assert set(records.read().started_with) == {node.name for node in NODES[:2]}
+
+
+def test_nodes_that_have_run_are_not_asked_for_a_first_starts_disk(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count, "DISK", (1e9, 1e9))
+    with pytest.raises(LocalError, match="2 nodes need 2e\\+09 GiB of disk"):
+        lifecycle.up()
+    remember(NODES[:2])
+    lifecycle.up()
+    assert machine.running == {"local-node", "local-node-2"}
 
 
 def test_a_start_of_one_node_holds_the_network_too(machine: Machine) -> None:

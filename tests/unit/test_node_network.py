@@ -55,6 +55,29 @@ def test_a_wrong_network_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, wron
     assert said == f"{network.VARIABLE}={wrong}: give an IPv4 /16 such as 198.18.0.0/16"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ("0.0.0.0/16", "unspecified"),
+        ("127.5.0.0/16", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("224.1.0.0/16", "multicast"),
+        ("240.0.0.0/16", "reserved"),
+        ("255.255.0.0/16", "reserved"),
+    ],
+)
+def test_addresses_that_no_node_can_have_are_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, kind: str
+) -> None:
+    monkeypatch.setenv(network.VARIABLE, wrong)
+    with pytest.raises(LocalError) as refused:
+        network.chosen()
+    assert str(refused.value) == (
+        f"{network.VARIABLE}={wrong}: {kind} addresses are no node's; give an IPv4 /16 such as "
+        "198.18.0.0/16"
+    )
+
+
 Machine = Callable[..., None]
 
 

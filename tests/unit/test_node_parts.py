@@ -14,7 +14,7 @@ import yaml
 
 from local import binaries, debs
 from local.errors import LocalError
-from local.node import cgroups, configuration, mounts, preflight, waiting
+from local.node import cgroups, configuration, inside, mounts, preflight, waiting
 from local.node.identity import FIRST, NODES
 from local.node.network import API_PORT, Network
 from tests.harness.networks import free_network
@@ -153,10 +153,16 @@ def test_this_process_is_alive_and_one_that_ended_is_not() -> None:
 
 def test_mounts_below_a_folder_that_an_overlay_would_hide(tmp_path: Path) -> None:
     points = ["/", "/usr", "/usr/local", "/usr/local/go", "/usr/share/a\\040b", "/usrlocal", "/var"]
+    points += ["/usr/Übung", "/usr/back\\134slash"]
     lines = [f"{n} 1 0:1 / {point} rw - ext4 x rw\n" for n, point in enumerate(points)]
     (tmp_path / "mountinfo").write_text("".join(lines))
     below = mounts.mounts_below(Path("/usr"), tmp_path / "mountinfo")
-    assert below == [Path("/usr/local"), Path("/usr/share/a b")]
+    assert {str(point) for point in below} == {
+        "/usr/local",
+        "/usr/share/a b",
+        "/usr/Übung",
+        "/usr/back\\slash",
+    }
 
 
 def test_waiting_names_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +176,26 @@ def test_waiting_for_a_node_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "first_process", lambda _: None)
     with pytest.raises(LocalError, match="local-node died while waiting for the moon: "):
         waiting.until("the moon", lambda: False, log="moon.log")
+
+
+class _JoinedError(Exception):
+    pass
+
+
+def test_pods_can_read_what_a_node_of_a_root_with_umask_077_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def join(_: str) -> None:
+        raise _JoinedError
+
+    monkeypatch.setattr(cgroups, "join", join)
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(_JoinedError):
+            inside.main("1", "198.18.0.0/16", "0")
+    finally:
+        left = os.umask(before)
+    assert left == 0o022
 
 
 def test_not_root(monkeypatch: pytest.MonkeyPatch) -> None:

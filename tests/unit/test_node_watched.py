@@ -22,6 +22,7 @@ def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the file `node` is the node's being there, and `log` what a fake says."""
     (tmp_path / "node").touch()
     monkeypatch.setattr(node, "running", (tmp_path / "node").exists)
+    monkeypatch.setattr(stack, "LOCAL", tmp_path)
     monkeypatch.setattr(stack, "STATE", State(tmp_path, "p", "s"))
     monkeypatch.setattr(stack, "_environment", lambda: {"log": str(tmp_path / "log")})
     return tmp_path

@@ -63,6 +63,24 @@ def test_where_the_cache_is() -> None:
     assert cache_of(HOME="/a", XDG_CACHE_HOME="/b", LINKERD_CANARY_CACHE="/c") == "/c"
 
 
+def test_a_cache_is_never_relative() -> None:
+    assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="~/c") == "/a/c"
+    assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="~") == "/a"
+    assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="c") == str(ROOT / "c")
+    assert cache_of(LINKERD_CANARY_CACHE="~no-such-user/c") == str(ROOT / "~no-such-user/c")
+    assert cache_of(HOME="/a", XDG_CACHE_HOME="b") == "/a/.cache/linkerd-canary"
+
+
+def test_a_relative_home_of_caches_reaches_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    paths.ensure_home()
+    assert os.environ["XDG_CACHE_HOME"] == "/caches"
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    paths.ensure_home()
+    assert "XDG_CACHE_HOME" not in os.environ
+
+
 @pytest.mark.parametrize("name", ["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT"])
 def test_faults_of_the_file_system_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str

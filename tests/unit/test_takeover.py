@@ -18,7 +18,7 @@ import pytest
 from local import holders, processes
 from local.node.cgroups import alive
 from local.paths import ROOT
-from local.state import State
+from local.state import State, url
 from local.takeover import taken_over
 from tests.harness.waiting import wait_until
 
@@ -106,8 +106,10 @@ with holders.alone(Path(keep), "local"):
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
+    folder = tmp_path / "50%#1"  # a URL has them quoted
+    folder.mkdir()
     with ExitStack() as started:
-        yield Stack(tmp_path, started)
+        yield Stack(folder, started)
 
 
 @pytest.fixture
@@ -181,7 +183,7 @@ def test_one_that_never_ends_is_killed_with_what_it_started(
 
 @pytest.mark.parametrize("by", ["folder", "backend"])
 def test_a_pulumi_is_known_by_either(stack: Stack, tmp_path: Path, by: str) -> None:
-    backend = {"PULUMI_BACKEND_URL": f"file://{stack.state.backend}?metadata=skip"}
+    backend = {"PULUMI_BACKEND_URL": f"{url(stack.state.backend)}?metadata=skip"}
     process = (
         stack.pulumi(f"trap '{TIDY}' INT; {WAIT}")
         if by == "folder"
@@ -195,7 +197,7 @@ def test_a_pulumi_of_another_project_is_left_alone(
     stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has the number of one that was killed; its clock may have been put right."""
-    elsewhere = {"PULUMI_BACKEND_URL": f"file://{stack.state.backend}-of-another"}
+    elsewhere = {"PULUMI_BACKEND_URL": f"{url(stack.state.backend)}-of-another"}
     process = stack.pulumi(f"trap '{TIDY}' INT; {WAIT}", cwd=tmp_path, env=elsewhere)
     stack.take_over()
     assert is_left_alone(stack, process)

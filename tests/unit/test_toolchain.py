@@ -90,3 +90,15 @@ def test_the_language_hosts_python_is_the_environments_in_all_else() -> None:
     script = "import sys, shutil; print(sys.prefix, shutil.which('python'), sys.argv[1:])"
     said = of_host("-c", script, "a b", "")
     assert said.strip() == f"{VENV} {VENV}/bin/python ['a b', '']"
+
+
+def test_the_backends_url_is_the_folders_path_where_that_is_plain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for folder, path in (
+        ("/home/me/a-b_c.d/~", "/home/me/a-b_c.d/~"),
+        ("/a #%?b", "/a%20%23%25%3Fb"),
+    ):
+        monkeypatch.setattr(toolchain, "STACKS", Path(folder))
+        found = toolchain.environment()["PULUMI_BACKEND_URL"]
+        assert found == f"file://{path}?metadata=skip"

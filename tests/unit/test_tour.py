@@ -1,8 +1,9 @@
-"""What `make up` shows at its end of a stack with services of its own."""
+"""What `make up` shows at its end, and when it moves the canary."""
 
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 import requests
@@ -44,3 +45,47 @@ def test_services_of_ones_own_are_shown_and_not_moved(
     tour.show([Part("pulumi", "built", real=True)])
     shown = capsys.readouterr().out
     assert f"{url} answers:\nshop v2\n/host/shop: /srv/shop-v1 70 %, /srv/shop-v2 30 %\n" in shown
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The `pulumi` commands that the tour gives on a stack that answers."""
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(tour, "answers", lambda url, count: ["Hello (1.1) world (1.2)!!"] * count)
+    split = {"/host/world": {"/srv/world-v1": 100.0, "/srv/world-v2": 0.0}}
+    monkeypatch.setattr(stack, "outputs", lambda: {"split": split})
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: commands.append(arguments))
+    return commands
+
+
+@pytest.mark.parametrize(
+    ("config", "weight"),
+    [({}, "10"), ({"maxWeightStep": 5}, "5"), ({"maxWeightStep": "2.5"}, "2.5")],
+)
+def test_the_canary_is_moved_where_no_weight_was_ever_set(
+    given: list[tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    config: dict[str, Any],
+    weight: str,
+) -> None:
+    monkeypatch.setattr(stack, "config", lambda: config)
+    tour._show_traffic("http://198.18.64.1")
+    assert given == [
+        ("config", "set", "canaryWeight", weight),
+        ("preview", "--diff"),
+        ("up", "--yes", "--skip-preview"),
+    ]
+
+
+@pytest.mark.parametrize("weight", [0, "0", 30])
+def test_a_weight_that_was_set_stays(
+    given: list[tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    weight: object,
+) -> None:
+    monkeypatch.setattr(stack, "config", lambda: {"canaryWeight": weight})
+    tour._show_traffic("http://198.18.64.1")
+    assert given == []
+    said = "Of 500 requests 500 went to world-v1 and 0 to world-v2: 0.0 %, by a weight of 0 %."
+    assert said in capsys.readouterr().out

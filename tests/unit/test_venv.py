@@ -1,8 +1,11 @@
 """local/venv.sh: what it shows while pip works, and what it says where pip cannot."""
 
+import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,14 +16,16 @@ from tests.harness.waiting import wait_until
 
 LOCK = "one==1.0 \\\n    --hash=sha256:0\ntwo==2.0 \\\n    --hash=sha256:0\n"
 
-PYTHON3 = """\
+PYTHON3 = f"""\
 #!/bin/sh
 case "$*" in
 "-m venv "*) mkdir -p "$3/bin" && cp "$(dirname "$0")/pip" "$3/bin/python";;
-*hashlib*) echo key;;
+*hashlib*) [ -z "$SYS" ] && echo "${{KEY:-key}}" ||
+    exec {sys.executable} -c "import sys; $SYS; exec(sys.argv.pop(1))" "$2" "$3";;
 *pwd*) echo /home/of/passwd;;
 esac
 """
+"""Its key is $KEY, or the real Python's with $SYS done to it."""
 
 
 @pytest.fixture
@@ -43,9 +48,11 @@ def environment(clone: Path, pip: str, **env: str) -> Mapping[str, str]:
     return {"PATH": f"{clone / 'bin'}:/usr/bin:/bin", "HOME": str(clone), "TERM": "xterm", **env}
 
 
-def run(clone: Path, pip: str, **env: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    clone: Path, pip: str, arguments: Sequence[str] = ("lock.txt", "venv"), **env: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["local/venv.sh", "lock.txt", "venv"],
+        ["local/venv.sh", *arguments],
         cwd=clone,
         env=environment(clone, pip, **env),
         capture_output=True,
@@ -120,3 +127,96 @@ def test_without_a_home_it_is_passwds(clone: Path, home: str) -> None:
     done = run(clone, f'echo "$HOME" >"{clone}/home"', HOME=home)
     assert done.returncode == 0
     assert (clone / "home").read_text() == "/home/of/passwd\n"
+
+
+def test_an_update_of_python_in_its_place_needs_no_new_environment(clone: Path) -> None:
+    installs = "… installing the Python environment from lock.txt (once)\n"
+    assert run(clone, "exit 0", SYS="sys.version = '3.11.2 (Nov 1 2026)'").stderr == installs
+    assert run(clone, "exit 1", SYS="sys.version = '3.11.2 (Nov 8 2026)'").stderr == ""
+    for other in ("base_prefix = '/opt/python'", "implementation.cache_tag = 'cpython-399'"):
+        assert run(clone, "exit 0", SYS=f"sys.{other}").stderr == installs
+
+
+OLD = "exit 0  # the former Python"
+
+
+@pytest.fixture
+def former(clone: Path) -> Path:
+    """The Python of a complete environment of another lock file."""
+    assert run(clone, OLD, KEY="former").returncode == 0
+    return clone / "venv" / "bin" / "python"
+
+
+def is_whole(former: Path) -> bool:
+    """Whether the former environment is where it was, and no second one anywhere."""
+    is_back = former.exists() and OLD in former.read_text()
+    kept = (former.parents[2] / ".local").glob("former*")
+    return is_back and (former.parents[1] / ".made-former").exists() and not [*kept]
+
+
+def test_the_former_environment_stays_where_the_new_one_cannot_be_made(
+    clone: Path, former: Path
+) -> None:
+    assert run(clone, "exit 1").returncode == 1
+    assert is_whole(former)
+
+
+def test_the_former_environment_makes_way_for_the_new_one(clone: Path, former: Path) -> None:
+    assert run(clone, "exit 0").returncode == 0
+    assert OLD not in former.read_text()
+    assert [file.name for file in (clone / "venv").glob(".made*")] == [".made-key"]
+    assert not [*(clone / ".local").iterdir()]
+
+
+def test_an_interrupt_brings_the_former_environment_back(clone: Path, former: Path) -> None:
+    env = environment(clone, "exec sleep 600")
+    with on_terminal(["local/venv.sh", "lock.txt", "venv"], clone, env) as terminal:
+        wait_until(lambda: "  … 0 of 2 packages (" in terminal.shown, "the line")
+        terminal.press_control_c()
+        assert terminal.wait() == 130
+    assert is_whole(former)
+
+
+@pytest.mark.parametrize(
+    ("key", "pip", "status"), [("former", "exit 1", 0), ("key", "exit 1", 1), ("key", "exit 0", 0)]
+)
+def test_after_a_kill_the_next_run_has_the_former_environment(
+    clone: Path, former: Path, key: str, pip: str, status: int
+) -> None:
+    with subprocess.Popen(
+        ["local/venv.sh", "lock.txt", "venv"],
+        cwd=clone,
+        env=environment(clone, f'touch "{clone}/began"; exec sleep 600'),
+        start_new_session=True,
+    ) as killed:
+        wait_until((clone / "began").exists, "pip works")
+        os.killpg(killed.pid, signal.SIGKILL)
+    assert not former.exists() or OLD not in former.read_text()
+    assert run(clone, pip, KEY=key).returncode == status
+    if pip == "exit 0":
+        assert (clone / "venv" / ".made-key").exists()
+        assert not [*(clone / ".local").iterdir()]
+    else:
+        assert is_whole(former)
+
+
+def test_ending_the_nodes_takes_any_environment_that_runs(clone: Path) -> None:
+    (clone / "requirements-dev.txt").write_text(LOCK)
+    python = clone / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\n[ "$*" = "-c import local.__main__" ]\n')
+    python.chmod(0o755)
+    done = run(clone, "exit 1", ["--any"])
+    assert (done.returncode, done.stderr) == (0, "")
+    python.write_text("#!/bin/sh\nexit 1\n")
+    done = run(clone, "exit 0", ["--any"])
+    assert done.stderr.startswith("… installing the Python environment from requirements-dev.txt")
+    assert (done.returncode, (clone / ".venv" / ".made-key").exists()) == (0, True)
+
+
+@pytest.mark.parametrize("target", ["down", "status", "clean"])
+def test_what_ends_the_nodes_installs_nothing_without_need(target: str) -> None:
+    would = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert would.count("local/venv.sh") == would.count("local/venv.sh --any") == 1

@@ -86,9 +86,10 @@ func usage() {
 // status tells a registry that says no from one that says nothing.
 func status(err error) int {
 	var registry *transport.Error
+	var foreign *foreignImage
 	var connection *noAnswer
 	switch {
-	case errors.As(err, &registry):
+	case errors.As(err, &registry), errors.As(err, &foreign):
 		return statusRefused
 	case errors.As(err, &connection):
 		return statusNoAnswer
@@ -100,6 +101,20 @@ type noAnswer struct{ err error }
 
 func (e *noAnswer) Error() string { return e.err.Error() }
 func (e *noAnswer) Unwrap() error { return e.err }
+
+// foreignImage is an image for another platform than this machine's.
+type foreignImage struct{ os, architecture string }
+
+func (e *foreignImage) Error() string {
+	return fmt.Sprintf("its image is for %s/%s, this machine is %s", e.os, e.architecture, platform)
+}
+
+func forThisMachine(config *v1.ConfigFile) error {
+	if config.OS != platform.OS || config.Architecture != platform.Architecture {
+		return &foreignImage{config.OS, config.Architecture}
+	}
+	return nil
+}
 
 func build(image, out, program string) error {
 	built, err := fromProgram(program)
@@ -149,6 +164,14 @@ func pull(image, out string, answer, limit time.Duration) error {
 	forUs, err := published.Image()
 	if err != nil {
 		return &noAnswer{err}
+	}
+	config, err := forUs.ConfigFile()
+	if err != nil {
+		return &noAnswer{err}
+	}
+	// A platform is chosen from an index only: an image outside of one comes whatever it is for.
+	if err := forThisMachine(config); err != nil {
+		return err
 	}
 	return writePublished(forUs, published, image, out)
 }

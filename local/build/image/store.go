@@ -318,10 +318,7 @@ func runnable(root string, descriptor v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if config.OS != platform.OS || config.Architecture != platform.Architecture {
-		return fmt.Errorf("its image is for %s/%s, this machine is %s", config.OS, config.Architecture, platform)
-	}
-	return nil
+	return forThisMachine(config)
 }
 
 func configOf(root string, image v1.Descriptor) (*v1.ConfigFile, error) {

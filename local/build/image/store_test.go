@@ -253,6 +253,26 @@ func TestAPublishedIndexKeepsItsDigest(t *testing.T) {
 	}
 }
 
+func TestAPublishedImageForAnotherPlatformCannotBeHad(t *testing.T) {
+	published := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer published.Close()
+	named := strings.TrimPrefix(published.URL, "http://") + "/a/b:1"
+	if err := remote.Write(must(name.ParseReference(named)), imageFor("linux", "mips")); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	err := pull(named, filepath.Join(folder, "pulled.tar"), 1e10, 1e11)
+	if err == nil || !strings.HasPrefix(err.Error(), "its image is for linux/mips, this machine is linux/") {
+		t.Fatal(err)
+	}
+	if found := status(err); found != statusRefused {
+		t.Errorf("status %d", found)
+	}
+	if left := must(os.ReadDir(folder)); len(left) != 0 {
+		t.Error(left)
+	}
+}
+
 func TestWhatIsNoImageForUsIsOneLineAndLeavesNothing(t *testing.T) {
 	folder := t.TempDir()
 	text := filepath.Join(folder, "text")
