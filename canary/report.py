@@ -104,7 +104,8 @@ def _traffic(preview: Preview) -> Iterator[str]:
 
 
 def _drift(preview: Preview) -> Iterator[str]:
-    unsaved, drifted = [], []
+    unsaved: list[str] = []
+    drifted: list[str] = []
     for found in changes.drift(preview):
         line = _changed(found) if found[0].new is not None else f"{_resource(found[0])} is gone"
         (unsaved if changes.is_unsaved(found) else drifted).append(line)

@@ -8,7 +8,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from kube.errors import KubeconfigError
 from kube.merged import Entry
@@ -24,7 +24,7 @@ _CLUSTER = {
     "certificate-authority-data": bytes,
     "proxy-url": str,
     "disable-compression": bool,
-    "extensions": list[dict],
+    "extensions": list[Entry],
 }
 _USER = {
     "client-certificate": str,
@@ -186,8 +186,8 @@ def _check_types(entry: Entry, types: Mapping[str, Any], where: str) -> None:
 def _is_of(value: Any, expected: Any) -> bool:
     if expected is bytes:
         return isinstance(value, str) and _is_base64(value)
-    if expected in (list[str], list[dict]):
-        (kind,) = get_args(expected)
+    if expected in (list[str], list[Entry]):
+        kind = str if expected == list[str] else dict
         return isinstance(value, list) and all(isinstance(each, kind) for each in value)
     return isinstance(value, expected)
 
