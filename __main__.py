@@ -14,7 +14,6 @@ import pulumi_kubernetes as k8s
 import settings
 from apps.services import Services
 from dynamic import Dtab
-from infra.cluster import ClusterError
 from infra.platform import cluster_of
 from kube.errors import OneLineError
 from mesh import claim, linkerds, pod_security, policies, routers, routes, sidecar, topology
@@ -35,7 +34,7 @@ MESSAGE_SHOWN = 32
 try:
     config = settings.load()
     cluster = cluster_of(config)
-except (settings.SettingsError, ClusterError, OneLineError) as error:
+except (settings.SettingsError, OneLineError) as error:
     # After a RunError the engine has a line of its own: "an unhandled error occurred".
     pulumi.log.error(str(error))
     sys.exit(MESSAGE_SHOWN)

@@ -17,7 +17,10 @@ DTAB = "pulumi-python:dynamic/namerd:Dtab"
 _INTERNAL = "__"
 """What an input's name begins with that the SDK keeps for itself."""
 
-_TOLD = ("kept_by", "lagging")
+_UNSAVED = "unsaved"
+"""What a refresh says of a table that an update wrote and the state does not have."""
+
+_TOLD = ("kept_by", "lagging", _UNSAVED)
 """What a refresh says of a table beside its entries, and no program gives."""
 
 _LIVE = ("dentries", "splits")
@@ -45,6 +48,8 @@ class Split:
     """As they are now."""
     after: Weights | None
     """As they will be; None where the preview does not tell."""
+    unsaved: bool = False
+    """Whether an update of the stack has set those in force, and its state does not have them."""
 
     @property
     def branches(self) -> list[str]:
@@ -53,7 +58,7 @@ class Split:
 
     @property
     def drifted(self) -> bool:
-        """Whether somebody else has changed it."""
+        """Whether it is not as the state has it."""
         return self.deployed != self.live
 
     @property
@@ -70,7 +75,9 @@ class Entries:
     removed: list[str]
     added: list[str]
     by_drift: bool
-    """Whether somebody else did that, and not the program."""
+    """Whether the live table has that, and not the program."""
+    unsaved: bool = False
+    """Of drift, whether an update of the stack did that, which its state does not have."""
 
 
 def splits(preview: Preview) -> list[Split]:
@@ -82,7 +89,7 @@ def splits(preview: Preview) -> list[Split]:
         for prefix in sorted({*deployed, *live, *(after or ())}):
             then = None if after is None else after.get(prefix, {})
             before, now = deployed.get(prefix, {}), live.get(prefix, {})
-            found.append(Split(table.name, prefix, before, now, then))
+            found.append(Split(table.name, prefix, before, now, then, table.unsaved))
     return found
 
 
@@ -95,7 +102,8 @@ def entries(preview: Preview) -> list[Entries]:
         for before, then, by_drift in ((deployed, live, True), (live, after, False)):
             removed, added = _lines(before, then)
             if before and then and (removed or added):
-                found.append(Entries(table.name, removed, added, by_drift))
+                unsaved = by_drift and table.unsaved
+                found.append(Entries(table.name, removed, added, by_drift, unsaved))
     return found
 
 
@@ -158,9 +166,15 @@ def lags(preview: Preview) -> list[tuple[str, list[str]]]:
     ]
 
 
-def tables_drifted(preview: Preview) -> bool:
-    """Whether the live tables are others than those deployed."""
-    return any(step.type == DTAB for step, _ in drift(preview))
+def is_unsaved(found: Changed) -> bool:
+    """Whether a resource is as an update of the stack left it, and the state does not have that."""
+    step, _ = found
+    return step.type == DTAB and bool((step.new or {}).get(_UNSAVED))
+
+
+def tables_drifted(preview: Preview) -> list[Changed]:
+    """The tables that are others than those deployed."""
+    return [found for found in drift(preview) if found[0].type == DTAB]
 
 
 def resources(preview: Preview, op: str) -> list[Changed]:
@@ -216,6 +230,10 @@ class _Table:
     deployed: Inputs
     live: Inputs
     after: Inputs | None
+
+    @property
+    def unsaved(self) -> bool:
+        return bool(self.live.get(_UNSAVED))
 
 
 def _tables(preview: Preview) -> Iterable[_Table]:

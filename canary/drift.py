@@ -4,6 +4,7 @@ import argparse
 
 from canary import changes, events, files, github, report
 from canary.errors import CanaryError
+from canary.events import Preview
 from canary.github import GitHub
 from canary.issue import Issue
 
@@ -35,8 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     issue = Issue(GitHub.of_job(), github.mark("drift", arguments.stack))
     if drifted:
         told = report.document(found, "Drift")
-        advice = _ADVICE + (_ON_LAGS if changes.lags(found) else "")
-        body = f"{told}\n{advice}\n\n<sub>{github.run_link()}</sub>\n"
+        body = f"{told}\n{_advice(found)}\n\n<sub>{github.run_link()}</sub>\n"
         print(issue.keep(f"The live routes of {arguments.stack} are not as deployed", body))
     elif issue.is_open:
         print(issue.close("The live tables are as deployed again."))
@@ -45,12 +45,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_ADVICE = (
+def _advice(found: Preview) -> str:
+    own = [changes.is_unsaved(each) for each in changes.tables_drifted(found)]
+    said = [_ON_UNSAVED] if any(own) else []
+    if not all(own):
+        said.append(_ON_CHANGES)
+    said.append("This issue closes by itself.")
+    if changes.lags(found):
+        said.append(_ON_LAGS)
+    return " ".join(said)
+
+
+_ON_UNSAVED = (
+    "The state does not have what an update of this stack wrote. If none is under way, it was "
+    "ended before it could save: deploy again, or run `pulumi up --refresh`, which brings the "
+    "tables to the stack's config."
+)
+
+_ON_CHANGES = (
     "Either keep what somebody did, by writing it into the stack's config, or deploy: an update "
-    "with `--refresh` puts the tables back. This issue closes by itself."
+    "with `--refresh` puts the tables back."
 )
 
 _ON_LAGS = (
-    " A linkerd that does not follow a table is not put right by an update: look at namerd and at "
+    "A linkerd that does not follow a table is not put right by an update: look at namerd and at "
     "its log, and delete its pod."
 )

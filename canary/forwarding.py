@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from kubernetes import client, config, stream
@@ -12,6 +13,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 from canary.errors import CanaryError
+from kube.connection import environment_proxies
+from kube.errors import OneLineError
 
 
 @contextmanager
@@ -35,9 +38,15 @@ def forwarder_of(kubeconfig: str | None, context: str | None) -> Iterator["Forwa
 
 @contextmanager
 def _forwarder(new_client: Any, given: Any, context: str | None) -> Iterator["Forwarder"]:
+    # Left to itself, the client takes ALL_PROXY, as kubectl does not.
+    configuration = client.Configuration()
+    configuration.proxy = None
     try:
-        made = new_client(given, context)
-    except (ConfigException, OSError) as error:
+        made = new_client(given, context, client_configuration=configuration)
+        if configuration.proxy is None:
+            scheme = urlsplit(configuration.host).scheme
+            configuration.proxy = environment_proxies(configuration.host).get(scheme)
+    except (ConfigException, OSError, OneLineError) as error:
         raise CanaryError(f"the kubeconfig cannot be used: {error}") from None
     with made as api_client:
         yield Forwarder(client.CoreV1Api(api_client))

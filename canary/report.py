@@ -57,7 +57,7 @@ def _split(split: Split) -> str:
     title = f"{bold(_name(split.prefix))} in table {_name(split.table)}"
     columns = [("now", split.live)]
     if split.drifted:
-        title += ", " + bold("changed by somebody else")
+        title += ", " + bold(_by(split.unsaved))
         columns = [("deployed", split.deployed), ("live", split.live)]
     if split.after is not None:
         columns.append(("after", split.after))
@@ -82,9 +82,16 @@ def _percent(weight: object) -> str:
 
 
 def _entries(found: Entries) -> str:
-    by = bold("changed by somebody else") if found.by_drift else "changed"
+    by = bold(_by(found.unsaved)) if found.by_drift else "changed"
     lines = [f"- {entry}" for entry in found.removed] + [f"+ {entry}" for entry in found.added]
     return f"Entries of table {_name(found.table)}, {by}:\n\n{block(lines, 'diff')}"
+
+
+_UNFINISHED = "an update of this stack that is under way, or did not come to its end"
+
+
+def _by(unsaved: bool) -> str:
+    return f"written by {_UNFINISHED}" if unsaved else "changed by somebody else"
 
 
 def _traffic(preview: Preview) -> Iterator[str]:
@@ -97,12 +104,15 @@ def _traffic(preview: Preview) -> Iterator[str]:
 
 
 def _drift(preview: Preview) -> Iterator[str]:
-    lines = [
-        _changed(found) if found[0].new is not None else f"{_resource(found[0])} is gone"
-        for found in changes.drift(preview)
-    ]
-    if lines:
-        yield f"{bold('Drift')}: changed outside of Pulumi\n\n{bullets(lines)}"
+    unsaved: list[str] = []
+    drifted: list[str] = []
+    for found in changes.drift(preview):
+        line = _changed(found) if found[0].new is not None else f"{_resource(found[0])} is gone"
+        (unsaved if changes.is_unsaved(found) else drifted).append(line)
+    if unsaved:
+        yield f"{bold('Not in the state')}: written by {_UNFINISHED}\n\n{bullets(unsaved)}"
+    if drifted:
+        yield f"{bold('Drift')}: changed outside of Pulumi\n\n{bullets(drifted)}"
 
 
 def _policies(preview: Preview) -> Iterator[str]:

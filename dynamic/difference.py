@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dynamic import grammar
 from dynamic.grammar import Dtab
+from kube.errors import printable
 
 MOST_ENTRIES = 20
 """How many entries a message lists of each kind; it says how many more there are."""
@@ -48,5 +49,5 @@ def _lacking(entries: Sequence[str], others: Sequence[str]) -> list[str]:
 
 def _listed(entries: Sequence[str]) -> str:
     more = len(entries) - MOST_ENTRIES
-    shown = clipped("; ".join(entries[:MOST_ENTRIES]))
+    shown = printable(clipped("; ".join(entries[:MOST_ENTRIES])))
     return f"'{shown}' and {more} more" if more > 0 else f"'{shown}'"

@@ -261,6 +261,14 @@ def parse_dentry(text: str) -> Dentry:
     return entries[0]
 
 
+def parse_tree(text: str) -> Tree:
+    """A destination such as `3 * /d & 7 * /e`, or a GrammarError."""
+    parser = _Parser(text)
+    tree = parser.tree()
+    parser.end()
+    return tree
+
+
 def parse_path(text: str) -> str:
     """A path such as `/srv/world-v1` in canonical form, or a GrammarError."""
     return _only(text, _PATH)

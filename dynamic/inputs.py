@@ -10,6 +10,7 @@ from typing import Any
 
 from dynamic import grammar, splits
 from dynamic.grammar import Dtab
+from kube.errors import printable
 
 IsUnknown = Callable[[object], bool]
 
@@ -155,7 +156,8 @@ class _Check:
         return inputs
 
     def _fail(self, where: str, reason: str) -> None:
-        self.failures.append(f"{where}: {reason}")
+        # The language's own messages quote the text as it is.
+        self.failures.append(printable(f"{where}: {reason}"))
 
     def _namespace(self, given: object) -> None:
         if self._is_unknown(given):

@@ -76,11 +76,9 @@ def described(resource: str) -> str:
 
 def last_change(metadata: Mapping[str, Any]) -> str:
     """Who changed the entries of an object last, with what and when, by its `managedFields`."""
-    fields = [each for each in metadata.get("managedFields") or [] if isinstance(each, Mapping)]
-    own = [each for each in fields if "f:dentries" in (each.get("fieldsV1") or {})] or fields
-    if not own:
+    last = _last(metadata)
+    if not last:
         return "somebody else"
-    last = max(own, key=lambda each: str(each.get("time", "")))
     manager, operation = str(last.get("manager", "")), str(last.get("operation", ""))
     when = f" at {last['time']}" if last.get("time") else ""
     if (manager, operation) == ("kubectl", "Update"):
@@ -90,3 +88,15 @@ def last_change(metadata: Mapping[str, Any]) -> str:
     if manager == FIELD_MANAGER:
         return f"another stack{when}"
     return f"{manager or 'somebody else'}{when}"
+
+
+def last_changed_at(metadata: Mapping[str, Any]) -> str:
+    """When that was, `2026-11-26T05:17:55Z`; empty where the object does not say."""
+    return str(_last(metadata).get("time") or "")
+
+
+def _last(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of `managedFields` for the last change of the entries; {} where there is none."""
+    fields = [each for each in metadata.get("managedFields") or [] if isinstance(each, Mapping)]
+    own = [each for each in fields if "f:dentries" in (each.get("fieldsV1") or {})] or fields
+    return max(own, key=lambda each: str(each.get("time", "")), default={})

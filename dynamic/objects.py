@@ -10,9 +10,9 @@ from typing import Any
 
 from dynamic import delegation, errors, grammar, marks
 from dynamic.delegation import Delegation
-from dynamic.grammar import Dentry, Dtab
+from dynamic.grammar import Dtab
 from dynamic.marks import Mark
-from dynamic.tables import Table, entries_of
+from dynamic.tables import Table, entry_of
 from dynamic.waiting import UP_SECONDS, Deadline, until_up
 from kube.api import Api, status_message, status_of
 from kube.connection import Answer
@@ -156,18 +156,19 @@ class Objects:
 def _table(found: Mapping[str, Any]) -> Table:
     metadata = found.get("metadata") or {}
     return Table(
-        entries=entries_of(grammar.show(_dentries(found.get("dentries") or []))),
+        entries=_entries(found.get("dentries") or []),
         version=str(metadata.get("resourceVersion", "")),
         mark=Mark.of(metadata.get("annotations") or {}),
         changed_by=marks.last_change(metadata),
+        changed_at=marks.last_changed_at(metadata),
         source=found,
     )
 
 
-def _dentries(kept: Iterable[Any]) -> Dtab:
-    """As they are; what is no entry of a table is not parsed yet."""
+def _entries(kept: Iterable[Any]) -> Dtab:
+    """Each by itself, as namerd reads them: in one text, one could swallow those after it."""
     return tuple(
-        Dentry(str(each.get("prefix", "")), str(each.get("dst", "")))
+        entry_of(str(each.get("prefix", "")), str(each.get("dst", "")))
         for each in kept
         if isinstance(each, Mapping)
     )

@@ -108,10 +108,11 @@ def read(props: Properties) -> tuple[dict[str, Any], dict[str, Any]] | None:
             "splits": weights,
         }
         state = _state(found, table, claim=props.get("claim"), cluster_uid=uid)
-        # No program gives these two as inputs: among them they show as lines of a preview, which
-        # an update undoes.
+        # No program gives these as inputs: among them they show as lines of a preview, which an
+        # update undoes.
         told = _told(store, props, table)
-        return found | told, state | told
+        # As an output it would outlast the refresh, after which the state has the table.
+        return found | told | _unsaved(store, props, table), state | told
 
     try:
         return _read_with_state_credentials(target, props.get("cluster_uid"), ask)
@@ -141,7 +142,7 @@ def is_to_be_written(olds: Properties, news: Properties) -> bool:
     if live.version == olds["version"]:
         return False
     rules = Keeping(olds, new.resource, store.has_marks)
-    return rules.wrote(live) and not rules.has_seen(live)
+    return rules.wrote_unsaved(live)
 
 
 def is_same_namerd(new: Inputs, olds: Properties) -> bool:
@@ -250,6 +251,14 @@ def _told(store: Store, props: Properties, table: Table) -> dict[str, Any]:
     if isinstance(store, Objects) and (lines := proof.lagging(store, props, table)):
         told["lagging"] = lines
     return told
+
+
+def _unsaved(store: Store, props: Properties, table: Table) -> dict[str, str]:
+    """That an update of the stack wrote what the state does not have, if one did."""
+    if not Keeping(props, str(props.get("resource")), store.has_marks).wrote_unsaved(table):
+        return {}
+    when = f" at {table.changed_at}" if table.changed_at else ""
+    return {"unsaved": f"written by an update of this stack{when}"}
 
 
 def _tell_of_adopted(replaced: list[Table], wanted: Wanted) -> None:

@@ -37,9 +37,13 @@ class Creating:
         """Whether this very creation wrote it."""
         return live.mark == self.mark
 
+    def wrote(self, live: Table) -> bool:
+        """Whether a creation of the same resource left it behind."""
+        return _left_behind(live, self.mark.resource)
+
     def may_replace(self, live: Table) -> bool:
         """Whether it is to be adopted, or was left behind."""
-        if _left_behind(live, self.mark.resource):
+        if self.wrote(live):
             return True
         if self.new.adopt:
             self.replaced[:] = [live]
@@ -116,6 +120,10 @@ class Keeping:
             and not self.belongs_to_another(live)
             and live.mark.is_of(live.entries)
         )
+
+    def wrote_unsaved(self, live: Table) -> bool:
+        """Whether the resource wrote it as it is, and the state has something else."""
+        return self.wrote(live) and not self.has_seen(live)
 
     def has_seen(self, live: Table) -> bool:
         """Whether it says what the state has."""

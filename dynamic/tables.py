@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from dynamic import grammar
 from dynamic.delegation import Delegation
-from dynamic.grammar import Dtab
+from dynamic.grammar import Dentry, Dtab
 from dynamic.marks import Mark
+from kube.errors import printable
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Table:
     """Who keeps it, by its own word."""
     changed_by: str = "somebody else"
     """Who changed it last, and when, as far as can be told."""
+    changed_at: str = ""
+    """When that was, `2026-11-26T05:17:55Z`; empty where it cannot be told."""
     source: Any = field(default=None, repr=False, compare=False)
     """The object that it was read from."""
 
@@ -77,7 +80,8 @@ class Store(Protocol):
 def entries_of(text: str) -> Dtab:
     """The entries of a kept table's text, each that namerd could not read as it stands.
 
-    `kubectl edit` takes any text; what it is has to be shown, and can only be replaced.
+    `kubectl edit` takes any text; what it is has to be shown, and can only be replaced. The text of
+    entries by `entry_of` reads back as these entries.
     """
     try:
         return grammar.parse(text)
@@ -85,9 +89,27 @@ def entries_of(text: str) -> Dtab:
         return tuple(_entry(each) for each in text.split(";") if each.strip())
 
 
-def _entry(text: str) -> grammar.Dentry:
+def entry_of(prefix: str, dst: str) -> Dentry:
+    """One entry of an object: parsed, or as it stands where namerd could not read it.
+
+    What would end it in a table's text is escaped then: `/b;/c` stands as `/b\\u003b/c`.
+    """
+    try:
+        return Dentry(grammar.parse_prefix(prefix), grammar.parse_tree(dst))
+    except grammar.GrammarError:
+        return Dentry(_escaped(prefix, ";#="), _escaped(dst, ";#"))
+
+
+def _escaped(text: str, characters: str) -> str:
+    # In the language's own escapes, `\x3b`, it could read as a path.
+    for each in characters:
+        text = text.replace(each, f"\\u{ord(each):04x}")
+    return printable(text.strip())
+
+
+def _entry(text: str) -> Dentry:
     try:
         return grammar.parse_dentry(text)
     except grammar.GrammarError:
         prefix, _, dst = text.partition("=>")
-        return grammar.Dentry(prefix.strip(), dst.strip())
+        return Dentry(prefix.strip(), dst.strip())

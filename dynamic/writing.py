@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dynamic import grammar, guard, splits
-from dynamic.difference import written_and_served
+from dynamic.difference import difference, written_and_served
 from dynamic.engine import Engine
 from dynamic.errors import (
     AbandonedError,
@@ -84,6 +84,9 @@ class Rules(Protocol):
     def is_own(self, live: Table) -> bool:
         """Whether it is the resource's as it is: where it says the same, nothing is written."""
 
+    def wrote(self, live: Table) -> bool:
+        """Whether the resource wrote it as it is, in this operation or another."""
+
     def may_replace(self, live: Table) -> bool:
         """Whether it may be written over."""
 
@@ -101,7 +104,8 @@ def write(store: Store, wanted: Wanted, rules: Rules, prove: Prove) -> tuple[Tab
     """Bring the table about: the table as it is kept, and whether it was written.
 
     An own one that says the same is left as it is. One that may not be replaced is refused, after
-    the time that reads may lag behind. A table that was written stays written when the proof fails.
+    the time that reads may lag behind, and so is one that another update of the same resource
+    writes in the meantime. A table that was written stays written when the proof fails.
     """
     return _Write(store, wanted).run(rules, prove)
 
@@ -114,6 +118,7 @@ class _Write:
         self._names: BoundNames | None = None
         self._sent = False
         self._written = False
+        self._first: Table | None = None
         self._former: Table | None = None
         self._told: Table | None = None
         self._unanswered: OneLineError | None = None
@@ -151,11 +156,14 @@ class _Write:
                     raise self._not_served(live, lag)
                 continue
             touched = live is not None and self._sent and self._is_touched(live)
+            if live is not None and self._is_overtaken(live, rules):
+                raise self._overtaken(live)
             if live is not None and not touched and not rules.may_replace(live):
                 if lag.over:
                     raise rules.refuse(live)
                 continue
             if self._names is None:
+                self._first = live
                 self._names = self._guarded()
                 lag.restart()
                 tries.restart()
@@ -178,6 +186,24 @@ class _Write:
             return True
         # Without marks it is the one that was sent, unless the read lags behind an adopted one.
         return self._sent and not self._store.has_marks and live != self._former
+
+    def _is_overtaken(self, live: Table, rules: Rules) -> bool:
+        """Whether another update of the same resource has written since this one began.
+
+        What such an update left behind before that is the resource's own, to be written over. But
+        one that runs beside this one, after a `pulumi cancel`, may be a way back.
+        """
+        if self._names is None or live.mark == self._wanted.mark or not rules.wrote(live):
+            return False
+        return self._first is None or live.entries != self._first.entries
+
+    def _overtaken(self, live: Table) -> ConflictError:
+        first = self._first.entries if self._first else ()
+        when = f" at {live.changed_at}" if live.changed_at else ""
+        return ConflictError(
+            f"the table {self._wanted.namespace!r} was changed by another `pulumi up` of this "
+            f"stack{when}: {difference(live.entries, first)}"
+        )
 
     def _guarded(self) -> BoundNames:
         """The bound names of what rises, which takes endpoints, and of what a new base moves."""

@@ -8,7 +8,7 @@ import pulumi
 from pulumi_azure_native import containerservice, resources
 
 from dynamic.first_name import first_name
-from infra import aks_credentials, aks_moves
+from infra import aks_credentials, aks_moves, aks_names
 from infra.cluster import Cluster, ClusterError, identified
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 _POOL = "system"
 _SERVICES_POOL = "services"
 _SYSTEM_PODS_ONLY = "CriticalAddonsOnly=true:NoSchedule"
-
-_LONGEST_GROUP = 80
-"""Characters of the name of the group that Azure makes for the nodes."""
 
 
 def aks_cluster(identifier: str, aks: "Aks") -> Cluster:
@@ -65,9 +62,10 @@ class AksCluster(pulumi.ComponentResource):
         self._tagged = pulumi.ResourceOptions.merge(
             self._kept, pulumi.ResourceOptions(additional_secret_outputs=hidden)
         )
-        group_name = aks.resource_group_name or default_name
+        group_name = aks.resource_group_name or aks_names.group(default_name)
+        name = aks.cluster_name or aks_names.cluster(default_name)
         group = self._group(group_name)
-        self.cluster = self._cluster(group, group_name, aks.cluster_name or default_name)
+        self.cluster = self._cluster(group, group_name, name)
         if aks.container_registry:
             self._registry(group)
         self.kubeconfig = self._kubeconfig(group)
@@ -97,7 +95,7 @@ class AksCluster(pulumi.ComponentResource):
             resource_group_name=group,
             resource_name_=name,
             **_with_secrets(aks, properties),
-            **_node_group(group_name, name, aks.location),
+            **aks_names.node_group(group_name, name, aks.location),
             opts=pulumi.ResourceOptions.merge(
                 self._kept,
                 pulumi.ResourceOptions(
@@ -166,12 +164,17 @@ class AksCluster(pulumi.ComponentResource):
             except ClusterError as error:
                 raise pulumi.RunError(str(error)) from None
             except Exception as error:  # Pulumi has no class of its own for a refused question
-                _, refused, reason = str(error).rpartition("returned an error: ")
-                if not refused:
-                    raise
-                raise pulumi.RunError(f"Azure does not tell {what}: {reason}") from None
+                raise _refused(what, error) from None
 
         return pulumi.Output.all(self.cluster.name, group).apply(asked)
+
+
+def _refused(what: str, error: Exception) -> Exception:
+    """One line for what Azure does not tell; an error that is not Azure's as it is."""
+    _, is_azures, reason = str(error).rpartition("returned an error: ")
+    if not is_azures:
+        return error
+    return pulumi.RunError(str(ClusterError(f"Azure does not tell {what}: {reason}")))
 
 
 _WITHOUT_LOCAL_ACCOUNTS = "disable local accounts"
@@ -199,15 +202,6 @@ def _tags(aks: "Aks") -> pulumi.Input[dict[str, str]]:
     return pulumi.Output.secret(tags) if "tags" in aks.secret else tags
 
 
-def _node_group(group: str, name: str, location: str) -> dict[str, str]:
-    """A name for the group of the nodes, where Azure's own would be too long for Azure."""
-    usual = f"MC_{group}_{name}_{location}"
-    if len(usual) <= _LONGEST_GROUP:
-        return {}
-    digest = hashlib.sha256(usual.lower().encode()).hexdigest()
-    return {"node_resource_group": f"{name[:60]}-nodes-{digest[:8]}"}
-
-
 def _properties(aks: "Aks", name: str) -> dict[str, Any]:
     """What makes up the cluster, beside its name and group."""
     properties: dict[str, Any] = {
@@ -215,7 +209,7 @@ def _properties(aks: "Aks", name: str) -> dict[str, Any]:
         "sku": {"name": "Base", "tier": aks.cluster_tier},
         "identity": {"type": "SystemAssigned"},
         "kubernetes_version": aks.kubernetes_version,
-        "dns_prefix": name.replace("_", "-")[:54].rstrip("-"),
+        "dns_prefix": aks_names.dns_prefix(name),
         "enable_rbac": True,
         "disable_local_accounts": not aks.local_accounts,
         "aad_profile": {

@@ -6,9 +6,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from dynamic.cluster_identity import ClusterIdentity
+from kube.errors import OneLineError
 
 
-class ClusterError(Exception):
+class ClusterError(OneLineError):
     """A cluster that cannot be reached or made: why, and what to do."""
 
 

@@ -226,8 +226,28 @@ def _session() -> requests.Session:
 
 
 def environment_proxies(url: str) -> dict[str, str]:
-    """The environment's proxies for a URL; none for loopback, as Go's programs have it."""
-    host = urlsplit(url).hostname or ""
+    """The environment's proxy for a URL, by its scheme, as Go's programs have it.
+
+    None for loopback, and unlike requests none by ALL_PROXY. Raises InputError for a proxy of
+    another kind than HTTP. (https://pkg.go.dev/golang.org/x/net/http/httpproxy)
+    """
+    found = urlsplit(url)
+    host = found.hostname or ""
     if host == "localhost" or host.startswith("127.") or host == "::1":
         return {}
-    return dict(requests.utils.get_environ_proxies(url))
+    variable, proxy = _variable(f"{found.scheme}_proxy")
+    if not proxy or requests.utils.should_bypass_proxies(url, _variable("no_proxy")[1] or None):
+        return {}
+    kind, has_kind, _ = proxy.partition("://")
+    if has_kind and kind.lower() not in ("http", "https"):
+        raise InputError(
+            f"{variable} names a proxy of the kind {kind[:20]!r}; only http and https proxies are "
+            "supported: name one of these, or the host in NO_PROXY if it can be reached without"
+        )
+    return {found.scheme: proxy}
+
+
+def _variable(name: str) -> tuple[str, str]:
+    """An environment variable by its name in capitals, or else in small letters, and its value."""
+    names = name.upper(), name
+    return next(((each, value) for each in names if (value := os.environ.get(each))), (name, ""))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -105,7 +105,7 @@ def load(given: str | None, context: str | None) -> Cluster:
     with _nameless_files() as nameless:
         cluster = nameless.in_place_of_data(found.cluster)
         settings = _loaded(replace(found, cluster=cluster, user=nameless.in_place_of_data(user)))
-        if not _SERVER.fullmatch(settings.host):
+        if not _is_server(settings.host):
             raise KubeconfigError(
                 f"{found.where} has no URL such as 'https://HOST:6443' as the server of its cluster"
             )
@@ -123,6 +123,13 @@ def load(given: str | None, context: str | None) -> Cluster:
             server_name=settings.tls_server_name,
             proxy=settings.proxy,
         )
+
+
+def _is_server(url: str) -> bool:
+    try:
+        return _SERVER.fullmatch(url) is not None and urlsplit(url).port != 0
+    except ValueError:  # `https://[::1`, or a port above 65535
+        return False
 
 
 def _static_user(found: Minified) -> Entry:

@@ -1,11 +1,16 @@
 """What can go wrong on the way to an API server or a program behind it."""
 
 
+def printable(text: str) -> str:
+    r"""A text with `\n`, `\x1b` and the like in place of each character that does not print."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class OneLineError(Exception):
     """Base of all errors that a person reads: one line without secrets, and what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(printable(" ".join(message.split())))
 
 
 class InputError(OneLineError):

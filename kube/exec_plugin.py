@@ -39,7 +39,10 @@ def credential(run: Entry, cluster: Entry, where: str) -> Entry:
         if run.get("provideClusterInfo")
         else None
     )
-    filled = {**run, "env": [{"value": "", **each} for each in run.get("env") or []]}
+    filled = {
+        **run,
+        "env": [{**each, "value": each.get("value") or ""} for each in run.get("env") or []],
+    }
     try:
         status = official.ExecProvider(official.ConfigNode("exec", filled), None, told).run()
     except OSError as error:
@@ -48,6 +51,10 @@ def credential(run: Entry, cluster: Entry, where: str) -> Entry:
         ) from None
     except official.ConfigException as error:
         raise KubeconfigError(f"{where}: {str(error)[:300]}") from None
+    except UnicodeError:
+        raise KubeconfigError(f"{where}: its exec plugin prints what is no text") from None
+    except (TypeError, RecursionError):
+        raise KubeconfigError(f"{where}: its exec plugin prints no JSON object") from None
     return _as_user(status, where)
 
 

@@ -5,6 +5,7 @@ part of an identity is ever left out in silence. (client-go, clientcmd/validatio
 """
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +24,7 @@ _CLUSTER = {
     "certificate-authority-data": bytes,
     "proxy-url": str,
     "disable-compression": bool,
-    "extensions": list,
+    "extensions": list[Entry],
 }
 _USER = {
     "client-certificate": str,
@@ -59,6 +60,8 @@ _CREDENTIALS = (
     "exec",
 )
 _MODES = ("Never", "IfAvailable", "Always")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header's value may hold."""
 
 
 def check_context(context: Entry, where: str) -> None:
@@ -118,11 +121,23 @@ def _check_certificate(user: Entry, where: str) -> None:
 def _check_impersonation(user: Entry, where: str) -> None:
     extra = user.get("as-user-extra") or {}
     for name, values in extra.items():
+        if not isinstance(name, str):
+            raise KubeconfigError(f"{where}: as-user-extra has the key {name!s:.40}: quote it")
         _check_types({name: values}, {name: list[str]}, f"{where}: as-user-extra")
+        _check_headers(name, values, f"{where}: as-user-extra")
+    for key in ("as", "as-uid"):
+        _check_headers(key, [user.get(key)], where)
+    _check_headers("as-groups", user.get("as-groups"), where)
     if not user.get("as"):
         for key in ("as-uid", "as-groups", "as-user-extra"):
             if user.get(key):
                 raise KubeconfigError(f"{where} has {key} and not `as`, the user to be")
+
+
+def _check_headers(key: str, values: list[str | None] | None, where: str) -> None:
+    """Raise KubeconfigError where a value cannot be a header's."""
+    if any(_CONTROL.search(value) for value in values or [] if value):
+        raise KubeconfigError(f"{where} has a line break or the like in {key}")
 
 
 def _check_exec(run: Entry, where: str) -> None:
@@ -132,12 +147,22 @@ def _check_exec(run: Entry, where: str) -> None:
         raise KubeconfigError(f"{where} has no command")
     if run.get("apiVersion") not in EXEC_VERSIONS:
         raise KubeconfigError(f"{where} has an apiVersion other than {' and '.join(EXEC_VERSIONS)}")
+    _refuse_nul([run["command"], *(run.get("args") or [])], f"{where}: command and args")
     for variable in run.get("env") or []:
         if not isinstance(variable, dict) or not variable.get("name"):
             raise KubeconfigError(f"{where} has an entry without a name in env")
         _check_types(variable, {"name": str, "value": str}, f"{where}: env")
+        _refuse_nul([variable["name"], variable.get("value") or ""], f"{where}: env")
+        if "=" in variable["name"]:
+            raise KubeconfigError(f"{where}: env has a name with '=' in it")
     if mode_of(run) not in _MODES:
         raise KubeconfigError(f"{where} needs an interactiveMode: {', '.join(_MODES)}")
+
+
+def _refuse_nul(values: list[str], where: str) -> None:
+    """Raise KubeconfigError for what no program can be given."""
+    if any("\0" in value for value in values):
+        raise KubeconfigError(f"{where} must hold no NUL character")
 
 
 def mode_of(run: Entry) -> str:
@@ -161,8 +186,9 @@ def _check_types(entry: Entry, types: Mapping[str, Any], where: str) -> None:
 def _is_of(value: Any, expected: Any) -> bool:
     if expected is bytes:
         return isinstance(value, str) and _is_base64(value)
-    if expected == list[str]:
-        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if expected in (list[str], list[Entry]):
+        kind = str if expected == list[str] else dict
+        return isinstance(value, list) and all(isinstance(each, kind) for each in value)
     return isinstance(value, expected)
 
 

@@ -126,6 +126,10 @@ def _parsed(text: str, where: str) -> Entry:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise KubeconfigError(f"{where} is no kubeconfig: not YAML{place}") from None
+    except (ValueError, KeyError, AttributeError, RecursionError):  # of what makes the values
+        raise KubeconfigError(
+            f"{where} is no kubeconfig: not YAML, as a number or another value in it is malformed"
+        ) from None
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):

@@ -206,6 +206,91 @@ def test_of_two_that_create_at_once_one_wins(
     assert cluster.table() == text(20)
 
 
+# Two updates of one stack, after a `pulumi cancel`
+
+
+def test_a_way_back_by_another_update_of_the_same_stack_is_not_overwritten(
+    host: ProviderHost, stack: Stack, cluster: Cluster, through: FaultProxy
+) -> None:
+    stack.up(behind(cluster, through, 10))
+    other = Stack(host, DtabProvider(), stack.state)
+    through.on("PUT", OBJECTS, meanwhile(lambda: other.up(cluster.inputs(cluster.admin, 0))))
+    assert re.fullmatch(
+        r"the table 'internal' was changed by another `pulumi up` of this stack at \S+Z: "
+        rf"theirs '{WORLD} => [^;]*', gone '{WORLD} => 90\.00\*{V1} & 10\.00\*{V2}'; "
+        r"nothing was written, run `pulumi up --refresh` to see the change and decide",
+        refusal(lambda: stack.up(behind(cluster, through, 40))),
+    )
+    assert cluster.table() == text(0)
+    stack.refresh()
+    assert stack.up(behind(cluster, through, 40)) == "update"
+    assert cluster.table() == text(40)
+
+
+def test_a_way_back_that_overtakes_a_write_without_an_answer_is_not_overwritten(
+    host: ProviderHost, stack: Stack, cluster: Cluster, through: FaultProxy
+) -> None:
+    stack.up(behind(cluster, through, 10))
+    other = Stack(host, DtabProvider(), stack.state)
+
+    def overtaken(exchange: Exchange) -> None:
+        exchange.forward()
+        other.up(cluster.inputs(cluster.admin, 0))
+        exchange.hang_up()
+
+    through.on("PUT", OBJECTS, overtaken)
+    said = refusal(lambda: stack.up(behind(cluster, through, 40)))
+    assert "by another `pulumi up` of this stack" in said
+    assert "; a write before that got no answer, run " in said
+    assert cluster.table() == text(0)
+
+
+@pytest.mark.parametrize("adopts", [False, True])
+def test_of_two_creations_of_one_stack_at_once_one_wins(
+    host: ProviderHost, stack: Stack, cluster: Cluster, through: FaultProxy, adopts: bool
+) -> None:
+    other = Stack(host, DtabProvider())
+    through.on("POST", OBJECTS, meanwhile(lambda: other.up(cluster.inputs(cluster.admin, 0))))
+    said = refusal(lambda: stack.up(behind(cluster, through, 40, adopt=adopts)))
+    assert "was changed by another `pulumi up` of this stack" in said
+    assert cluster.table() == text(0)
+
+
+def test_a_table_made_again_by_another_update_of_the_same_stack_is_not_overwritten(
+    host: ProviderHost, stack: Stack, cluster: Cluster, through: FaultProxy
+) -> None:
+    stack.up(behind(cluster, through, 10))
+    cluster.clear()
+    other = Stack(host, DtabProvider(), stack.state)
+    through.on("POST", OBJECTS, meanwhile(lambda: other.up(cluster.inputs(cluster.admin, 0))))
+    said = refusal(lambda: stack.up(behind(cluster, through, 40)))
+    assert "was changed by another `pulumi up` of this stack" in said
+    assert cluster.table() == text(0)
+
+
+def test_the_same_change_by_another_update_of_the_same_stack_is_success(
+    host: ProviderHost, stack: Stack, cluster: Cluster, through: FaultProxy
+) -> None:
+    stack.up(behind(cluster, through, 10))
+    other = Stack(host, DtabProvider(), stack.state)
+    through.on("PUT", OBJECTS, meanwhile(lambda: other.up(cluster.inputs(cluster.admin, 40))))
+    assert stack.up(behind(cluster, through, 40)) == "update"
+    assert cluster.table() == text(40)
+
+
+def test_a_label_between_read_and_write_is_no_conflict(
+    stack: Stack, cluster: Cluster, through: FaultProxy
+) -> None:
+    stack.up(behind(cluster, through, 10))
+    label = ("label", "dtabs.l5d.io", "internal", "-n", MESH, "team=routes")
+    through.on("PUT", OBJECTS, meanwhile(lambda: cluster.api.kubectl(*label)))
+    assert stack.up(behind(cluster, through, 40)) == "update"
+    assert cluster.table() == text(40)
+    found = cluster.object()
+    assert found is not None
+    assert found["metadata"]["labels"] == {"team": "routes"}
+
+
 # What a kill leaves
 
 
@@ -264,7 +349,12 @@ def test_what_a_kill_left_can_be_destroyed_and_refreshed(
     if killed.state is None:
         return  # no state, no resource
     assert killed.refresh() == "read"
+    unsaved = killed.state.inputs["unsaved"]
+    assert re.fullmatch(r"written by an update of this stack at \S+Z", unsaved)
+    assert "unsaved" not in killed.state.outputs
     assert killed.up(behind(cluster, through, 30)) == "same"
+    killed.refresh()
+    assert "unsaved" not in killed.state.inputs
     killed.destroy()
     assert cluster.table() is None
 
@@ -308,6 +398,8 @@ def test_a_change_names_who_made_it_when_and_with_what(
     )
     assert cluster.table() == "/theirs=>/x"
     stack.refresh()
+    assert stack.state is not None
+    assert "unsaved" not in stack.state.inputs
     assert up(stack, 20) == "update"
     assert cluster.table() == text(20)
     stack.destroy()
@@ -380,6 +472,22 @@ def test_garbage_shows_as_it_is_and_is_mended_by_an_up(
     assert up(stack, 10) == "update"
     assert cluster.table() == text(10)
     assert up(stack, 10) == "same"
+
+
+@pytest.mark.parametrize("dst", ["/b # theirs", "/b;/c=>/d"])
+def test_an_entry_that_holds_a_comment_or_another_hides_no_other(
+    stack: Stack, cluster: Cluster, up: Up, dst: str
+) -> None:
+    up(stack, 10)
+    cluster.edit([("/theirs", dst), *entries(10)])
+    shown = dst.partition(" #")[0].replace(";", r"\u003b")
+    assert f"theirs '/theirs => {shown}'; nothing was written" in refusal(lambda: up(stack, 20))
+    stack.refresh()
+    assert stack.state is not None
+    assert stack.state.inputs["dentries"][0] == f"/theirs => {shown}"
+    assert stack.state.inputs["splits"] == {WORLD: {V1: 90, V2: 10}}
+    assert up(stack, 20) == "update"
+    assert cluster.table() == text(20)
 
 
 def test_garbage_that_was_refreshed_can_be_destroyed(

@@ -3,20 +3,24 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
+import pulumi
 import pytest
 from pulumi.runtime import mocks, rpc
+from pulumi_azure_native import containerservice
 
 import settings
-from infra import aks_moves
-from infra.aks import _properties
+from infra import aks, aks_moves, aks_names
+from infra.aks import _properties, _refused
+from infra.cluster import ClusterError
 from tests.standins.azure_native import types
-from tests.standins.azure_native.kinds import KINDS
+from tests.standins.azure_native.kinds import CLUSTER, GROUP, KINDS
 from tests.unit.test_program import KUBECONFIG, Recorder, run_program
 from tests.unit.test_settings import ROOT, defaults
 
@@ -184,6 +188,37 @@ def test_the_nodes_group_has_a_name_that_azure_takes(location: str, own: bool) -
     assert len(cluster.get("nodeResourceGroup", usual)) <= 80
 
 
+@pytest.mark.parametrize(
+    ("stack", "group", "cluster"),
+    [
+        ("dev", "linkerd-canary-dev-westeurope", "linkerd-canary-dev-westeurope"),
+        ("dev.eu", "linkerd-canary-dev.eu-westeurope", "linkerd-canary-dev-eu-westeurope-02316124"),
+    ],
+)
+def test_the_names_by_default_are_ones_that_azure_takes(
+    monkeypatch: pytest.MonkeyPatch, stack: str, group: str, cluster: str
+) -> None:
+    monkeypatch.setattr(aks, "first_name", lambda: stack)
+    made = cluster_of(run())
+    assert made["resourceGroupName"] == group
+    assert made["resourceName"] == cluster
+
+
+@pytest.mark.parametrize("stack", ["a" * 100, "a." * 50, "_" * 100, f"{'a' * 38}.{'b' * 61}"])
+@pytest.mark.parametrize("project", ["linkerd-canary", "_." * 50])
+def test_the_longest_names_of_projects_and_stacks_are_shortened(project: str, stack: str) -> None:
+    default = f"{project}-{stack}-westeurope"
+    group, cluster = aks_names.group(default), aks_names.cluster(default)
+    assert GROUP.has_form(group)
+    assert CLUSTER.has_form(cluster)
+    assert re.fullmatch(
+        "[a-zA-Z0-9]([a-zA-Z0-9-]{0,52}[a-zA-Z0-9])?", aks_names.dns_prefix(cluster)
+    )
+    other = f"{default[:-1]}x"
+    assert aks_names.group(other) != group
+    assert aks_names.cluster(other) != cluster
+
+
 def test_an_existing_group_is_used_and_not_made() -> None:
     azure = run(existingResourceGroup="true", resourceGroupName="shared")
     assert not [one for one in azure.made if one.typ.endswith(":ResourceGroup")]
@@ -250,6 +285,28 @@ def test_without_local_accounts_the_users_kubeconfig_is_asked_for(
     assert call.token.endswith(":listManagedClusterUserCredentials")
     assert call.args["format"] == "exec"
     assert cluster_of(azure)["disableLocalAccounts"] is True
+
+
+TWO_LINES = 'invocation returned an error: Status=403 Code="X" Message="not\r\n\tyou"'
+ONE_LINE = 'Status=403 Code="X" Message="not you"'
+
+
+def test_what_azure_says_of_the_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Exception(TWO_LINES)  # noqa: TRY002  # as Pulumi does
+
+    monkeypatch.setattr(containerservice, "get_managed_cluster", refuse)
+    with pytest.raises(ClusterError) as refused:
+        aks_moves.live_cluster("g", "c", pulumi.InvokeOptions())
+    assert str(refused.value) == f"Azure does not tell what the cluster is like: {ONE_LINE}"
+
+
+def test_what_azure_says_of_the_credentials_is_one_line() -> None:
+    refused = _refused("the cluster's credentials", Exception(TWO_LINES))
+    assert isinstance(refused, pulumi.RunError)
+    assert str(refused) == f"Azure does not tell the cluster's credentials: {ONE_LINE}"
+    other = ValueError("not Azure's")
+    assert _refused("the cluster's credentials", other) is other
 
 
 def test_the_clusters_identity_is_its_own_and_not_its_credentials() -> None:

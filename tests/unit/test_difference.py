@@ -37,3 +37,7 @@ def test_both_tables_where_they_are_short_enough() -> None:
         "/host => /srv; /host/world => 9.00*/srv/v1 & /srv/v2'"
     )
     assert len(written_and_served((*many, *OURS), None)) < MOST_CHARACTERS + 200
+
+
+def test_what_does_not_print_is_escaped() -> None:
+    assert difference((grammar.Dentry("/a", "\x1b[31m"),), ()) == r"theirs '/a => \x1b[31m'"

@@ -189,6 +189,22 @@ def test_the_issue_says_what_to_do_about_a_linkerd_that_lags(github: FakeGitHub,
     assert "delete its pod" not in issue["body"]
 
 
+def test_the_issue_says_what_to_do_about_an_update_that_did_not_save(
+    github: FakeGitHub, job: Job
+) -> None:
+    was, live = logs.table({"v1": 100, "v2": 0}), logs.table({"v1": 25, "v2": 75})
+    own = logs.refreshed(was, {**live, "unsaved": "written by an update of this stack"})
+    job.drift(logs.text(own))
+    (issue,) = github.issues
+    assert "If none is under way, it was ended before it could save" in issue["body"]
+    assert "somebody" not in issue["body"]
+    job.drift(logs.text([*own, *logs.refreshed(was, live, "external")]))
+    assert "If none is under way" in issue["body"]
+    assert "Either keep what somebody did" in issue["body"]
+    job.drift(DRIFTED)
+    assert "If none is under way" not in issue["body"]
+
+
 def test_other_issues_are_let_be(github: FakeGitHub, job: Job) -> None:
     github.issue("copied", f"{DRIFT_MARK}copied", PERSON)
     github.issue("a pull request", f"{DRIFT_MARK}text", pull_request={"url": "…"})

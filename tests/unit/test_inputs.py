@@ -455,3 +455,14 @@ def test_the_baseline_is_a_branch_that_was(weights: dict[str, int]) -> None:
     found = failures(olds=olds, splits={WORLD: weights}, max_weight_step=20)
     assert len(found) == 1
     assert "is more than max_weight_step, 20" in found[0]
+
+
+def test_each_failure_is_one_line_of_printable_characters() -> None:
+    wrong = failures(
+        dentries=["/svc =>\n\x1b[31m /host"], splits={"/host\n/world": {"/v\x1b1": 100}}
+    )
+    assert len(wrong) >= 3
+    assert all(map(str.isprintable, wrong))
+    assert wrong[0] == (
+        r"dentries[0]: simple expected but '\x1b' found at '/svc =>\n[\x1b][31m /host'"
+    )

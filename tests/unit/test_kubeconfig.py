@@ -34,6 +34,12 @@ TWO_CONTEXTS: dict[str, Any] = {
     ],
 }
 
+PLUGIN = {
+    "apiVersion": "client.authentication.k8s.io/v1",
+    "command": "sh",
+    "interactiveMode": "Never",
+}
+
 MALFORMED = "the kubeconfig is no kubeconfig: an entry of it is malformed"
 
 
@@ -125,6 +131,11 @@ def test_a_context_that_is_not_there_is_named_beside_those_that_are(path: Path) 
         ("contexts: []\n", "has no context ''"),
         ("", "has no context ''"),
         ("kind: Secret\napiVersion: v1\n", "it is not of the kind `Config`, v1"),
+        ("a: !!int x\n", "a number or another value in it is malformed"),
+        (f"a: {'1' * 5000}\n", "a number or another value in it is malformed"),
+        ("a: 0b_\n", "a number or another value in it is malformed"),
+        ("a: !!bool q\n", "a number or another value in it is malformed"),
+        ("a: !!timestamp x\n", "a number or another value in it is malformed"),
         (
             "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n",
             "has no entry 'c' in 'clusters'",
@@ -184,6 +195,34 @@ def test_a_path_that_cannot_be_one_is_one_line(path: str) -> None:
             "the kubeconfig: its user has a malformed token",
         ),
         (
+            {"clusters": [{"name": "c1", "cluster": {"extensions": ["a"]}}]},
+            "the kubeconfig: its cluster has a malformed extensions",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"as": "a\nb", "token": "t"}}]},
+            "the kubeconfig: its user has a line break or the like in as",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"as": "a", "as-groups": ["b", "c\r"]}}]},
+            "the kubeconfig: its user has a line break or the like in as-groups",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"as": "a", "as-user-extra": {"b": ["\0"]}}}]},
+            "the kubeconfig: its user: as-user-extra has a line break or the like in b",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"as": "a", "as-user-extra": {5: ["b"]}}}]},
+            "the kubeconfig: its user: as-user-extra has the key 5: quote it",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"exec": {**PLUGIN, "args": ["a\0"]}}}]},
+            "the kubeconfig: its user: exec: command and args must hold no NUL character",
+        ),
+        (
+            {"users": [{"name": "u1", "user": {"exec": {**PLUGIN, "env": [{"name": "A=B"}]}}}]},
+            "the kubeconfig: its user: exec: env has a name with '=' in it",
+        ),
+        (
             {"clusters": [{"name": "c1"}, {"name": "c1"}]},
             "the kubeconfig has two entries 'c1' in 'clusters'",
         ),
@@ -201,6 +240,36 @@ def test_a_relative_path_in_content_is_refused() -> None:
     assert str(refused.value).startswith(
         "the kubeconfig: certificate-authority is a relative path, and content lies in no folder"
     )
+
+
+@pytest.mark.parametrize(
+    "server", ["https://[::1", "https://h]:1", "https://[::g]:1", "https://h:99999", "http://h:0"]
+)
+def test_a_server_that_cannot_be_is_one_line(server: str) -> None:
+    config = {**TWO_CONTEXTS, "clusters": [{"name": "c1", "cluster": {"server": server}}]}
+    with pytest.raises(KubeconfigError) as refused:
+        credentials.load(yaml.safe_dump(config), None)
+    assert str(refused.value) == (
+        "the kubeconfig has no URL such as 'https://HOST:6443' as the server of its cluster"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prints", "said"),
+    [
+        ("5", "its exec plugin prints no JSON object"),
+        ("null", "its exec plugin prints no JSON object"),
+        ('"apiVersion, kind, status"', "its exec plugin prints no JSON object"),
+        ("[" * 100_000, "its exec plugin prints no JSON object"),
+        (r"\377", "its exec plugin prints what is no text"),
+    ],
+)
+def test_a_plugin_that_prints_something_else_is_one_line(prints: str, said: str) -> None:
+    script = ["-c", f"printf '{prints}'"] if len(prints) < 100 else ["-c", "yes [ | head -100000"]
+    env = [{"name": "UNSET", "value": None}]
+    with pytest.raises(KubeconfigError) as refused:
+        exec_plugin.credential({**PLUGIN, "args": script, "env": env}, {}, "the kubeconfig")
+    assert str(refused.value) == f"the kubeconfig gives no credential: {said}"
 
 
 def test_a_plugin_that_is_to_be_told_of_an_authority_that_is_not_there() -> None:

@@ -134,6 +134,21 @@ def test_a_table_that_is_not_followed_or_kept_by_another_is_told() -> None:
     assert "nothing has drifted" in over
 
 
+def test_what_an_update_did_not_save_is_not_somebody_elses() -> None:
+    live = {**NEW, "dentries": ["/svc => /elsewhere"], "unsaved": "written by an update …"}
+    by = "an update of this stack that is under way, or did not come to its end"
+    shown = lines(refreshed(OLD, live))
+    assert f"**`/host/world`** in table `internal`, **written by {by}**" in shown
+    assert f"Entries of table `internal`, **written by {by}**:" in shown
+    assert shown[-2:] == [
+        f"**Not in the state**: written by {by}",
+        "- `Dtab` `internal`: `dentries`, `splits`, `unsaved`",
+    ]
+    assert "somebody else" not in "\n".join(shown)
+    saved = {key: value for key, value in live.items() if key != "unsaved"}
+    assert "nothing has drifted" in summary(refreshed(live, saved))
+
+
 def test_a_refreshs_own_names_of_what_it_means_for_the_state() -> None:
     before, after = refreshed(OLD, NEW)
     after["resOutputsEvent"]["metadata"]["op"] = "update"

@@ -7,14 +7,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import settings
-from infra.cluster import ClusterError
 from infra.platform import cluster_of
 from kube.errors import OneLineError
 
 try:
     secret = os.environ.get("SECRET", "").split()
     cluster = cluster_of(settings.parse(json.loads(os.environ["CONFIG"]), secret))
-except (settings.SettingsError, ClusterError, OneLineError) as error:
+except (settings.SettingsError, OneLineError) as error:
     raise pulumi.RunError(str(error)) from None
 k8s.core.v1.ConfigMap(
     "settings",

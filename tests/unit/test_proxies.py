@@ -1,0 +1,85 @@
+"""Which proxy of the environment a request takes: the one that Go's programs take."""
+
+import pytest
+import yaml
+
+from canary.errors import CanaryError
+from canary.forwarding import Forwarder, forwarder_of
+from kube.connection import environment_proxies, to_cluster
+from kube.errors import InputError
+
+URL = "https://kube.example:6443"
+PROXY = "http://proxy.example:3128"
+KUBECONFIG = yaml.safe_dump(
+    {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "one",
+        "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": URL}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxies"),
+    [
+        ({"HTTPS_PROXY": PROXY}, {"https": PROXY}),
+        ({"https_proxy": PROXY}, {"https": PROXY}),
+        ({"HTTPS_PROXY": PROXY, "https_proxy": "http://other"}, {"https": PROXY}),
+        ({"HTTPS_PROXY": "", "https_proxy": PROXY}, {"https": PROXY}),
+        ({"HTTPS_PROXY": "proxy.example:3128"}, {"https": "proxy.example:3128"}),
+        ({"HTTP_PROXY": PROXY}, {}),
+        ({"ALL_PROXY": "socks5://proxy.example:1080", "all_proxy": PROXY}, {}),
+        ({"HTTPS_PROXY": PROXY, "NO_PROXY": "kube.example"}, {}),
+        ({"HTTPS_PROXY": "socks5://proxy.example:1080", "NO_PROXY": ".example"}, {}),
+    ],
+)
+def test_the_schemes_own_variable_names_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], proxies: dict[str, str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert environment_proxies(URL) == proxies
+    assert environment_proxies("https://127.0.0.1:6443") == {}
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
+def test_a_socks_proxy_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "socks5://user:s3cret@proxy.example:1080")
+    line = (
+        f"{variable} names a proxy of the kind 'socks5'; only http and https proxies are "
+        "supported: name one of these, or the host in NO_PROXY if it can be reached without"
+    )
+    with pytest.raises(InputError) as refused, to_cluster(KUBECONFIG):
+        pass
+    assert str(refused.value) == line
+    with pytest.raises(CanaryError) as told, forwarder_of(KUBECONFIG, None):
+        pass
+    assert str(told.value) == f"the kubeconfig cannot be used: {line}"
+
+
+def _proxy_of(found: Forwarder) -> object:
+    return found._api.api_client.configuration.proxy
+
+
+def test_port_forwards_take_the_same_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
+    with forwarder_of(KUBECONFIG, None) as found:
+        assert _proxy_of(found) is None
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    with forwarder_of(KUBECONFIG, None) as found:
+        assert _proxy_of(found) == PROXY
+    own = KUBECONFIG.replace(f"server: {URL}", f"server: {URL}\n    proxy-url: http://own:1")
+    with forwarder_of(own, None) as found:
+        assert _proxy_of(found) == "http://own:1"
