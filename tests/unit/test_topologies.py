@@ -256,6 +256,7 @@ def test_one_goes_by_both(before: str, after: str) -> None:
         ("linkerdMemoryMb", "600", True),
         ("totalTimeoutMs", "5000", True),
         ("maxConnections", "20", True),
+        ("clusterDomain", "k8s.example", True),
         ("meshTls", "server", True),
         ("meshTlsPermissive", "true", True),
         ("namerdImage", "example.com/namerd:2", False),
@@ -275,6 +276,6 @@ def test_what_the_nodes_linkerds_are_started_with_is_watched(
     pods = [each.get("DaemonSet", "l5d")["spec"]["template"] for each in (before, after)]
     assert (pods[0] != pods[1]) is replaces
     watched = [each.get("Topology", "topology")["linkerd"] for each in (before, after)]
-    assert {each for each in watched[1] if watched[0][each] != watched[1][each]} == (
+    assert {each for each in watched[1] if watched[0].get(each) != watched[1][each]} == (
         {key} if replaces else set()
     )
