@@ -233,6 +233,17 @@ def test_an_app_cannot_have_a_port_of_the_linkerd_beside_it(port: int) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("former", "new"), [({}, {"clusterDomain": "a.b"}), ({"clusterDomain": "a.b"}, {})]
+)
+def test_a_value_that_is_only_before_or_after_is_a_change(
+    former: dict[str, str], new: dict[str, str]
+) -> None:
+    reason = topology.refusal_to_roll_out("both", "both", former, new)
+    assert reason is not None
+    assert reason.startswith("clusterDomain may not change on the way")
+
+
 @pytest.mark.parametrize("before", ["daemonset", "both", "sidecar"])
 @pytest.mark.parametrize("after", ["daemonset", "both", "sidecar"])
 def test_one_goes_by_both(before: str, after: str) -> None:
