@@ -55,6 +55,16 @@ def test_each_spelling_of_a_name_comes_by_the_names_split(host: str) -> None:
     assert "/#/io.l5d.k8s/hello-world/http/world-v2" in paths
 
 
+def test_the_longest_spelling_has_the_clusters_domain() -> None:
+    entries = routes.internal("hello-world", "k8s.example")
+    table = grammar.parse(" ; ".join([*entries, "/host/world => /srv/v1"]))
+    for host, is_split in (
+        ("world.hello-world.svc.k8s.example:7778", True),
+        ("world.hello-world.svc.cluster.local:7778", False),
+    ):
+        assert (table[-1] in guard.reached(table, f"/svc/{host}")) is is_split
+
+
 @pytest.mark.parametrize("host", ["world.other", "world.hello-world.example.com", "example.com:80"])
 def test_other_names_do_not(host: str) -> None:
     table = grammar.parse(" ; ".join([*routes.internal("hello-world"), "/host/world => /srv/v1"]))
