@@ -1,7 +1,7 @@
 """What a config value that cannot be used raises, and how its line quotes what was given."""
 
-_LONGEST = 200
-"""Characters of a value that a line quotes."""
+_LONGEST = 300
+"""Characters of a value that a line quotes: more than a name may have."""
 
 
 class SettingsError(Exception):
