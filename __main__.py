@@ -102,7 +102,11 @@ in_apps = pulumi.ResourceOptions(providers=providers, depends_on=[apps_ns], dele
 in_both = pulumi.ResourceOptions.merge(in_mesh, pulumi.ResourceOptions(depends_on=[apps_ns]))
 
 routing = Routing(
-    config.mesh_namespace, config.total_timeout_ms, config.max_connections, encryption.way
+    config.mesh_namespace,
+    config.total_timeout_ms,
+    config.max_connections,
+    encryption.way,
+    config.cluster_domain,
 )
 if config.has_network_policies:
     shape = policies.Shape(
@@ -178,7 +182,7 @@ def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
         )
         first.append(config_map)
     if not topology.sends_by_sidecar(where):
-        proxy = proxy_url(config.mesh_namespace)
+        proxy = proxy_url(config.mesh_namespace, config.cluster_domain)
         first.append(own_nodes_service(config.mesh_namespace, in_mesh))
     return Services(
         config.apps_namespace,
@@ -236,7 +240,7 @@ Dtab(
 internal = Dtab(
     "internal",
     namespace="internal",
-    dentries=routes.internal(config.apps_namespace),
+    dentries=routes.internal(config.apps_namespace, config.cluster_domain),
     splits=routes.internal_splits(config.services),
     baseline=routes.internal_baselines(config.services),
     namerd=reach_namerd,

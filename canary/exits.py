@@ -10,7 +10,7 @@ USAGE = 2
 """The command line is wrong."""
 
 FAILED = 3
-"""A check failed: a version with weight has no endpoints, or its share is not its weight."""
+"""A check failed: a version with weight has no ready pod, or its share is not its weight."""
 
 ABORTED = 4
 """An operator took the rollout back."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from canary import exits, figures
 from canary.analysis.share import Share
 from canary.counters.measured import Traffic
+from canary.endpoints import Endpoints
 from canary.lease import ACT, Lease
 from canary.overview import ClusterView, StackView, Tables
 from canary.stack.configured import CANARY_WEIGHT, Values
@@ -159,10 +160,13 @@ def _of_endpoints(stack: StackView, cluster: ClusterView) -> Iterator[Finding]:
     for version, behind in cluster.endpoints.items():
         if in_force.get(version) and not behind.ready:
             others = [each for each in stack.split.versions if each != version]
-            yield Finding(
-                f"{version} has no endpoints: its share goes to {' and '.join(others)}.",
-                exits.FAILED,
-            )
+            yield Finding(_without_endpoints(version, behind, others), exits.FAILED)
+
+
+def _without_endpoints(version: str, behind: Endpoints, others: Sequence[str]) -> str:
+    if behind.every:  # namerd finds the port of a service whose pods are all unready
+        return f"{version} has no ready pod (0 of {behind.every}): the requests of its share fail."
+    return f"{version} has no endpoints: its share goes to {' and '.join(others)}."
 
 
 def _of_linkerds(cluster: ClusterView, traffic: Traffic) -> Iterator[Finding]:

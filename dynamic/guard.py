@@ -1,7 +1,8 @@
 """Whether branches lead to endpoints, asked of namerd itself.
 
 namerd drops a branch that has none, and the rest takes all: a canary without pods silently gets no
-traffic, and a baseline without pods leaves the canary everything.
+traffic, and a baseline without pods leaves the canary everything. One whose pods are all unready
+keeps its share instead, and that fails; the guard lets neither take more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,9 @@
 """linkerd's namers that only rewrite a name, as the routing tables of this project use them.
 
-They are documented under "Rewriting namers" at https://api.linkerd.io/1.7.4/linkerd/. What they
-make of a name is known without asking namerd.
+They are documented under "Rewriting namers" at https://api.linkerd.io/1.7.4/linkerd/; what the
+documentation leaves out, such as the port that `subdomainOfPfx` drops, is in linkerd's
+namer/core/src/main/scala/io/buoyant/http.scala. What they make of a name is known without asking
+namerd.
 """
 
 import re
@@ -14,7 +16,7 @@ HOST_FIRST = "/$/io.buoyant.hostportPfx"
 """`<this>/pfx/host:port/more` becomes `/pfx/host/port/more`."""
 
 SUBDOMAIN = "/$/io.buoyant.http.subdomainOfPfx"
-"""`<this>/domain/pfx/sub.domain/more` becomes `/pfx/sub/more`."""
+"""`<this>/domain/pfx/sub.domain/more` becomes `/pfx/sub/more`, and so does `sub.domain:port`."""
 
 _PORT = re.compile(r"[a-z0-9][-a-z0-9]{0,62}")
 
@@ -41,5 +43,12 @@ def _subdomain(labels: list[str]) -> list[str] | None:
     if len(labels) < 3:
         return None
     domain, prefix, host, *more = labels
-    sub = host.removesuffix(f".{domain}")
-    return [prefix, sub, *more] if sub and sub != host else None
+    name = _without_port(host)
+    sub = name.removesuffix(f".{domain}")
+    return [prefix, sub, *more] if sub and sub != name else None
+
+
+def _without_port(host: str) -> str:
+    """A host up to its first colon, unless that is its first character."""
+    name, _, _ = host.partition(":")
+    return name or host

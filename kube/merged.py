@@ -17,6 +17,9 @@ from kube.errors import KubeconfigError
 _LONGEST_PATH = 200
 """Characters. What is longer may be base64, or what else holds a key, and is not to be shown."""
 
+_DEEPEST = 64
+"""Levels of lists and maps; a kubeconfig has eight, and its extensions what tools put there."""
+
 Entry = dict[str, Any]
 
 KINDS = {"clusters": "cluster", "users": "user", "contexts": "context"}
@@ -121,7 +124,13 @@ _Loader.yaml_implicit_resolvers = {
 
 def _parsed(text: str, where: str) -> Entry:
     try:
+        if _is_nested_too_deep(text):
+            raise KubeconfigError(
+                f"{where} is no kubeconfig: its lists and maps are nested more than {_DEEPEST} deep"
+            )
         parsed = yaml.load(text, _Loader)  # noqa: S506  # it is a safe one
+    except ValueError:
+        raise KubeconfigError(f"{where} is no kubeconfig: a value in it cannot be read") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
@@ -138,6 +147,17 @@ def _parsed(text: str, where: str) -> Entry:
     if kind != "Config" or (parsed.get("apiVersion") or "v1") != "v1":
         raise KubeconfigError(f"{where} is no kubeconfig: it is not of the kind `Config`, v1")
     return parsed
+
+
+def _is_nested_too_deep(text: str) -> bool:
+    """Before it is loaded: some 100,000 levels would end the process in the C part."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _named(config: Mapping[str, Any], kind: str, where: str) -> dict[str, Entry]:

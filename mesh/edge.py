@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import nodes
+from mesh import dns, nodes
 
 NAME = "l5d-external"
 
@@ -33,6 +33,7 @@ def service(
 
 def url(
     namespace: str,
+    cluster_domain: str,
     labels: Mapping[str, str],
     exposed: k8s.core.v1.Service,
     exposure: str,
@@ -47,7 +48,7 @@ def url(
     if exposure == "LoadBalancer":
         return exposed.status.apply(lambda status: _of_balancer(namespace, status))
     if exposure == "ClusterIP":
-        return pulumi.Output.from_input(f"http://{NAME}.{namespace}.svc.cluster.local")
+        return pulumi.Output.from_input(f"http://{dns.service(NAME, namespace, cluster_domain)}")
     port = exposed.spec.apply(_node_port)
     if node_address:
         return pulumi.Output.all(port, node_address).apply(

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import kubectl_proxy, routers, workload
+from mesh import dns, kubectl_proxy, routers, workload
 from mesh.encryption import Mounted
 from mesh.routers import ADMIN, OUTGOING, Routing
 from mesh.workload import Memory
@@ -23,14 +23,14 @@ WINDOW_FLAG = "-io.buoyant.telemetry.admin.histogramSnapshotInterval=10.seconds"
 """Latencies are shown for windows of this length instead of a minute."""
 
 
-def proxy_url(namespace: str) -> str:
+def proxy_url(namespace: str, cluster_domain: str) -> str:
     """Where an app finds the linkerd of its own node: the value of its `http_proxy`.
 
     A name and not the service's address: it is known before the service is there, and stays right
     when the service is made anew. The dot at its end spares each new connection the search through
     the pod's DNS suffixes.
     """
-    return f"http://{OWN_NODES}.{namespace}.svc.cluster.local.:{OUTGOING}"
+    return f"http://{dns.service(OWN_NODES, namespace, cluster_domain)}.:{OUTGOING}"
 
 
 def own_nodes_service(

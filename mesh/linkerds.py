@@ -90,6 +90,7 @@ class Linkerd(pulumi.ComponentResource):
         )
         self.url = edge.url(
             routing.namespace,
+            routing.cluster_domain,
             entry_labels(where),
             external,
             exposure.kind,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mesh import kubectl_proxy, namerd
+from mesh import dns, kubectl_proxy, namerd
 from mesh.tls import AUTHORITIES, CERTIFICATE, COMMON_NAME, FOLDER, KEY, MUTUAL, PLAIN, Way
 
 OUTGOING, INCOMING, EXTERNAL, INCOMING_TLS, ADMIN = 4140, 4141, 4142, 4143, 9990
@@ -45,6 +45,8 @@ class Routing:
     waiting request opens its own: after a restart the TLS handshakes alone kept a linkerd down."""
     way: Way = PLAIN
     """What linkerds send to one another and take."""
+    cluster_domain: str = dns.CLUSTER_DOMAIN
+    """Of the cluster's DNS, by which linkerds find namerd."""
 
 
 @dataclass(frozen=True)
@@ -212,12 +214,13 @@ def _limit(milliseconds: int) -> dict[str, int]:
 def _router(
     label: str, routing: Routing, table: str, transformer: Mapping[str, Any]
 ) -> dict[str, Any]:
+    host = dns.service("namerd", routing.namespace, routing.cluster_domain)
     return {
         "protocol": "http",
         "label": label,
         "interpreter": {
             "kind": "io.l5d.namerd",
-            "dst": f"/$/inet/namerd.{routing.namespace}.svc.cluster.local/{namerd.PORTS['thrift']}",
+            "dst": f"/$/inet/{host}/{namerd.PORTS['thrift']}",
             "namespace": table,
             "retry": dict(RETRY),
             "transformers": [dict(transformer)],

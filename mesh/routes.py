@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from dynamic import rewriters
+from mesh import dns
 
 if TYPE_CHECKING:
     from settings import Service
@@ -16,9 +17,6 @@ Splits: TypeAlias = dict[str, dict[str, float]]
 """Percents by branch by prefix."""
 
 _TO_ENTRY = "/host"
-
-_SPELLINGS = ("{}", "{}.svc", "{}.svc.cluster.local")
-"""What may stand behind a service's name, for a namespace, as the cluster's DNS has it."""
 
 
 def external(apps_namespace: str, entry: "Service") -> list[str]:
@@ -32,13 +30,13 @@ def external_splits(apps_namespace: str, entry: "Service") -> Splits:
     return {_TO_ENTRY: _branches(_of(apps_namespace), entry)} if entry.is_split else {}
 
 
-def internal(apps_namespace: str) -> list[str]:
+def internal(apps_namespace: str, cluster_domain: str = dns.CLUSTER_DOMAIN) -> list[str]:
     """A service asks for another by its name; a split stands in for a name that has versions.
 
     A name is tried as it is first. Else it loses its port or its namespace, and is looked up again:
     so each spelling of a name comes by the same split.
     """
-    domains = [spelling.format(apps_namespace) for spelling in _SPELLINGS]
+    domains = dns.domains(apps_namespace, cluster_domain)
     return [
         "/portless/* => /svc",
         f"/svc => {rewriters.PORT_FIRST}/portless",

@@ -46,7 +46,7 @@ def refusal_to_roll_out(
     `former` and `new` are what they are started with, by config keys. In `both` they are among each
     other's addresses from their start on, before they listen.
     """
-    changed = sorted(key for key in new if former.get(key) != new[key])
+    changed = sorted(key for key in {*former, *new} if former.get(key) != new.get(key))
     if after != BOTH or not on_nodes(before) or not changed:
         return None
     it = "it" if len(changed) == 1 else "them"

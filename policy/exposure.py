@@ -5,7 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from policy.rule import Options, Rule, Secret, Seen, Unknown, at, items, judged, shown
+from policy.rule import (
+    Options,
+    Rule,
+    Secret,
+    Seen,
+    Unknown,
+    at,
+    items,
+    judged,
+    object_type,
+    shown,
+)
 
 _SERVICE = "kubernetes:core/v1:Service"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
@@ -34,7 +45,8 @@ def _is_public_balancer(service: Seen) -> bool:
 
 
 def _admin_violations(seen: Seen, _: Options) -> Iterator[str]:
-    yield from _of_an_ingress(seen) if seen.type == _INGRESS else _of_a_service(seen)
+    is_ingress = object_type(seen.type) == _INGRESS
+    yield from _of_an_ingress(seen) if is_ingress else _of_a_service(seen)
 
 
 def _of_a_service(service: Seen) -> Iterator[str]:
@@ -148,14 +160,14 @@ def _leaves_none_out(ranges: Iterable[Any]) -> bool:
 PRIVATE_ADMIN = Rule(
     name="private-admin",
     description="namerd and linkerd's admin page have no public address.",
-    types=lambda type_: type_ in (_SERVICE, _INGRESS),
+    types=lambda type_: object_type(type_) in (_SERVICE, _INGRESS),
     violations=_admin_violations,
 )
 
 SOURCE_RANGES = Rule(
     name="source-ranges",
     description="A public load balancer says who may call, except on stacks for development.",
-    types=lambda type_: type_ == _SERVICE,
+    types=lambda type_: object_type(type_) == _SERVICE,
     violations=_range_violations,
     options={
         "devStacks": {

@@ -1,10 +1,21 @@
 """What pods may do on their node."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policy.rule import Options, Rule, Seen, Unknown, at, items, judged, shown
 from policy.workloads import containers, is_workload, pod_spec
+
+_OF_THE_NODE = {
+    "hostPID": "the node's processes, whose memory and environment they may read",
+    "hostIPC": "the shared memory of the node's processes",
+}
+
+_MAY_ADD = ("NET_BIND_SERVICE", Unknown())
+"""What Pod Security's `restricted` lets a container add, and what is not known yet."""
+
+_UNLIMITED = (None, "", "0", 0)
+"""Limits that the kubelet takes for none."""
 
 
 def _port_violations(workload: Seen, _: Options) -> Iterator[str]:
@@ -28,6 +39,7 @@ def _hardening_violations(workload: Seen, options: Options) -> Iterator[str]:
     if _full_name(workload) in options.get("exempt", []):
         return
     spec = pod_spec(workload)
+    yield from _shared_with_the_node(spec)
     for container in containers(spec):
         if isinstance(container, Unknown):
             continue
@@ -40,6 +52,18 @@ def _hardening_violations(workload: Seen, options: Options) -> Iterator[str]:
 def _full_name(workload: Seen) -> str:
     namespace = judged(workload.at("metadata", "namespace")) or "default"
     return f"{namespace}/{judged(workload.at('metadata', 'name'))}"
+
+
+def _shared_with_the_node(spec: Any) -> Iterator[str]:
+    for key, what in _OF_THE_NODE.items():
+        if judged(at(spec, key)) is True:
+            yield f"its pods share {what}: drop {key}"
+    for volume in items(at(spec, "volumes")):
+        if isinstance(judged(at(volume, "hostPath")), Mapping):
+            yield (
+                f"its volume {shown(at(volume, 'name'))} is a part of the node's file system "
+                "(hostPath): use an emptyDir, a ConfigMap, a Secret or a PersistentVolumeClaim"
+            )
 
 
 def _missing(spec: Any, container: Any) -> Iterator[str]:
@@ -65,9 +89,18 @@ def _missing(spec: Any, container: Any) -> Iterator[str]:
     dropped = own("capabilities", "drop")
     if _is_known(dropped) and "ALL" not in map(judged, items(dropped)):
         yield "capabilities.drop: [ALL]"
+    if any(judged(each) not in _MAY_ADD for each in items(own("capabilities", "add"))):
+        yield "capabilities.add: [NET_BIND_SERVICE] at most"
+    mount = own("procMount")
+    if _is_known(mount) and judged(mount) not in (None, "Default"):
+        yield "procMount: Default"
     profile = inherited("seccompProfile", "type")
     if _is_known(profile) and judged(profile) not in ("RuntimeDefault", "Localhost"):
         yield "seccompProfile.type: RuntimeDefault"
+    # Newer versions of Kubernetes take a limit for the pod as a whole too.
+    limits = [at(each, "resources", "limits", "memory") for each in (container, spec)]
+    if all(judged(each) in _UNLIMITED for each in limits):
+        yield "resources.limits.memory"
 
 
 def _is(value: Any, wanted: bool) -> bool:
@@ -88,7 +121,8 @@ NO_HOST_PORTS = Rule(
 
 HARDENED_PODS = Rule(
     name="hardened-pods",
-    description="Containers run without root, capabilities and a writable root file system.",
+    description="Pods run without root, capabilities, a writable root and parts of their node, and "
+    "with a memory limit.",
     types=is_workload,
     violations=_hardening_violations,
     options={

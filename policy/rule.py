@@ -42,6 +42,15 @@ class Seen:
         return at(self.properties, *path)
 
 
+def object_type(type_: str) -> str:
+    """The type of the Kubernetes object that a resource is, also where it is applied as a patch.
+
+    A Patch of Pulumi's kubernetes plugin makes the object where there is none, so rules judge it as
+    that.
+    """
+    return type_.removesuffix("Patch") if type_.startswith("kubernetes:") else type_
+
+
 def at(value: Any, *path: str) -> Any:
     """The value at a path of keys below another: see `Seen.at`."""
     for key in path:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policy.rule import Seen, at, items
+from policy.rule import Seen, at, items, object_type
 
 _SPECS: Mapping[str, tuple[str, ...]] = {
     "Pod": ("spec",),
@@ -39,4 +39,4 @@ def containers(spec: Any) -> Iterator[Any]:
 
 
 def _kind(type_: str) -> str:
-    return type_.rpartition(":")[2] if type_.startswith("kubernetes:") else ""
+    return object_type(type_).rpartition(":")[2] if type_.startswith("kubernetes:") else ""

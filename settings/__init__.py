@@ -13,9 +13,10 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from canary.analysis.limits import Limits
-from settings import aks, analysis, foreign, readers, services, tls
+from mesh import dns
+from settings import aks, analysis, foreign, no_proxy, readers, services, tls
 from settings.aks import Aks
-from settings.errors import SettingsError
+from settings.errors import SettingsError, quoted
 from settings.services import Service
 from settings.tls import Tls
 
@@ -61,6 +62,8 @@ class Settings:
     """A name for the cluster that outlives address and credentials; empty for the stack's first."""
     mesh_namespace: str
     apps_namespace: str
+    cluster_domain: str
+    """What the cluster's DNS has behind `svc`: cluster.local."""
     no_proxy: tuple[str, ...]
     """Hosts that services call past linkerd: names, .suffixes, addresses and ranges."""
     network_policies: str
@@ -120,6 +123,8 @@ class Settings:
     def of_linkerd(self) -> dict[str, str]:
         """What the linkerds on nodes are started with, by config key."""
         plain = {key: str(getattr(self, _field(key))) for key in _OF_LINKERD}
+        if self.cluster_domain != dns.CLUSTER_DOMAIN:  # which a former state does not have
+            plain["clusterDomain"] = self.cluster_domain
         return {**plain, **{key: str(getattr(self.tls, _field(key))) for key in tls.KEYS}}
 
     @property
@@ -185,6 +190,9 @@ def parse(config: Mapping[str, str], secret: Collection[str] = ()) -> Settings:
     _refuse_what_the_exposure_ignores(found)
     _refuse_too_little_memory(found)
     _refuse_ports_of_sidecars(found)
+    no_proxy.refuse_own_services(
+        found.no_proxy, found.services, found.apps_namespace, found.cluster_domain
+    )
     return found
 
 
@@ -291,7 +299,7 @@ def _value(
                 f"config {key} is a secret and cannot be used: see Pulumi.yaml for its form, and "
                 f"`pulumi config get {key}`"
             ) from None
-        raise SettingsError(f"config {key} is {value!r}: {error}") from None
+        raise SettingsError(f"config {key} is {quoted(value)}: {error}") from None
 
 
 def _given(key: str, config: Mapping[str, str]) -> str:
@@ -340,10 +348,11 @@ _KEYS: Mapping[str, Callable[[str], Any]] = {
     "clusterIdentifier": readers.identifier,
     "meshNamespace": readers.namespace,
     "appsNamespace": readers.namespace,
+    "clusterDomain": readers.cluster_domain,
     "createNamespaces": readers.boolean,
     "meshTopology": readers.one_of("daemonset", "both", "sidecar"),
     "edgeReplicas": readers.integer(1, 100),
-    "noProxy": readers.no_proxy,
+    no_proxy.KEY: no_proxy.read,
     "networkPolicies": readers.one_of("auto", "true", "false"),
     "totalTimeoutMs": readers.integer(0, 86_400_000),
     "maxConnections": readers.integer(1, 10_000),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from canary.analysis.limits import Limits
 from settings import readers
-from settings.errors import SettingsError
+from settings.errors import SettingsError, quoted
 
 KEY = "canaryAnalysis"
 
@@ -22,10 +22,13 @@ DAY = 24 * 3600
 
 def read(text: str) -> Limits:
     """Limits of the key's value, an object as JSON; a SettingsError for the first thing wrong."""
-    given = readers.parsed_json(text)
+    try:
+        given = readers.parsed_json(text)
+    except ValueError as error:
+        raise SettingsError(f"config {KEY} is {quoted(text)}: {error}") from None
     if not isinstance(given, dict):
         raise SettingsError(
-            f"config {KEY} is {text!r}: it must be an object such as {{interval: 60s}}"
+            f"config {KEY} is {quoted(text)}: it must be an object such as {{interval: 60s}}"
         )
     unknown = sorted(given.keys() - _READERS.keys())
     if unknown:
@@ -52,7 +55,7 @@ def _value(key: str, given: Mapping[str, Any]) -> Any:
         # `pulumi config set --path` makes a string of a number with decimals.
         return reader(value if isinstance(value, str) else json.dumps(value))
     except ValueError as error:
-        shown = re.sub("//[^/]*@", "//…@", repr(value))  # a password is not for a log
+        shown = re.sub("//[^/]*@", "//…@", quoted(value))  # a password is not for a log
         raise SettingsError(f"config {KEY}.{key} is {shown}: {error}") from None
 
 

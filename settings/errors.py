@@ -1,5 +1,25 @@
-"""What a config value that cannot be used raises."""
+"""What a config value that cannot be used raises, and how its line quotes what was given."""
+
+_LONGEST = 300
+"""Characters of a value that a line quotes: more than a name may have."""
 
 
 class SettingsError(Exception):
-    """A config value that cannot be used: its key, the value, what is allowed."""
+    """A config value that cannot be used: its key, the value, what is allowed.
+
+    One line, whatever characters keys and names have.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """A text with line breaks and other control characters written out, as `\\n`."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def quoted(value: object) -> str:
+    """A value in a line: as Python writes it, and its beginning where it is long."""
+    whole = repr(value)
+    return whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}…"

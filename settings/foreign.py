@@ -5,6 +5,8 @@ Its Kubernetes provider is made from its own keys, and what it makes in Azure sa
 
 from collections.abc import Collection
 
+from settings.errors import one_line
+
 OWN = {
     "azure-native:location": "location",
     "kubernetes:clusterIdentifier": "clusterIdentifier",
@@ -22,7 +24,7 @@ def warning(keys: Collection[str], project: str, platform: str) -> str | None:
     ignored = sorted(key for key in keys if not _has_effect(key, project, platform))
     if not ignored:
         return None
-    return (
+    return one_line(
         f"without effect: config {', '.join(map(_described, ignored))}; remove with "
         "`pulumi config rm`"
     )

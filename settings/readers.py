@@ -125,6 +125,12 @@ dns_label = form(
     "a Kubernetes name: up to 63 of a–z, 0–9 and -, no - at either end",
 )
 
+cluster_domain = form(
+    r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*",
+    "a DNS name such as cluster.local: parts of a–z, 0–9 and -, with no - at either end, and no "
+    "dot at the end",
+)
+
 secret_name = form(
     r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
     "the name of a Secret: up to 253 of a–z, 0–9, - and ., each part with no - at either end",
@@ -177,6 +183,12 @@ def image(value: str) -> str:
     return value
 
 
+def is_host_name(text: str) -> bool:
+    """Whether a text is a host's name; one that URLs take for an address is none."""
+    is_number = re.fullmatch(r"(.*\.)?(0[xX][0-9a-fA-F]*|[0-9]+)", text)
+    return not is_number and bool(re.fullmatch(rf"(?=.{{1,253}}\Z){_HOST}", text))
+
+
 def host_or_empty(value: str) -> str:
     """A host's name or address, or nothing."""
     if not value:
@@ -184,8 +196,7 @@ def host_or_empty(value: str) -> str:
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
-        is_number = re.fullmatch(r"(.*\.)?(0[xX][0-9a-fA-F]*|[0-9]+)", value)  # as URLs have it
-        if is_number or not re.fullmatch(rf"(?=.{{1,253}}\Z){_HOST}", value):
+        if not is_host_name(value):
             raise ValueError(
                 "it must be a host's name or address, without http:// and port"
             ) from None
@@ -209,18 +220,6 @@ def _cidr(text: str) -> str:
         raise ValueError(f"{text!r} is no address range such as 203.0.113.0/24: {error}") from None
 
 
-def no_proxy(value: str) -> tuple[str, ...]:
-    """A list of hosts as clients take them from the variable `no_proxy`."""
-    hosts = texts(value)
-    for host in hosts:
-        if not re.fullmatch(r"\.?[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?(/\d{1,3})?", host):
-            raise ValueError(
-                f"{host!r} is no host such as example.com, .example.com (all below it), "
-                "203.0.113.7 or 203.0.113.0/24"
-            )
-    return hosts
-
-
 def texts(value: str) -> tuple[str, ...]:
     """A list of strings."""
     parsed = parsed_json(value)
@@ -230,8 +229,31 @@ def texts(value: str) -> tuple[str, ...]:
 
 
 def parsed_json(value: str) -> Any:
-    """A structured config value, which the engine hands over as JSON; None where it is none."""
+    """A structured config value, which the engine hands over as JSON; None where it is none.
+
+    Raises ValueError for one that Python cannot hold, or that is nested deeper than any key asks.
+    """
     try:
-        return json.loads(value)
+        parsed = json.loads(value)
     except json.JSONDecodeError:
         return None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError:
+        raise ValueError("a number in it has thousands of digits") from None
+    if not _is_within(parsed, _DEEPEST):
+        raise ValueError(_TOO_DEEP)
+    return parsed
+
+
+_DEEPEST = 32
+"""Levels of lists and objects. `services`, the deepest key, has six."""
+
+_TOO_DEEP = f"its lists and objects are nested more than {_DEEPEST} deep"
+
+
+def _is_within(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_within(each, levels - 1) for each in inner)

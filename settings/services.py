@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dynamic import splits
 from settings import readers
-from settings.errors import SettingsError
+from settings.errors import SettingsError, quoted
 
 VERSION_KEYS = (
     "image",
@@ -85,7 +85,10 @@ def read(text: str, defaults: Defaults, are_secret: bool = False) -> tuple[Servi
 
     No message shows an environment's values or arguments, and none any value where they are secret.
     """
-    parsed = readers.parsed_json(text)
+    try:
+        parsed = readers.parsed_json(text)
+    except ValueError as error:
+        raise SettingsError(f"config services: {error}") from None
     if not isinstance(parsed, dict) or not parsed:
         raise SettingsError("config services must be an object with a service or more by name")
     found = tuple(
@@ -115,7 +118,7 @@ class _Node:
     is_secret: bool = False
 
     def fail(self, reason: str, value: object = None) -> SettingsError:
-        shown = "" if value is None or self.is_secret else f" is {value!r}"
+        shown = "" if value is None or self.is_secret else f" is {quoted(value)}"
         return SettingsError(f"config {self.place}{shown}: {reason}")
 
     def at(self, key: str) -> "_Node":

@@ -176,6 +176,7 @@ def test_addresses_are_names_too(
         ("/$/io.buoyant.porthostPfx/portless/world-v1:http", "world-v1"),
         ("/$/io.buoyant.hostportPfx/srv/world-v1:7778", "world-v1"),
         ("/$/io.buoyant.http.subdomainOfPfx/a.b/srv/world-v1.a.b", "world-v1"),
+        ("/$/io.buoyant.http.subdomainOfPfx/a.b/srv/world-v1.a.b:7778", "world-v1"),
         ("/$/io.buoyant.porthostPfx/portless/world-v1", None),
         ("/$/io.buoyant.porthostPfx/portless/world-v1:7778:7778", None),
         ("/$/io.buoyant.http.subdomainOfPfx/a.b/srv/world-v1.b", None),

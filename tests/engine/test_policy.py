@@ -45,11 +45,18 @@ BROKEN = {
     ("hardened-pods", "bad-root"): "container main is not hardened: set runAsNonRoot: true",
     ("hardened-pods", "bad-bare"): (
         "container main is not hardened: set runAsNonRoot: true, readOnlyRootFilesystem: true, "
-        "allowPrivilegeEscalation: false, capabilities.drop: [ALL], seccompProfile.type: Run"
+        "allowPrivilegeEscalation: false, capabilities.drop: [ALL], seccompProfile.type: "
+        "RuntimeDefault, resources.limits.memory"
     ),
-    ("table-rights", "bad-writer"): "it lets ServiceAccount web write the routing tables of shop",
-    ("table-rights", "bad-wildcard"): "it lets ServiceAccount web write the routing tables of sho",
-    ("table-rights", "bad-everywhere"): "it may write the routing tables of all namespaces",
+    ("hardened-pods", "bad-capable"): "main is not hardened: set capabilities.add: [NET_BIND_SERV",
+    ("hardened-pods", "bad-node"): "its volume all is a part of the node's file system (hostPath)",
+    ("hardened-pods", "bad-patch"): "container main is not hardened: set runAsNonRoot: true, read",
+    ("table-rights", "bad-writer"): "it lets ServiceAccount web write routing tables in shop: the",
+    ("table-rights", "bad-namerd-writes"): "it lets ServiceAccount namerd write routing tables in",
+    ("table-rights", "bad-endpoints"): "it lets ServiceAccount web write endpoints in shop: the m",
+    ("table-rights", "bad-binder"): "web give itself any right (bind, escalate) in shop",
+    ("table-rights", "bad-wildcard"): "it lets ServiceAccount web write routing tables and write",
+    ("table-rights", "bad-everywhere"): "whoever has it write routing tables in all namespaces",
     ("table-rights", "bad-admin"): "it gives ServiceAccount namerd every right (cluster-admin)",
     ("secret-outputs", "harness-test"): "shows a kubeconfig to everyone who may read the stack",
 }
@@ -167,15 +174,18 @@ def test_options(policed: Policed) -> None:
             "source-ranges": {"devStacks": ["test"]},
             "supported-kubernetes": {"endOfSupport": {"9.99": "2020-01-31"}},
             "declared-branches": {"elsewhere": ["shop/web-v9"]},
-            "hardened-pods": {"exempt": ["shop/bad-bare"]},
+            "hardened-pods": {"exempt": ["shop/bad-bare", "shop/bad-node", "shop/bad-patch"]},
             "table-rights": {"writers": ["shop/web"]},
         }
     )
     found = policed.violations()
-    assert [name for rule, name in found if rule == "hardened-pods"] == ["bad-root"]
+    assert {name for rule, name in found if rule == "hardened-pods"} == {"bad-root", "bad-capable"}
     assert {name for rule, name in found if rule == "table-rights"} == {
         "bad-everywhere",
         "bad-admin",
+        "bad-namerd-writes",
+        "bad-binder",
+        "bad-wildcard",
     }
     assert not [where for where in found if where[0] == "source-ranges"]
     assert ("declared-branches", "bad-undeclared") not in found
@@ -201,7 +211,8 @@ def test_what_a_preview_cannot_know_is_looked_at_by_the_update(
         "containers = [{'name': 'main', 'image': image}, {'name': 'side', 'image': secret}]\n"
         "hardened = {'readOnlyRootFilesystem': True, 'allowPrivilegeEscalation': False}\n"
         "hardened |= {'capabilities': {'drop': ['ALL']}}\n"
-        "containers = [{**each, 'securityContext': hardened} for each in containers]\n"
+        "hardened = {'securityContext': hardened, 'resources': {'limits': {'memory': '64Mi'}}}\n"
+        "containers = [{**each, **hardened} for each in containers]\n"
         "pod = {'runAsNonRoot': True, 'seccompProfile': {'type': 'RuntimeDefault'}}\n"
         "spec = {'containers': containers, 'securityContext': pod}\n"
         "k8s.core.v1.Pod('late', metadata={'name': 'late'}, spec=spec)\n"

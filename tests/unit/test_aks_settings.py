@@ -6,6 +6,7 @@ import pytest
 
 import settings
 from settings.aks import KEYS
+from settings.errors import quoted
 from tests.unit.test_settings import ROOT, defaults, project_config
 
 HOME = '["203.0.113.7"]'
@@ -94,7 +95,7 @@ def test_an_address_is_a_range_of_one() -> None:
 )
 def test_a_wrong_value_is_one_line(key: str, value: str, allowed: str) -> None:
     said = refused(**{key: value})
-    assert said.startswith(f"config {key} is {value!r}")
+    assert said.startswith(f"config {key} is {quoted(value)}")
     assert allowed in said
 
 

@@ -114,10 +114,16 @@ def test_a_share_that_is_wrong() -> None:
     assert said(found) == [(line, exits.FAILED)]
 
 
-def test_a_version_without_endpoints_explains_its_share() -> None:
-    bare = {"world-v1": Endpoints(3, 3), "world-v2": Endpoints(0, 2)}
+@pytest.mark.parametrize(
+    ("behind", "line"),
+    [
+        (Endpoints(0, 0), "world-v2 has no endpoints: its share goes to world-v1."),
+        (Endpoints(0, 2), "world-v2 has no ready pod (0 of 2): the requests of its share fail."),
+    ],
+)
+def test_a_version_without_endpoints_explains_its_share(behind: Endpoints, line: str) -> None:
+    bare = {"world-v1": Endpoints(3, 3), "world-v2": behind}
     found = findings.of(stack(), replace(cluster(), endpoints=bare), traffic(10000, 0), NOW)
-    line = "world-v2 has no endpoints: its share goes to world-v1."
     assert said(found) == [(line, exits.FAILED)]
 
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from policy.hardening import HARDENED_PODS
+from policy.rights import TABLE_RIGHTS
+from policy.rule import Seen
 from tests.unit.test_program import Recorder, config_file, container, env, pod, run_program
 
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
@@ -58,6 +61,16 @@ def test_every_container_may_do_as_little_as_it_can(program: Recorder) -> None:
             assert {"name": "tmp", "mountPath": "/tmp"} in one["volumeMounts"]
             assert set(one["resources"]["requests"]) == {"cpu", "memory"}
             assert set(one["resources"]["limits"]) == {"memory"}
+
+
+@pytest.mark.parametrize("where", ["daemonset", "both", "sidecar"])
+def test_the_stacks_own_pods_and_roles_keep_the_policies(where: str) -> None:
+    made = run_program({"meshTopology": where, "meshTls": "mutual"}).made
+    stack = [Seen(f"urn:{one.name}", one.typ, one.inputs) for one in made]
+    pods = [seen for seen in stack if HARDENED_PODS.types(seen.type)]
+    assert len(pods) >= 5
+    assert [line for seen in pods for line in HARDENED_PODS.violations(seen, {})] == []
+    assert list(TABLE_RIGHTS.violations(stack, {})) == []
 
 
 def test_only_what_asks_the_api_server_has_a_token(program: Recorder) -> None:

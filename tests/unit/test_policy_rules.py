@@ -317,9 +317,17 @@ HARDENED: dict[str, Any] = {
 }
 
 
-def hardening(container: Any, pod_context: Any = None) -> list[str]:
-    spec = {"containers": [container], "securityContext": pod_context}
-    return broken(HARDENED_PODS, pod(spec))
+ADDED = "capabilities.add: [NET_BIND_SERVICE] at most"
+LIMITED: dict[str, Any] = {"limits": {"memory": "64Mi"}}
+
+
+def main(context: Any = HARDENED, resources: Any = LIMITED) -> dict[str, Any]:
+    """A container, hardened where nothing else is said."""
+    return {"name": "main", "securityContext": context, "resources": resources}
+
+
+def hardening(container: Any, **spec: Any) -> list[str]:
+    return broken(HARDENED_PODS, pod({"containers": [container], **spec}))
 
 
 @pytest.mark.parametrize(
@@ -337,28 +345,97 @@ def hardening(container: Any, pod_context: Any = None) -> list[str]:
         ({"seccompProfile": {"type": "Unconfined"}}, "seccompProfile.type: RuntimeDefault"),
         ({"seccompProfile": {"type": "Localhost"}}, None),
         ({"runAsNonRoot": Unknown(), "capabilities": Unknown(), "seccompProfile": Unknown()}, None),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}, None),
+        ({"capabilities": {"drop": ["ALL"], "add": Unknown()}}, None),
+        ({"capabilities": {"drop": ["ALL"], "add": [Unknown()]}}, None),
+        ({"capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}}, ADDED),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE", "NET_ADMIN"]}}, ADDED),
+        ({"capabilities": {"drop": ["ALL"], "add": Secret(["SYS_ADMIN"])}}, ADDED),
+        ({"procMount": "Unmasked"}, "procMount: Default"),
+        ({"procMount": "Default"}, None),
+        ({"procMount": Unknown()}, None),
     ],
 )
 def test_each_setting_of_a_hardened_container(change: Any, said: str | None) -> None:
-    lines = hardening({"name": "main", "securityContext": {**HARDENED, **change}})
+    lines = hardening(main({**HARDENED, **change}))
     assert lines == ([f"container main is not hardened: set {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("own", "of_the_pod", "is_limited"),
+    [
+        (LIMITED, None, True),
+        ({"limits": {"memory": 67108864.0}}, None, True),
+        ({"limits": {"memory": Unknown()}}, None, True),
+        (Secret(LIMITED), None, True),
+        (None, LIMITED, True),
+        (None, None, False),
+        ({"requests": {"memory": "64Mi"}, "limits": {"cpu": "1"}}, None, False),
+        ({"limits": {"memory": "0"}}, None, False),
+    ],
+)
+def test_a_container_has_a_memory_limit(own: Any, of_the_pod: Any, is_limited: bool) -> None:
+    lines = hardening(main(resources=own), resources=of_the_pod)
+    said = "container main is not hardened: set resources.limits.memory"
+    assert lines == ([] if is_limited else [said])
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"hostPID": True}, "its pods share the node's processes"),
+        ({"hostIPC": True}, "its pods share the shared memory of the node's processes"),
+        ({"hostPID": Secret(value=True)}, "its pods share the node's processes"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "its volume v is a part of the"),
+        ({"volumes": Secret([{"name": "v", "hostPath": {"path": "/"}}])}, "its volume [secret] is"),
+        ({"hostPID": False, "hostIPC": Unknown()}, None),
+        ({"volumes": [{"name": "v", "emptyDir": {}}, Unknown()]}, None),
+        ({"volumes": [{"name": "v", "hostPath": Unknown()}]}, None),
+    ],
+)
+def test_what_pods_share_with_their_node(spec: Any, said: str | None) -> None:
+    lines = hardening(main(), **spec)
+    assert [line.startswith(str(said)) for line in lines] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("kind", ["Pod", "PodPatch", "apps/v1:DeploymentPatch"])
+def test_a_patch_is_judged_as_the_object_that_it_makes(kind: str) -> None:
+    type_ = f"kubernetes:{kind if ':' in kind else f'core/v1:{kind}'}"
+    assert HARDENED_PODS.types(type_)
+    spec: Any = {"containers": [main(context=None)], "hostNetwork": True}
+    spec = spec if "Pod" in kind else {"template": {"spec": spec}}
+    seen = Seen("urn", type_, {"metadata": {"name": "web", "namespace": "shop"}, "spec": spec})
+    assert len(broken(HARDENED_PODS, seen)) == 1
+    assert broken(HARDENED_PODS, seen, exempt=["shop/web"]) == []
+    assert len(broken(NO_HOST_PORTS, seen)) == 1
+
+
+def test_a_patched_service_and_ingress_are_judged_too() -> None:
+    whole = service(ports=[{"port": 9991.0}])
+    patch = Seen(whole.urn, f"{whole.type}Patch", whole.properties)
+    for rule in (exposure.PRIVATE_ADMIN, exposure.SOURCE_RANGES):
+        assert rule.types(patch.type)
+        assert broken(rule, patch) == broken(rule, whole) != []
+    backend = {"service": {"name": "namerd", "port": {"number": 4180.0}}}
+    type_ = "kubernetes:networking.k8s.io/v1:IngressPatch"
+    ingress = Seen("urn", type_, {"spec": {"defaultBackend": backend}})
+    assert exposure.PRIVATE_ADMIN.types(type_)
+    assert len(broken(exposure.PRIVATE_ADMIN, ingress)) == 1
 
 
 def test_a_container_has_what_its_pod_sets_for_all() -> None:
     for_all = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     own = {key: value for key, value in HARDENED.items() if key not in for_all}
-    assert hardening({"name": "main", "securityContext": own}, for_all) == []
-    (line,) = hardening(
-        {"name": "main", "securityContext": {**own, "runAsNonRoot": False}}, for_all
-    )
+    assert hardening(main(own), securityContext=for_all) == []
+    (line,) = hardening(main({**own, "runAsNonRoot": False}), securityContext=for_all)
     assert line.endswith("set runAsNonRoot: true")
-    assert hardening({"name": "main", "securityContext": own}, {}) != []
+    assert hardening(main(own), securityContext={}) != []
 
 
 def test_secret_containers_are_judged_and_not_shown() -> None:
-    (line,) = hardening(Secret({"name": "main", "securityContext": {}}))
+    (line,) = hardening(Secret(main({})))
     assert line.startswith("container [secret] is not hardened")
-    assert hardening(Secret({"name": "main", "securityContext": HARDENED})) == []
+    assert hardening(Secret(main())) == []
     assert hardening(Unknown()) == []
 
 
@@ -404,11 +481,20 @@ def too_wide(*stack: Seen, **options: Any) -> list[str]:
     return [seen.urn for seen, _ in TABLE_RIGHTS.violations(stack, options)]
 
 
+def said_of(*stack: Seen, **options: Any) -> list[str]:
+    return [line for _, line in TABLE_RIGHTS.violations(stack, options)]
+
+
+OF_ROLES = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"]}
+OF_ACCOUNTS = {"apiGroups": [""], "resources": ["serviceaccounts"]}
+
+
 @pytest.mark.parametrize(
     ("subject", "urns"),
     [
-        (account("namerd"), []),
-        (account("namerd", "other"), ["binding"]),
+        (account("namerd"), ["binding"]),
+        (account("operator", "ops"), []),
+        (account("operator"), ["binding"]),
         (account("web"), ["binding"]),
         ({"kind": "Group", "name": "system:authenticated"}, ["binding"]),
         ({"kind": "User", "name": "namerd", "namespace": "linkerd"}, ["binding"]),
@@ -416,9 +502,11 @@ def too_wide(*stack: Seen, **options: Any) -> list[str]:
     ],
 )
 def test_whom_a_role_lets_write_tables(subject: Any, urns: list[str]) -> None:
-    assert too_wide(right(), given_to(subject)) == urns
-    assert too_wide(right(), given_to(account("namerd"), subject)) == urns
-    assert too_wide(right(), given_to(subject, name="another")) == []
+    writer = account("operator", "ops")
+    options = {"writers": ["ops/operator"]}
+    assert too_wide(right(), given_to(subject), **options) == urns
+    assert too_wide(right(), given_to(writer, subject), **options) == urns
+    assert too_wide(right(), given_to(subject, name="another"), **options) == []
 
 
 @pytest.mark.parametrize(
@@ -428,7 +516,7 @@ def test_whom_a_role_lets_write_tables(subject: Any, urns: list[str]) -> None:
         ({"verbs": ["*"]}, True),
         ({"verbs": ["deletecollection"]}, True),
         ({"resources": ["*"], "apiGroups": ["*"]}, True),
-        ({"resources": ["*"], "apiGroups": [""]}, False),
+        ({"resources": ["*"], "apiGroups": ["apps"]}, False),
         ({"resources": ["deployments"]}, False),
         ({"verbs": Unknown()}, False),
         ({"resources": [Secret("dtabs")]}, True),
@@ -437,6 +525,46 @@ def test_whom_a_role_lets_write_tables(subject: Any, urns: list[str]) -> None:
 def test_what_writes_tables(rule: Any, writes: bool) -> None:
     assert too_wide(right(**rule), given_to(account("web"))) == ["binding"] * writes
     assert too_wide(right("ClusterRole", **rule)) == ["role"] * writes
+
+
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ({"apiGroups": [""], "resources": ["endpoints"]}, "write endpoints"),
+        ({"apiGroups": [""], "resources": ["endpoints"], "verbs": ["*"]}, "write endpoints"),
+        ({"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "watch"]}, None),
+        ({**OF_ROLES, "verbs": ["bind"]}, "give itself any right (bind, escalate)"),
+        ({**OF_ROLES, "verbs": ["escalate"]}, "give itself any right (bind, escalate)"),
+        ({**OF_ROLES, "verbs": ["*"]}, "give itself any right (bind, escalate)"),
+        ({**OF_ROLES, "verbs": ["create", "patch"]}, None),
+        ({**OF_ACCOUNTS, "verbs": ["impersonate"]}, "act as others (impersonate)"),
+        ({**OF_ACCOUNTS, "verbs": ["create"]}, None),
+    ],
+)
+def test_other_ways_to_decide_where_traffic_goes(rule: Any, what: str | None) -> None:
+    lines = said_of(right(**rule), given_to(account("web")))
+    in_all = said_of(right("ClusterRole", **rule))
+    if what is None:
+        assert (lines, in_all) == ([], [])
+        return
+    (line,), (of_all,) = lines, in_all
+    assert line.startswith(f"it lets ServiceAccount web {what} in linkerd: the mesh's own accounts")
+    assert of_all.startswith(f"it lets whoever has it {what} in all namespaces: use a Role; ")
+
+
+def test_all_that_a_role_gives_is_one_line() -> None:
+    every = right(apiGroups=["*"], resources=["*"], verbs=["*"])
+    (line,) = said_of(every, given_to(account("web")))
+    assert "write routing tables and write endpoints and give itself any right" in line
+    (left,) = said_of(every, given_to(account("web")), writers=["linkerd/web"])
+    assert left.startswith("it lets ServiceAccount web give itself any right (bind, escalate) and ")
+
+
+def test_a_patched_role_is_judged_too() -> None:
+    role, binding = right(), given_to(account("web"))
+    role = Seen(role.urn, f"{role.type}Patch", role.properties)
+    binding = Seen(binding.urn, f"{binding.type}Patch", binding.properties)
+    assert too_wide(role, binding) == ["binding"]
 
 
 def test_service_accounts_that_may_write_tables_too() -> None:

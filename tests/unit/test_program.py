@@ -235,6 +235,27 @@ def test_apps_reach_the_linkerd_of_their_own_node_by_a_service() -> None:
         assert env(app)["http_proxy"] == "http://l5d-node.mesh.svc.cluster.local.:4140"
 
 
+@pytest.mark.parametrize("where", ["daemonset", "both", "sidecar"])
+def test_all_names_in_the_cluster_have_its_domain(where: str) -> None:
+    config = {"clusterDomain": "k8s.example", "meshTopology": where, "exposure": "ClusterIP"}
+    program = run_program(config)
+    said = json.dumps([one.inputs for one in program.made], default=str)
+    assert "cluster.local" not in said
+    assert program.url == "http://l5d-external.linkerd.svc.k8s.example"
+    entries = program.get("Dtab", "internal")["dentries"]
+    pfx = "/$/io.buoyant.http.subdomainOfPfx"
+    assert f"/svc => {pfx}/hello-world.svc.k8s.example/host" in entries
+    assert said.count("/$/inet/namerd.linkerd.svc.k8s.example/4100") > 1
+    proxy = env(container(program.get("Deployment", "hello"), "service"))["http_proxy"]
+    by_node = proxy == "http://l5d-node.linkerd.svc.k8s.example.:4140"
+    assert by_node is (where != "sidecar")
+
+
+def test_the_usual_cluster_domain_is_not_in_the_state(program: Recorder) -> None:
+    """Or the next preview of a stack of an earlier release would show an update."""
+    assert "clusterDomain" not in program.get("Topology", "topology")["linkerd"]
+
+
 def test_a_stack_leaves_its_host_port_service_first_and_linkerd_last(program: Recorder) -> None:
     """As its apps go on by the linkerds that have the port until they use the service."""
     made = [f"{one.typ.rpartition(':')[2]} {one.name}" for one in program.made]

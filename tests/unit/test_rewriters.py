@@ -19,7 +19,10 @@ from mesh import routes
         (f"{PORT_FIRST}/pfx", None),
         (f"{SUBDOMAIN}/a.b/pfx/foo.a.b/etc", "/pfx/foo/etc"),
         (f"{SUBDOMAIN}/a.b/pfx/foo.bar.a.b", "/pfx/foo.bar"),
+        (f"{SUBDOMAIN}/a.b/pfx/foo.a.b:80/etc", "/pfx/foo/etc"),
         (f"{SUBDOMAIN}/a.b/pfx/a.b", None),
+        (f"{SUBDOMAIN}/a.b/pfx/a.b:80", None),
+        (f"{SUBDOMAIN}/a.b/pfx/:foo.a.b", "/pfx/:foo"),
         (f"{SUBDOMAIN}/a.b/pfx/fooa.b", None),
         (f"{SUBDOMAIN}/a.b/pfx", None),
         ("/$/io.buoyant.rinet/80/a.b:80", None),
@@ -50,6 +53,16 @@ def test_each_spelling_of_a_name_comes_by_the_names_split(host: str) -> None:
     entries, paths = guard.way(table, f"/svc/{host}")
     assert table[-1] in entries
     assert "/#/io.l5d.k8s/hello-world/http/world-v2" in paths
+
+
+def test_the_longest_spelling_has_the_clusters_domain() -> None:
+    entries = routes.internal("hello-world", "k8s.example")
+    table = grammar.parse(" ; ".join([*entries, "/host/world => /srv/v1"]))
+    for host, is_split in (
+        ("world.hello-world.svc.k8s.example:7778", True),
+        ("world.hello-world.svc.cluster.local:7778", False),
+    ):
+        assert (table[-1] in guard.reached(table, f"/svc/{host}")) is is_split
 
 
 @pytest.mark.parametrize("host", ["world.other", "world.hello-world.example.com", "example.com:80"])

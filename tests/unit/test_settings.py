@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 import settings
+from settings import foreign
+from settings.errors import quoted
 
 A_PERCENT = "a percent from 0 to 100 with at most two decimals, such as 10 or 0.5"
 BAD_IMAGES = [
@@ -149,6 +151,14 @@ def test_a_missing_key_is_named() -> None:
         ("appsNamespace", "default", "one of Kubernetes' own namespaces"),
         ("appsNamespace", "-a", "a Kubernetes name"),
         ("appsNamespace", "a.b", "a Kubernetes name"),
+        ("clusterDomain", "", "a DNS name such as cluster.local"),
+        ("clusterDomain", "cluster.local.", "a DNS name such as cluster.local"),
+        ("clusterDomain", ".cluster.local", "a DNS name such as cluster.local"),
+        ("clusterDomain", "Cluster.local", "a DNS name such as cluster.local"),
+        ("clusterDomain", "cluster..local", "a DNS name such as cluster.local"),
+        ("clusterDomain", "cluster.local:53", "a DNS name such as cluster.local"),
+        ("clusterDomain", "a" * 64, "a DNS name such as cluster.local"),
+        ("clusterDomain", ".".join(["a" * 63] * 4), "a DNS name such as cluster.local"),
         ("clusterIdentifier", "two words", "without blanks"),
         ("clusterIdentifier", "a\n", "without blanks"),
         ("clusterIdentifier", "a" * 101, "up to 100 characters"),
@@ -197,9 +207,72 @@ def test_a_wrong_value_is_one_line(key: str, value: str, allowed: str) -> None:
     with pytest.raises(settings.SettingsError) as raised:
         settings.parse({**defaults(), key: value})
     said = str(raised.value)
-    assert said.startswith(f"config {key} is {value!r}")
+    assert said.startswith(f"config {key} is {quoted(value)}")
     assert allowed in said
     assert "\n" not in said
+
+
+STRUCTURED = [
+    "noProxy",
+    "sourceRanges",
+    "services",
+    "canaryAnalysis",
+    "nodeZones",
+    "authorizedIpRanges",
+    "adminGroupObjectIds",
+    "tags",
+]
+
+
+@pytest.mark.parametrize("key", STRUCTURED)
+@pytest.mark.parametrize("deep", ["[" * 100_000 + "]" * 100_000, '{"a":' * 40 + "1" + "}" * 40])
+def test_what_is_nested_without_end_is_one_short_line(key: str, deep: str) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), key: deep})
+    said = str(raised.value)
+    assert said.startswith(f"config {key}")
+    assert said.endswith(": its lists and objects are nested more than 32 deep")
+    assert len(said) < 400
+
+
+@pytest.mark.parametrize("key", STRUCTURED)
+def test_a_number_that_python_does_not_read_is_one_short_line(key: str) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), key: "9" * 5000})
+    assert str(raised.value).endswith(": a number in it has thousands of digits")
+    assert len(str(raised.value)) < 400
+
+
+def test_nested_values_that_some_key_may_have_are_read() -> None:
+    services = {"hello": {"port": 80, "versions": {"v1": {"env": {"A": "1"}}}}}
+    settings.parse({**defaults(), "services": json.dumps(services)})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"one\ntwo": "1"},
+        {"canaryAnalysis": '{"one\\ntwo": 1}'},
+        {"services": '{"one\\ntwo": {}}'},
+        {"services": '{"hello": {"port": 80, "one\\ntwo": 1}}'},
+        {"services": '{"hello": {"port": 80, "versions": {"one\\ntwo": {}}}}'},
+        {"services": '{"hello": {"port": 80, "versions": {"v1": {"one\\ntwo": 1}}}}'},
+        {"services": '{"a": {"port": 80, "versions": {"v1": {}}, "weights": {"one\\ntwo": 1}}}'},
+        {"services": '{"hello": {"port": 80, "env": {"one\\ntwo": ""}}}'},
+        {"platform": "aks", "tags": '{"one\\ntwo": 1}'},
+        {"entryService": "one\ntwo"},
+    ],
+)
+def test_a_line_break_in_a_name_is_written_out(config: dict[str, str]) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), **config})
+    assert "one\\ntwo" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_line_break_in_a_foreign_key_is_written_out() -> None:
+    said = foreign.warning(["aws:one\ntwo"], "linkerd-canary", "kubeconfig")
+    assert said == "without effect: config aws:one\\ntwo; remove with `pulumi config rm`"
 
 
 @pytest.mark.parametrize(

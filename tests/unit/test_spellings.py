@@ -60,6 +60,17 @@ def test_all_spellings_add_up() -> None:
     }
 
 
+def test_the_longest_spelling_has_the_clusters_domain() -> None:
+    entries = list(routes.internal("hello-world", "k8s.example"))
+    given = export(table("internal", SPLIT, entries))
+    _, expression = overview.what_is_counted(split.chosen(deployed.read(given), None))
+    page = counters.page(
+        requests("world.hello-world.svc.k8s.example:7778", 30, 3),
+        requests("world.hello-world.svc.cluster.local", 100, 0),
+    )
+    assert expression.versions(page) == {V1: Version(30, 3, pending=30)}
+
+
 @pytest.mark.parametrize("host", OTHERS)
 def test_other_names_do_not_count(host: str) -> None:
     assert counted(requests("world", 1, 0), requests(host, 100, 9)) == {

@@ -233,6 +233,17 @@ def test_an_app_cannot_have_a_port_of_the_linkerd_beside_it(port: int) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("former", "new"), [({}, {"clusterDomain": "a.b"}), ({"clusterDomain": "a.b"}, {})]
+)
+def test_a_value_that_is_only_before_or_after_is_a_change(
+    former: dict[str, str], new: dict[str, str]
+) -> None:
+    reason = topology.refusal_to_roll_out("both", "both", former, new)
+    assert reason is not None
+    assert reason.startswith("clusterDomain may not change on the way")
+
+
 @pytest.mark.parametrize("before", ["daemonset", "both", "sidecar"])
 @pytest.mark.parametrize("after", ["daemonset", "both", "sidecar"])
 def test_one_goes_by_both(before: str, after: str) -> None:
@@ -256,6 +267,7 @@ def test_one_goes_by_both(before: str, after: str) -> None:
         ("linkerdMemoryMb", "600", True),
         ("totalTimeoutMs", "5000", True),
         ("maxConnections", "20", True),
+        ("clusterDomain", "k8s.example", True),
         ("meshTls", "server", True),
         ("meshTlsPermissive", "true", True),
         ("namerdImage", "example.com/namerd:2", False),
@@ -275,6 +287,6 @@ def test_what_the_nodes_linkerds_are_started_with_is_watched(
     pods = [each.get("DaemonSet", "l5d")["spec"]["template"] for each in (before, after)]
     assert (pods[0] != pods[1]) is replaces
     watched = [each.get("Topology", "topology")["linkerd"] for each in (before, after)]
-    assert {each for each in watched[1] if watched[0][each] != watched[1][each]} == (
+    assert {each for each in watched[1] if watched[0].get(each) != watched[1][each]} == (
         {key} if replaces else set()
     )

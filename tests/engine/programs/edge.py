@@ -18,4 +18,6 @@ exposed = edge.service(
 )
 kubeconfig = pulumi.Output.secret(os.environ["ASKING"])
 node_address = os.environ["NODE_ADDRESS"]
-pulumi.export("url", edge.url(namespace, labels, exposed, exposure, kubeconfig, node_address))
+pulumi.export(
+    "url", edge.url(namespace, "cluster.local", labels, exposed, exposure, kubeconfig, node_address)
+)

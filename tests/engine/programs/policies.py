@@ -80,8 +80,12 @@ HARDENED: dict[str, Any] = {
 }
 
 
+LIMITED: Any = {"limits": {"memory": "64Mi"}}
+
+
 def container(name: str, image: Any, **more: Any) -> dict[str, Any]:
-    return {"name": name, "image": image, "securityContext": HARDENED, **more}
+    hardened = {"securityContext": HARDENED, "resources": LIMITED}
+    return {"name": name, "image": image, **hardened, **more}
 
 
 def deployment(name: str, image: Any, init: Any = "example.com/init:1", **more: Any) -> None:
@@ -116,7 +120,20 @@ k8s.batch.v1.CronJob(
 deployment("good-port", "example.com/web:1", ports=[{"containerPort": 80}])
 deployment("bad-host-port", "example.com/web:1", ports=[{"containerPort": 80, "hostPort": 4140}])
 deployment("bad-root", "example.com/web:1", securityContext={**HARDENED, "runAsNonRoot": False})
-deployment("bad-bare", "example.com/web:1", securityContext={})
+deployment("bad-bare", "example.com/web:1", securityContext={}, resources={})
+added = {"drop": ["ALL"], "add": ["SYS_ADMIN"]}
+deployment("bad-capable", "example.com/web:1", securityContext={**HARDENED, "capabilities": added})
+of_node: Any = {
+    "containers": [container("main", "example.com/web:1")],
+    "hostPID": True,
+    "volumes": [{"name": "all", "hostPath": {"path": "/"}}],
+}
+k8s.core.v1.Pod("bad-node", metadata={"name": "bad-node", "namespace": "shop"}, spec=of_node)
+k8s.apps.v1.DeploymentPatch(
+    "bad-patch",
+    metadata={"name": "bad-patch", "namespace": "shop"},
+    spec={"template": {"spec": {"containers": [{"name": "main", "image": "example.com/web:1"}]}}},
+)
 
 
 # table-rights
@@ -132,7 +149,16 @@ def role(name: str, verbs: list[str], account: str, **rule: list[str]) -> None:
     )
 
 
-role("good-namerd", ["get", "list", "watch", "create", "update", "delete"], "namerd")
+role("good-namerd", ["list", "watch"], "namerd")
+role("bad-namerd-writes", ["*"], "namerd")
+role("bad-endpoints", ["patch"], "web", apiGroups=[""], resources=["endpoints"])
+role(
+    "bad-binder",
+    ["bind"],
+    "web",
+    apiGroups=["rbac.authorization.k8s.io"],
+    resources=["roles"],
+)
 role("good-reader", ["get", "list", "watch"], "web")
 role("bad-writer", ["get", "update"], "web")
 role("bad-wildcard", ["*"], "web", apiGroups=["*"], resources=["*"])

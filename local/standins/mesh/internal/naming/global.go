@@ -140,14 +140,22 @@ func rewriteHostPort(path dtab.Path, portFirst bool) dtab.Tree[Name] {
 // httpHost is what linkerd takes for a host in its rewriting namers.
 var httpHost = regexp.MustCompile(`^[A-Za-z0-9.:_-]+$`)
 
-// rewriteSubdomain turns /DOMAIN/PFX/SUB.DOMAIN/REST into /PFX/SUB/REST.
+// rewriteSubdomain turns /DOMAIN/PFX/SUB.DOMAIN/REST into /PFX/SUB/REST, and SUB.DOMAIN:PORT likewise.
 func rewriteSubdomain(path dtab.Path) dtab.Tree[Name] {
 	if len(path) < 3 || !httpHost.MatchString(path[0]) || !httpHost.MatchString(path[2]) {
 		return neg
 	}
-	sub, found := strings.CutSuffix(path[2], "."+path[0])
+	sub, found := strings.CutSuffix(withoutPort(path[2]), "."+path[0])
 	if !found || sub == "" {
 		return neg
 	}
 	return dtab.LeafOf(Name{Path: dtab.Path{path[1], sub}.Join(path[3:]...)})
+}
+
+// withoutPort is a host up to its first colon, unless that is its first character.
+func withoutPort(host string) string {
+	if name, _, found := strings.Cut(host, ":"); found && name != "" {
+		return name
+	}
+	return host
 }
