@@ -227,3 +227,22 @@ def test_growth_is_what_one_more_service_costs() -> None:
     *_, linear, square = growth.lines({"a, s": straight, "b, s": squared})
     assert linear.endswith("ok)")
     assert square.endswith("OVER)")
+
+
+def test_an_object_that_grows_with_the_services_is_over_the_api_servers_limit() -> None:
+    def verdict(kilobytes: float) -> str:
+        figures = {growth.OBJECT: {count: kilobytes * count for count in growth.COUNTS}}
+        *_, line = growth.lines(figures)
+        return line
+
+    assert verdict(0.1).endswith("ok)")
+    assert verdict(5.25).endswith("OVER)")
+
+
+def test_the_largest_object_is_one_of_kubernetes() -> None:
+    def resource(kind: str, size: int) -> dict[str, Any]:
+        return {"type": kind, "inputs": {"data": "x" * size}}
+
+    pod, secret = "kubernetes:core/v1:Pod", "kubernetes:core/v1:Secret"
+    found = [resource(pod, 10), resource(secret, 300), resource("pulumi-python:dynamic/x", 900)]
+    assert growth.largest([*found, {"type": "kubernetes:core/v1:Namespace"}]) == 312
