@@ -33,10 +33,9 @@ def main(
     rows = measure(programs, seconds)
     which = "the real linkerd and namerd" if programs else "the stand-ins, not the real linkerd"
     print(f"measured: {which}; {load.CONNECTIONS} connections, {seconds:g} s after the warm-up")
-    print(
-        f"config files as deployed by default, a heap of {deployed.MEMORY.heap_mb} MB, tiered "
-        "compilation"
-    )
+    # The stand-ins are no JVMs.
+    jvm = f", with a heap of {deployed.MEMORY.heap_mb} MB and tiered compilation"
+    print(f"config: as deployed by default{jvm if programs else ''}")
     print(figures.table(rows))
     picture.write_text(figures.svg(rows, which))
     print(f"drawn: {picture}", flush=True)
