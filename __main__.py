@@ -171,16 +171,14 @@ def declare_apps(after: Sequence[pulumi.Resource]) -> Services:
     first = list(after)
     if topology.beside_apps(where):
         ports = {each.name: each.port for one in config.services for each in one.deployments}
-        beside, config_map = sidecar.sidecars(
+        beside = sidecar.sidecars(
             routing,
             config.apps_namespace,
             ports,
             config.linkerd_image,
             memory,
             encryption.mounted_in(config.apps_namespace, in_apps),
-            in_apps,
         )
-        first.append(config_map)
     if not topology.sends_by_sidecar(where):
         proxy = proxy_url(config.mesh_namespace, config.cluster_domain)
         first.append(own_nodes_service(config.mesh_namespace, in_mesh))

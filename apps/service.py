@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from mesh import hardening, workload
+from mesh import hardening, sidecar, workload
 from mesh.sidecar import Sidecar
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ FIRST_UNPRIVILEGED_PORT = 1024
 
 
 class HttpService(pulumi.ComponentResource):
-    """A Deployment, its PodDisruptionBudget and a headless Service of one name.
+    """A Deployment, its PodDisruptionBudget and a headless Service of one name, and the config of
+    the linkerd in each pod.
 
     The Service's port is called `http`, which is part of the name that linkerd looks up:
     `/#/io.l5d.k8s/<namespace>/http/<service>`. Requests that the pods make through `$http_proxy` go
@@ -62,7 +63,13 @@ class HttpService(pulumi.ComponentResource):
                 "spec": _pod(deployment, container, beside),
             },
         }
-        k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
+        first = [sidecar.config_map(name, namespace, beside, child)] if beside.files else []
+        k8s.apps.v1.Deployment(
+            name,
+            metadata=metadata,
+            spec=spec,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=first),
+        )
         # Or a drained node gives up all of them at once, where all are on it.
         workload.disruption_budget(name, namespace, labels, child)
         self.register_outputs({})

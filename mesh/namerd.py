@@ -56,6 +56,11 @@ def config(namespace: str) -> dict[str, Any]:
     }
 
 
+def container(image: str) -> dict[str, Any]:
+    """The container spec of a namerd."""
+    return workload.container("namerd", image, PORTS, ADMIN_PORT, Memory())
+
+
 class Namerd(pulumi.ComponentResource):
     """namerd in `namespace`: its storage, its rights, its pods, and a service inside the cluster.
 
@@ -87,7 +92,7 @@ class Namerd(pulumi.ComponentResource):
             opts=child,
         )
         containers = [
-            workload.container("namerd", image, PORTS, ADMIN_PORT, Memory()),
+            container(image),
             kubectl_proxy.container(kubectl_image),
         ]
         template = workload.pod_template(

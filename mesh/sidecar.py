@@ -24,9 +24,6 @@ PROXY_URL = f"http://127.0.0.1:{OUTGOING}"
 STOPS_AFTER = 20
 """Seconds that it serves on when its pod is to go: longer than the app, which sends by it."""
 
-CONFIG_MAP = "l5d-sidecar-config"
-"""It has a file for each app."""
-
 _VOLUME = "l5d-config"
 
 
@@ -34,6 +31,8 @@ _VOLUME = "l5d-config"
 class Sidecar:
     """What a pod needs for a linkerd of its own; nothing where it has none."""
 
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The data of the ConfigMap that the pod mounts."""
     containers: Sequence[Mapping[str, Any]] = ()
     volumes: Sequence[Mapping[str, Any]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -47,27 +46,32 @@ def sidecars(
     image: str,
     memory: Memory,
     mounted: Mounted,
-    opts: pulumi.ResourceOptions | None = None,
-) -> tuple[dict[str, Sidecar], k8s.core.v1.ConfigMap]:
-    """Sidecars by the name of the app, for the apps of a namespace with their ports; and their
-    config files there, which come before the pods."""
-    files = {
-        name: workload.config_text(routers.sidecar_config(routing, App(namespace, name, port)))
+) -> dict[str, Sidecar]:
+    """Sidecars by the name of the app, for the apps of a namespace with their ports."""
+    container = _container(routing, image, memory, mounted)
+    return {
+        name: _sidecar(App(namespace, name, port), routing, container, mounted)
         for name, port in ports.items()
     }
-    config_map = k8s.core.v1.ConfigMap(
-        CONFIG_MAP,
-        metadata={"name": CONFIG_MAP, "namespace": namespace},
-        data={_file(name): text for name, text in files.items()},
-        opts=opts,
-    )
-    container = _container(routing, image, memory, mounted)
-    found = {name: _sidecar(name, text, container, mounted) for name, text in files.items()}
-    return found, config_map
 
 
-def _file(app: str) -> str:
-    return f"{app}.json"
+def config_map(
+    app: str, namespace: str, beside: Sidecar, opts: pulumi.ResourceOptions
+) -> k8s.core.v1.ConfigMap:
+    """The ConfigMap with the files of one app's sidecars, which comes before the pods.
+
+    Each app has its own: an object may hold 1 MiB (MaxSecretSize in Kubernetes' validation), which
+    the files of 400 apps would exceed.
+    """
+    name = _config_map_name(app)
+    metadata: Any = {"name": name, "namespace": namespace}
+    return k8s.core.v1.ConfigMap(name, metadata=metadata, data=beside.files, opts=opts)
+
+
+def _config_map_name(app: str) -> str:
+    # Not l5d-sidecar-…: all apps once shared l5d-sidecar-config, which pods of such a stack mount
+    # until they are replaced, and an app may be called config.
+    return f"l5d-config-{app}"
 
 
 def _container(routing: Routing, image: str, memory: Memory, mounted: Mounted) -> Mapping[str, Any]:
@@ -84,12 +88,13 @@ def _container(routing: Routing, image: str, memory: Memory, mounted: Mounted) -
     return container
 
 
-def _sidecar(app: str, config: str, container: Mapping[str, Any], mounted: Mounted) -> Sidecar:
-    file = {"key": _file(app), "path": workload.CONFIG_FILE}
+def _sidecar(app: App, routing: Routing, container: Mapping[str, Any], mounted: Mounted) -> Sidecar:
+    config = workload.config_text(routers.sidecar_config(routing, app))
     return Sidecar(
+        files={workload.CONFIG_FILE: config},
         containers=[container],
         volumes=[
-            {"name": _VOLUME, "configMap": {"name": CONFIG_MAP, "items": [file]}},
+            {"name": _VOLUME, "configMap": {"name": _config_map_name(app.name)}},
             hardening.tmp_volume(hardening.SIDECARS_TMP),
             *mounted.volumes,
         ],

@@ -4,12 +4,13 @@ On loopback, with linkerd and namerd as processes: the stand-ins, or the real pr
 with them is given. `bench.mesh.job` measures a cluster instead.
 """
 
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.mesh import figures, load
+from bench.mesh import deployed, figures, load
 from bench.mesh.figures import Row
 from bench.mesh.loopback import Loopback
 from bench.mesh.paths import PATHS
@@ -28,20 +29,38 @@ def main(
     `programs` is a folder with the real `linkerd` and `namerd`, each started with its config file
     as the last argument.
     """
+    _prepare(programs, picture)
     rows = measure(programs, seconds)
     which = "the real linkerd and namerd" if programs else "the stand-ins, not the real linkerd"
     print(f"measured: {which}; {load.CONNECTIONS} connections, {seconds:g} s after the warm-up")
+    # The stand-ins are no JVMs.
+    jvm = f", with a heap of {deployed.MEMORY.heap_mb} MB and tiered compilation"
+    print(f"config: as deployed by default{jvm if programs else ''}")
     print(figures.table(rows))
-    picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(figures.svg(rows, which))
     print(f"drawn: {picture}", flush=True)
 
 
+def _prepare(programs: Path | None, picture: Path) -> None:
+    """Raise a LocalError for what would fail only after minutes, or not in one line."""
+    for name in ("linkerd", "namerd"):
+        path = programs and programs / name
+        if path and not (path.is_file() and os.access(path, os.X_OK)):
+            raise LocalError(f"there is no program {name} in {programs}")
+    if os.geteuid() != 0:
+        raise LocalError("the paths need a network of their own: run it as root or with sudo")
+    try:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalError(
+            f"--picture {picture}: its folder cannot be made ({error.strerror}): give another file"
+        ) from None
+    if picture.is_dir():
+        raise LocalError(f"--picture {picture} is a folder: give a file in it")
+
+
 def measure(programs: Path | None, seconds: float) -> Sequence[Row]:
     """One row a path, each with linkerds of its own."""
-    for name in ("linkerd", "namerd"):
-        if programs and not (programs / name).is_file():
-            raise LocalError(f"there is no program {name} in {programs}")
     rows = []
     fortio = load.fortio()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

@@ -7,6 +7,7 @@ that is measured. CPU and memory are what the nodes' kubelets say of the linkerd
 import argparse
 import json
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What says which cluster, and where on it the stack is."""
     parser.add_argument("--kubeconfig", help="a file; by default that of the local nodes")
     parser.add_argument("--context", help="of the kubeconfig; by default its current one")
-    parser.add_argument("--image", default=IMAGE, help=f"of fortio, by default {IMAGE}")
+    parser.add_argument("--image", help=f"of fortio; by default {IMAGE}, on local nodes built here")
     parser.add_argument("--mesh-namespace", default="linkerd")
     parser.add_argument("--apps-namespace", default="hello-world")
     parser.add_argument("--app", default="world-v1", help="the service that is asked straight")
@@ -65,9 +66,12 @@ class Stack:
         return json.loads(answer.text)
 
     def log(self, pod: str, container: str) -> str:
-        """What a container has written."""
+        """What a container has written; a LocalError if the API server does not give it."""
         path = f"/api/v1/namespaces/{self.apps}/pods/{pod}/log"
-        return self.cluster.send("GET", path, params={"container": container}).text
+        answer = self.cluster.send("GET", path, params={"container": container})
+        if answer.status >= 400:
+            raise LocalError(f"GET {path}: {answer.status} {_message(answer.text)}")
+        return answer.text
 
 
 def _message(text: str) -> str:
@@ -81,15 +85,15 @@ def main(given: argparse.Namespace, seconds: float) -> None:
     """Measure each path that the stack has, and print the table."""
     try:
         with to_cluster(given.kubeconfig or _local_kubeconfig(), given.context) as cluster:
-            image = given.image if given.kubeconfig else _own_image()
+            image = given.image or (IMAGE if given.kubeconfig else _own_image())
             stack = Stack(
                 cluster, image, given.mesh_namespace, given.apps_namespace, given.app, given.host
             )
             found = routes(_services(stack, stack.mesh), _services(stack, stack.apps), stack)
             if not found:
                 raise LocalError(
-                    f"no service {stack.app} in {stack.apps} and no linkerd in {stack.mesh}: give "
-                    "--apps-namespace, --mesh-namespace and --app"
+                    f"no service {stack.app} with a port in {stack.apps} and no linkerd in "
+                    f"{stack.mesh}: give --apps-namespace, --mesh-namespace and --app"
                 )
             rows = list(_measured_paths(stack, found, seconds))
             print(f"linkerd: {', '.join(_images(stack)) or 'none'}")
@@ -130,10 +134,15 @@ def _own_image() -> str:
 
 
 def _services(stack: Stack, namespace: str) -> Mapping[str, Mapping[str, int]]:
-    """The ports of the services of a namespace, by their names."""
+    """The ports of the services of a namespace, by their names.
+
+    A service's only port may be without one, and a service without ports: both may be others'.
+    """
     listed = stack.ask("GET", f"/api/v1/namespaces/{namespace}/services")["items"]
     return {
-        each["metadata"]["name"]: {port["name"]: port["port"] for port in each["spec"]["ports"]}
+        each["metadata"]["name"]: {
+            port.get("name", ""): port["port"] for port in each["spec"].get("ports") or ()
+        }
         for each in listed
     }
 
@@ -144,9 +153,12 @@ def _images(stack: Stack) -> Sequence[str]:
 
 
 def _linkerds(stack: Stack) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Pods with their container that is a linkerd."""
+    """Running pods with their container that is a linkerd."""
     for namespace in dict.fromkeys((stack.mesh, stack.apps)):
         for pod in stack.ask("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]:
+            # Of one that has been evicted, or is to go, no kubelet tells until the end.
+            if pod["status"].get("phase") != "Running" or "deletionTimestamp" in pod["metadata"]:
+                continue
             for container in pod["spec"]["containers"]:
                 if container["name"] == LINKERD:
                     yield pod, container
@@ -195,7 +207,9 @@ def manifest(name: str, stack: Stack, route: Route, seconds: float) -> dict[str,
         "metadata": {"name": name, "namespace": stack.apps},
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": int(_longest(seconds)),
+            # For a command that was killed: at this moment the pod is deleted, and what it waits
+            # for could not be told any more.
+            "activeDeadlineSeconds": int(_longest(seconds)) + 60,
             "ttlSecondsAfterFinished": 600,
             "template": {"metadata": {"labels": {"job": name}}, "spec": pod},
         },
@@ -225,11 +239,10 @@ def _container(name: str, image: str, route: Route, seconds: float) -> dict[str,
 
 def measure(stack: Stack, name: str, route: Route, seconds: float) -> Row:
     """The figures of one path."""
-    job = f"bench-mesh-{int(time.time())}"
+    job = f"bench-mesh-{uuid.uuid4().hex[:8]}"
     nodes = {
         (pod["metadata"]["namespace"], pod["metadata"]["name"]): pod["spec"]["nodeName"]
         for pod, _ in _linkerds(stack)
-        if "nodeName" in pod["spec"]
     }
     usages = Usages(stack.cluster, nodes, LINKERD)
     with _running(stack, manifest(job, stack, route, seconds)):

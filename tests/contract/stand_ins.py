@@ -192,9 +192,20 @@ def linkerd_config(
 
     In `namespace` are the endpoints of the service `l5d`, which tell the linkerds of all nodes.
     """
-    config = routers.node_config(Routing(namespace))
-    config["admin"]["ip"] = address
-    for router in config["routers"]:
+    return on_address(routers.node_config(Routing(namespace)), address, namerd_address)
+
+
+def on_address(
+    config: Mapping[str, Any], address: str, namerd_address: str = NAMERD
+) -> dict[str, Any]:
+    """A config file of linkerd's as it is deployed, but for where it serves and finds namerd.
+
+    All pods share one loopback here: each serves on an address, and not on every one or its own.
+    """
+    found: dict[str, Any] = json.loads(json.dumps(config))
+    found["admin"]["ip"] = address
+    for router in found["routers"]:
         router["interpreter"]["dst"] = f"/$/inet/{namerd_address}/{namerd.PORTS['thrift']}"
-        router["servers"][0]["ip"] = address
-    return config
+        for server in router["servers"]:
+            server["ip"] = address
+    return found

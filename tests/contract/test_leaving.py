@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mesh import namerd, routers
+from mesh import routers
 from mesh.routers import App, Routing
 from tests.contract import sidecars, stand_ins
 from tests.contract.namerd_api import until
@@ -33,11 +33,7 @@ def app(world: StandIns) -> None:
 def own_config(address: str, service: str) -> list[Mapping[str, Any]]:
     """The program's routers of the linkerd beside a service's app, in the pod of an address."""
     config = routers.sidecar_config(Routing(MESH_NAMESPACE), App(APPS_NAMESPACE, service, PORT))
-    for router in config["routers"]:
-        router["interpreter"]["dst"] = f"/$/inet/{stand_ins.NAMERD}/{namerd.PORTS['thrift']}"
-        for server in router["servers"]:
-            server["ip"] = address
-    return list(config["routers"])
+    return list(stand_ins.on_address(config, address)["routers"])
 
 
 def enter(linkerd: Sidecar, service: str, method: str = "GET", dtab: str = "") -> Answer:

@@ -90,5 +90,47 @@ def test_a_cluster_without_the_stack_is_one_line(
     kubeconfig = str(api_server.kubeconfig)
     assert main(["cluster", "--kubeconfig", kubeconfig]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: no service world-v1 in hello-world and no linkerd in linkerd:")
+    assert said.startswith(
+        "error: no service world-v1 with a port in hello-world and no linkerd in linkerd:"
+    )
     assert said.count("\n") == 1
+
+
+def test_services_without_ports_or_without_their_names_are_no_hindrance(
+    stack: Stack, api_server: ApiServer
+) -> None:
+    """As others' services in a namespace may be."""
+    specs: dict[str, dict[str, object]] = {
+        "elsewhere": {"type": "ExternalName", "externalName": "example.com"},
+        "headless": {"clusterIP": "None", "selector": {"app": "a"}},
+        "world-v1": {"clusterIP": "None", "ports": [{"port": 7778}]},
+    }
+    for name, spec in specs.items():
+        metadata = {"name": name, "namespace": APPS}
+        api_server.apply(
+            {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+        )
+    found = job._services(stack, APPS)
+    assert found == {"elsewhere": {}, "headless": {}, "world-v1": {"": 7778}}
+    assert job.routes(found, found, stack) == {
+        "direct": Route(f"http://world-v1.{APPS}:7778/"),
+    }
+
+
+def test_a_log_that_may_not_be_read_is_told(stack: Stack) -> None:
+    with pytest.raises(LocalError, match=r"GET .*/pods/gone/log: 404 .*not found"):
+        stack.log("gone", "measured")
+
+
+def test_only_linkerds_that_run_are_asked_what_they_use(
+    stack: Stack, api_server: ApiServer
+) -> None:
+    """Of an evicted one no kubelet tells anything, and then nothing was said of all."""
+    for name, phase in (("l5d-runs", "Running"), ("l5d-evicted", "Failed")):
+        template = job.manifest(name, stack, Route("http://x/"), 10)["spec"]["template"]
+        container = {**template["spec"]["containers"][0], "name": job.LINKERD}
+        spec = {**template["spec"], "containers": [container], "initContainers": []}
+        metadata = {"name": name, "namespace": APPS}
+        api_server.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        api_server.set_status("pod", name, {"phase": phase}, APPS)
+    assert [pod["metadata"]["name"] for pod, _ in job._linkerds(stack)] == ["l5d-runs"]

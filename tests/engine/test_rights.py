@@ -324,3 +324,24 @@ def test_secrets_come_with_tls_alone(place: Place) -> None:
             place.server.kubectl(
                 "delete", "rolebinding", f"linkerd-canary-{user}-tls", "-n", "linkerd"
             )
+
+
+def test_the_config_of_sidecars_is_within_their_rights(place: Place) -> None:
+    """By a user who has these alone: the others are held against what they may without."""
+    role = "linkerd-canary-deploy-sidecars"
+    place.users[role] = place.server.kubeconfig_for(role)
+    place.server.apply(*manifests("sidecars"))
+    there = ("-n", "hello-world", f"--role={role}", f"--user={role}")
+    place.server.kubectl("create", "rolebinding", role, *there)
+    place.server.wait_until_allowed(role, "patch", "configmaps", "hello-world")
+    program = run_program({"meshTopology": "sidecar", "createNamespaces": "false"})
+    configs = [
+        {"apiVersion": "v1", "kind": "ConfigMap", **one.inputs}
+        for one in kubernetes_objects(program)
+        if one.name.startswith("l5d-config-")
+    ]
+    assert len(configs) == 3
+    assert place.applied(role, configs) == ""
+    for each in configs:
+        name = each["metadata"]["name"]
+        assert place.refusal(role, "delete", "configmap", name, "-n", "hello-world") == ""

@@ -1,14 +1,19 @@
 """The pure parts of `make bench-mesh`: fortio's words, the end of the warm-up, table, picture."""
 
+import itertools
 import json
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
 
+import settings
 from bench import growth
-from bench.mesh import figures, job, load, usage
+from bench.mesh import deployed, figures, job, load, processes, usage
 from bench.mesh.__main__ import main
 from bench.mesh.figures import Row
 from bench.mesh.job import Stack
@@ -16,6 +21,9 @@ from bench.mesh.load import Result, Route
 from bench.mesh.usage import Usages
 from kube.connection import Answer, Connection
 from local.errors import LocalError
+from mesh.routers import Routing
+from mesh.workload import Memory
+from tests.unit.test_settings import defaults
 
 SAID: dict[str, Any] = {
     "ActualQPS": 1234.5,
@@ -118,6 +126,40 @@ def test_the_picture_is_svg_with_its_words_as_text() -> None:
     assert bars[1] / bars[2] == pytest.approx(DIRECT.rate / TLS.rate, rel=0.02)
 
 
+# On loopback
+
+
+def test_what_is_measured_has_the_defaults_of_the_config() -> None:
+    config = settings.parse(defaults())
+    assert Memory(config.linkerd_heap_mb, config.linkerd_memory_mb) == deployed.MEMORY
+    routing = Routing("linkerd")
+    assert routing.total_timeout_ms == config.total_timeout_ms
+    assert routing.max_connections == config.max_connections
+
+
+def test_a_process_has_the_environment_and_arguments_of_its_container() -> None:
+    container = deployed.linkerd_container()
+    found = deployed.environment(container, "198.18.1.10", Path("/own"))
+    assert found.keys() == {each["name"] for each in container["env"]}
+    given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    assert {**given, **found} == {
+        **given,
+        "GC_LOG": "/own/log",
+        "POD_IP": "198.18.1.10",
+        "NODE_NAME": "198.18.1",
+    }
+    arguments = deployed.arguments(container, Path("/own/config.json"))
+    assert arguments == [*container["args"][:-1], "/own/config.json"]
+
+
+def test_a_process_that_has_ended_and_was_not_reaped_uses_no_memory() -> None:
+    """As a child of a start script may be at any moment."""
+    with subprocess.Popen(["true"], start_new_session=True) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.resident_mib([ended.pid]) == 0
+    assert processes.resident_mib([os.getsid(0)]) > 1
+
+
 # On a cluster
 
 
@@ -152,6 +194,12 @@ def test_the_job_meets_pod_security_restricted_and_ends() -> None:
         assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_a_pod_that_waits_is_there_to_be_asked_until_the_command_gives_up() -> None:
+    """A Job past its deadline has none, and then nobody could say why it did not start."""
+    made = job.manifest("bench", stack(), Route("http://x/"), 10)
+    assert made["spec"]["activeDeadlineSeconds"] > job._longest(10) + 10
+
+
 def test_cpu_between_two_samples_is_proportional() -> None:
     samples = [(0.0, 1.0), (10.0, 2.0), (20.0, 6.0)]
     assert usage.used_by(samples, 5) == 1.5
@@ -162,10 +210,13 @@ def test_cpu_between_two_samples_is_proportional() -> None:
 
 
 class Kubelet:
-    """Answers for a node as its kubelet would: later, and with more CPU, each time."""
+    """Answers for a node as its kubelet would: later, and with more CPU, each time.
 
-    def __init__(self, status: int = 200) -> None:
-        self._status = status
+    `busy` answers of the API server's come first.
+    """
+
+    def __init__(self, status: int = 200, busy: int = 0) -> None:
+        self._statuses = itertools.chain(itertools.repeat(503, busy), itertools.repeat(status))
         self._seconds: Iterator[int] = iter(range(0, 60, 10))
 
     def send(self, _method: str, _path: str) -> Answer:
@@ -177,7 +228,7 @@ class Kubelet:
             "podRef": {"namespace": "mesh", "name": "l5d-x"},
             "containers": [linkerd, {"name": "kubectl", "cpu": cpu}],
         }
-        return Answer(self._status, {}, json.dumps({"pods": [pod]}).encode())
+        return Answer(next(self._statuses), {}, json.dumps({"pods": [pod]}).encode())
 
 
 def usages(kubelet: Kubelet) -> Usages:
@@ -190,6 +241,13 @@ def test_what_the_linkerds_used_is_read_off_their_nodes() -> None:
     found.sample_until(30)
     assert found.cpu_seconds(5, 25) == pytest.approx(2)
     assert found.resident_mib() == 64
+
+
+def test_a_kubelet_that_is_too_busy_once_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.mesh.usage.time.sleep", lambda _: None)
+    found = usages(Kubelet(busy=1))
+    found.sample_until(30)
+    assert found.cpu_seconds(15, 25) == pytest.approx(1)
 
 
 def test_without_the_right_to_ask_nodes_nothing_is_made_up() -> None:
@@ -211,10 +269,22 @@ def test_a_length_out_of_bounds_is_refused(
 
 
 def test_programs_that_are_not_there_are_named(
-    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["loopback", "--programs", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"error: there is no program linkerd in {tmp_path}\n"
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for picture, said in (
+        (tmp_path, f"--picture {tmp_path} is a folder: give a file in it"),
+        (tmp_path / "file" / "x.svg", "its folder cannot be made"),
+    ):
+        assert main(["loopback", "--picture", str(picture)]) == 1
+        assert said in capsys.readouterr().err
 
 
 # Growth
@@ -227,3 +297,22 @@ def test_growth_is_what_one_more_service_costs() -> None:
     *_, linear, square = growth.lines({"a, s": straight, "b, s": squared})
     assert linear.endswith("ok)")
     assert square.endswith("OVER)")
+
+
+def test_an_object_that_grows_with_the_services_is_over_the_api_servers_limit() -> None:
+    def verdict(kilobytes: float) -> str:
+        figures = {growth.OBJECT: {count: kilobytes * count for count in growth.COUNTS}}
+        *_, line = growth.lines(figures)
+        return line
+
+    assert verdict(0.1).endswith("ok)")
+    assert verdict(5.25).endswith("OVER)")
+
+
+def test_the_largest_object_is_one_of_kubernetes() -> None:
+    def resource(kind: str, size: int) -> dict[str, Any]:
+        return {"type": kind, "inputs": {"data": "x" * size}}
+
+    pod, secret = "kubernetes:core/v1:Pod", "kubernetes:core/v1:Secret"
+    found = [resource(pod, 10), resource(secret, 300), resource("pulumi-python:dynamic/x", 900)]
+    assert growth.largest([*found, {"type": "kubernetes:core/v1:Namespace"}]) == 312

@@ -155,8 +155,8 @@ def env(container: dict[str, Any]) -> dict[str, Any]:
     return {one["name"]: one.get("value") or one["valueFrom"] for one in container["env"]}
 
 
-def config_file(program: Recorder, name: str, file: str = "config.json") -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(program.get("ConfigMap", name)["data"][file])
+def config_file(program: Recorder, name: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(program.get("ConfigMap", name)["data"]["config.json"])
     return parsed
 
 

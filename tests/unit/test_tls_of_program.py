@@ -139,7 +139,7 @@ def test_linkerds_beside_apps_and_at_the_edge(
     mode: str, permissive: bool, sent_to: int, taken_at: list[int]
 ) -> None:
     found = program(mode, permissive, meshTopology="sidecar")
-    config = config_file(found, "l5d-sidecar-config", "world-v1.json")
+    config = config_file(found, "l5d-config-world-v1")
     beside = {each["label"]: each for each in config["routers"]}
     (edge,) = config_file(found, "l5d-edge-config")["routers"]
     for sender in (beside["outgoing"], edge):

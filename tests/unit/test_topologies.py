@@ -8,7 +8,15 @@ import pytest
 import settings
 from mesh import topology
 from tests.unit.test_hardening import ROLLING, order
-from tests.unit.test_program import Recorder, config_file, container, env, pod, run_program
+from tests.unit.test_program import (
+    Recorder,
+    config_file,
+    container,
+    env,
+    kubernetes_objects,
+    pod,
+    run_program,
+)
 from tests.unit.test_settings import defaults
 
 APPS = ("hello", "world-v1", "world-v2")
@@ -37,7 +45,7 @@ def test_what_runs_where(programs: dict[str, Recorder]) -> None:
     edge = {
         *("Deployment l5d-edge", "PodDisruptionBudget l5d-edge", "ConfigMap l5d-edge-config"),
     }
-    beside = {"ConfigMap l5d-sidecar-config"}
+    beside = {f"ConfigMap l5d-config-{app}" for app in APPS}
     everything = names(programs["both"])
     assert everything >= nodes | beside
     assert everything - beside == names(programs["daemonset"])
@@ -84,12 +92,12 @@ def test_a_sidecar_asks_kubernetes_for_nothing(programs: dict[str, Recorder]) ->
         assert "serviceAccountName" not in spec
         assert "projected" not in str(spec["volumes"])
         assert "kubectl" not in [one["name"] for one in spec["containers"]]
-    for config in ("l5d-sidecar-config", "l5d-edge-config"):
+    for config in ("l5d-config-hello", "l5d-config-world-v1", "l5d-edge-config"):
         assert "8001" not in json.dumps(program.get("ConfigMap", config)["data"])
 
 
 def sidecars_routers(program: Recorder, app: str) -> Any:
-    return config_file(program, "l5d-sidecar-config", f"{app}.json")["routers"]
+    return config_file(program, f"l5d-config-{app}")["routers"]
 
 
 def test_a_sidecars_config(programs: dict[str, Recorder]) -> None:
@@ -119,10 +127,40 @@ def test_a_sidecar_leads_to_its_own_app_whatever_the_endpoints_are(
         ]
         workload = programs[where].get("Deployment", app)
         (volume,) = [one for one in pod(workload)["volumes"] if one["name"] == "l5d-config"]
-        assert volume["configMap"] == {
-            "name": "l5d-sidecar-config",
-            "items": [{"key": f"{app}.json", "path": "config.json"}],
-        }
+        assert volume["configMap"] == {"name": f"l5d-config-{app}"}
+
+
+def test_no_object_grows_with_the_number_of_services() -> None:
+    """An API server takes a ConfigMap of up to 1 MiB, and one for all apps exceeded that."""
+    services: dict[str, Any] = {
+        f"{'s' * 56}-{number:03}": {"port": 80, "image": "i", "versions": {"v1": {}, "v2": {}}}
+        for number in range(50)
+    }
+    config = {"meshTopology": "sidecar", "meshTls": "mutual", "meshTlsPermissive": "true"}
+    config |= {"services": json.dumps(services), "entryService": next(iter(services))}
+    found = run_program({**config, "meshTlsSecret": "given"})
+    maps = [one.inputs for one in kubernetes_objects(found) if one.typ.endswith(":ConfigMap")]
+    assert len(maps) == 100 + len(("namerd", "edge"))
+    for each in maps:
+        assert len(json.dumps(each)) < 5000
+        assert len(each["metadata"]["name"]) <= 253
+
+
+def test_a_config_is_there_before_the_pods_that_mount_it(programs: dict[str, Recorder]) -> None:
+    """And is deleted after them: a deletion goes by the dependencies, from their end."""
+    for registered in programs["sidecar"].registered:
+        if registered.type.endswith(":Deployment") and registered.name in APPS:
+            config = f"::l5d-config-{registered.name}"
+            assert [each for each in registered.dependencies if each.endswith(config)]
+
+
+def test_no_apps_config_has_the_name_of_the_former_one() -> None:
+    """All apps shared l5d-sidecar-config: pods mount that until they are replaced."""
+    services = json.dumps({"config": {"port": 80, "image": "example.com/config:1"}})
+    config = {"meshTopology": "sidecar", "entryService": "config", "canaryWeight": "0"}
+    assert "ConfigMap l5d-sidecar-config" not in names(
+        run_program({**config, "services": services})
+    )
 
 
 def test_the_edges_config(programs: dict[str, Recorder]) -> None:
