@@ -140,13 +140,11 @@ def promote(stack: str | None, service: str | None, folder: Path, *, full: bool)
 
 def _check_full(at: _At) -> None:
     """Raise CanaryError where the last weight cannot be set at once."""
-    last, most = at.last(), at.known.values.max_weight_step
+    last = at.last()
     to = last.header.plan.steps[-1] if last is not None and last.rollout.can_resume else 100
-    if to - at.weight > most:
-        raise CanaryError(
-            f"from {at.weight:g} to {to:g} is more than maxWeightStep, {most:g}: canary promote "
-            "without --full goes on by steps"
-        )
+    too_much = at.known.values.too_much(at.weight, to)
+    if too_much:
+        raise CanaryError(f"{too_much}: canary promote without --full goes on by steps")
 
 
 def abort(stack: str | None, service: str | None, folder: Path) -> int:
@@ -189,7 +187,7 @@ def planned(known: StackView, weight: float, given: Given) -> Plan:
         steps: tuple[float, ...] = (weight,)
     else:
         steps = plan.steps_from(limits.steps, weight, given.to)
-        plan.check_jumps(steps, weight, known.values.max_weight_step)
+        plan.check_jumps(steps, weight, known.values)
     plan.check_pauses(given.pauses, steps)
     found = Plan(split.service, split.baseline, split.canary, limits, steps)
     return replace(found, pauses=given.pauses, observes=given.observes)

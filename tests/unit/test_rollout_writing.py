@@ -235,6 +235,18 @@ def test_other_services_weights_that_are_not_deployed_stop_it(world: World, writ
         written.write(ours(20), world.known)
 
 
+def test_a_max_weight_step_that_cannot_be_used_keeps_no_canary_up(
+    world: World, written: Stack
+) -> None:
+    texts = {**world.known.values.texts, "maxWeightStep": "0"}
+    world.known = replace(world.known, values=replace(world.known.values, texts=texts))
+    with pytest.raises(CanaryError, match="^config maxWeightStep is '0': it must be a percent"):
+        written.write(ours(20), world.known)
+    world.updates = [sets(world, 0)]
+    written.write(ours(0), world.known)
+    assert world.weights == [0]
+
+
 def test_somebody_elses_table_is_left_alone(world: World, written: Stack) -> None:
     world.is_own = world.agrees = False
     for wanted in (20, 0):
