@@ -118,7 +118,7 @@ class Driver:
         """A terminal that is gone is no reason to leave a canary without anybody who looks."""
         try:
             self._parts.tell(taken, self._cluster)
-        except OSError:
+        except (OSError, ValueError):  # a ValueError where its encoding lacks a character
             terminal.silence()
 
     def _do(self, action: SetWeight | Look) -> Event:

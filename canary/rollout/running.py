@@ -401,7 +401,7 @@ def _say(text: str) -> None:
     """A line; a terminal that is gone does not end a way back."""
     try:
         print(text, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         terminal.silence()
 
 

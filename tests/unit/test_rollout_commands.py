@@ -1,5 +1,9 @@
 """The command line of a rollout: what it takes, and what it refuses in one line."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from canary.__main__ import main
@@ -13,6 +17,18 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         main([*arguments, "--help"])
     assert ended.value.code == 0
     assert "usage: python -m canary" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_help_in_any_encoding(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "canary", "run", "--help"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert ("N,N,…" if encoding == "utf-8" else "N,N,?") in done.stdout.decode(encoding)
 
 
 @pytest.mark.parametrize(

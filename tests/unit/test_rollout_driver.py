@@ -187,13 +187,18 @@ def test_a_full_disk_keeps_no_canary_up() -> None:
     assert run.stack.writes == [10, 0]
 
 
-def test_a_terminal_that_is_gone_keeps_no_canary_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), UnicodeEncodeError("latin-1", "…", 0, 1, "not in range")]
+)
+def test_a_terminal_that_takes_nothing_keeps_no_canary_up(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     silenced: list[bool] = []
     monkeypatch.setattr(terminal, "silence", lambda: silenced.append(True))
     run = Run()
 
     def gone() -> None:
-        raise BrokenPipeError
+        raise error
 
     failing_at_10(run, gone)
     assert run.ends() == exits.FAILED, run.lines
