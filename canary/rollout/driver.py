@@ -41,6 +41,10 @@ BACK_SECONDS = 60.0
 """How long somebody else's change is not the end of a way back."""
 
 
+Tell = Callable[[Taken, StackView, ClusterView | None], None]
+"""Shows what an event has come to, with the stack and the cluster as they were seen last."""
+
+
 class Clock:
     """Seconds since 1970 that never go back, whatever is done to the machine's clock."""
 
@@ -60,8 +64,7 @@ class Parts:
     held: Held | None
     """None where nothing is written."""
     journal: Writer | None
-    tell: Callable[[Taken, ClusterView | None], None]
-    """Shows what an event has come to."""
+    tell: Tell
 
 
 class Driver:
@@ -117,7 +120,7 @@ class Driver:
     def _tell(self, taken: Taken) -> None:
         """A terminal that is gone is no reason to leave a canary without anybody who looks."""
         try:
-            self._parts.tell(taken, self._cluster)
+            self._parts.tell(taken, self._known, self._cluster)
         except (OSError, ValueError):  # a ValueError where its encoding lacks a character
             terminal.silence()
 

@@ -15,14 +15,15 @@ from canary.holding import Held
 from canary.moving import who
 from canary.overview import ClusterView, StackView
 from canary.rollout import checks, journal, plan, terminal
-from canary.rollout.driver import Driver, Parts
+from canary.rollout.driver import Driver, Parts, Tell
 from canary.rollout.events import Begun, Event, Resumed, Wish, Wished
 from canary.rollout.journal import Header, Journal, Writer
 from canary.rollout.load import loading
 from canary.rollout.machine import Rollout, Taken
-from canary.rollout.notify import notifying
+from canary.rollout.notify import Notifier, notifying
 from canary.rollout.phase import Phase
 from canary.rollout.plan import Plan
+from canary.rollout.terminal import Display
 from canary.rollout.writing import ChangedError, Stack
 from canary.stack.cli import Cli, output
 from canary.stack.configured import SERVICES
@@ -312,19 +313,24 @@ def _drive(
     first: Sequence[Callable[[float], Event]],
     given: Given,
 ) -> int:
-    with terminal.display(at.known) as display, notifying(given.notify) as notifier:
-
-        def tell(taken: Taken, cluster: ClusterView | None) -> None:
-            display.show(taken, cluster)
-            if notifier is not None:
-                notifier.tell(taken, time.time())
-
-        parts = Parts(at.stack, held, writer, tell)
+    with terminal.display() as display, notifying(given.notify) as notifier:
+        parts = Parts(at.stack, held, writer, telling(display, notifier))
         update = checks.identity(at.known.updates)
         code = Driver(parts, rollout, at.known, update, pods).run(*first)
     if not rollout.plan.observes:
         _tell_of_git(at.stack)
     return code
+
+
+def telling(display: Display, notifier: Notifier | None) -> Tell:
+    """What tells both of an event."""
+
+    def tell(taken: Taken, stack: StackView, cluster: ClusterView | None) -> None:
+        if notifier is not None:  # first: a terminal that is gone raises an error
+            notifier.tell(taken, time.time())
+        display.show(taken, stack, cluster)
+
+    return tell
 
 
 def _abort(place: _Place, stack: Stack) -> int:

@@ -240,7 +240,7 @@ def test_a_max_weight_step_that_cannot_be_used_keeps_no_canary_up(
 ) -> None:
     texts = {**world.known.values.texts, "maxWeightStep": "0"}
     world.known = replace(world.known, values=replace(world.known.values, texts=texts))
-    with pytest.raises(CanaryError, match="^config maxWeightStep is '0': it must be a percent"):
+    with pytest.raises(CanaryError, match=r"^config maxWeightStep is '0': it must be a percent"):
         written.write(ours(20), world.known)
     world.updates = [sets(world, 0)]
     written.write(ours(0), world.known)
