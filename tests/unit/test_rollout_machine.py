@@ -487,6 +487,58 @@ def test_an_update_that_outlives_its_rollout_is_no_foreign_change() -> None:
     assert resumed.written().rollout.tried is None
 
 
+FINE = Plan("world", "world-v1", "world-v2", LIMITS, (1, 5, 10, 100))
+
+
+@pytest.mark.parametrize("in_force", [1, 100])
+@pytest.mark.parametrize("wish", [Wish.PROMOTE, Wish.FULL])
+def test_promote_after_a_full_promotion_that_was_killed_goes_on_with_it(
+    in_force: float, wish: Wish
+) -> None:
+    """Its update may have written 100 %, or do it yet: 5 % would be less, and 100 % another's."""
+    told = Told(FINE).begin().written().wish(Wish.FULL)
+    assert told.wants() == SetWeight(100)
+    told.take(Resumed(told.now, in_force, "bob@ws8")).wish(wish)
+    assert told.wants() == SetWeight(100)
+    assert told.last == "1 %: accepted by anna@ws7 after 0 s. On to 100 %."
+    assert told.written().rollout.is_last
+
+
+@pytest.mark.parametrize("in_force", [1, 5])
+def test_a_full_promotion_after_a_step_that_was_killed_finishes_that_first(in_force: float) -> None:
+    told = Told(FINE).begin().written().wish(Wish.PROMOTE)
+    assert told.wants() == SetWeight(5)
+    told.take(Resumed(told.now, in_force, "bob@ws8")).wish(Wish.FULL)
+    assert told.wants() == SetWeight(5)
+    told.not_written("the stack is locked").look(NOTHING)
+    assert told.wants() == SetWeight(5)
+    assert told.written().wants() == SetWeight(100)
+    assert told.last == "5 %: the last step was wished. On to 100 %."
+    told.not_written("the stack is locked").look(NOTHING)
+    assert told.wants() == SetWeight(100)
+    assert told.written().rollout.is_last
+
+
+@pytest.mark.parametrize("is_unfinished", [False, True])
+def test_an_update_may_outlive_more_than_one_process(is_unfinished: bool) -> None:
+    told = Told(FINE).begin()
+    if is_unfinished:
+        told.take(NotDone(told.now, "node-2 does not follow", in_force=1))
+    else:
+        told.written()
+    told.wish(Wish.PROMOTE)
+    for by in ("bob@ws8", "carl@ws9"):
+        told.take(Resumed(told.now, 1, by))
+        assert told.rollout.tried == 5
+
+
+def test_a_step_without_data_is_left_for_the_one_that_is_being_written() -> None:
+    plan = replace(FINE, limits=replace(LIMITS, on_no_data="go"))
+    told = Told(plan).begin().written().wish(Wish.FULL)
+    told.take(Resumed(told.now, 1, "bob@ws8")).look(NOTHING, times=6)
+    assert told.wants() == SetWeight(100)
+
+
 def test_going_back_is_resumed_as_going_back() -> None:
     told = Told().begin().written().look(FAILING).take(Interrupted(1020, 15))
     told.take(Resumed(2000, 10, "bob@ws8"))
