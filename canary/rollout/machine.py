@@ -82,6 +82,8 @@ class Rollout:
     """When a look after that last found requests to the canary."""
     failures: int = 0
     """The canary's requests that failed, from the beginning."""
+    loads: bool = False
+    """Whether this process sends requests of its own."""
     left_out: dict[str, str] = field(default_factory=dict)
     """The linkerds that the last look left out."""
     code: int | None = None
@@ -133,7 +135,7 @@ class Rollout:
     # The weight
 
     def _begin(self, event: Begun) -> "Taken":
-        begun = replace(self, began=event.at, weight=event.weight)
+        begun = replace(self, began=event.at, weight=event.weight, loads=event.loads)
         first = self.plan.first(event.weight)
         if self.plan.steps[first] == event.weight:
             return begun._start(first, event.at)
@@ -328,7 +330,7 @@ class Rollout:
         if self.plan.observes:
             return ""
         accepts = "promote accepts this step."
-        if verdict.kind is Kind.NO_DATA:
+        if verdict.kind is Kind.NO_DATA and not self.loads:
             return f" --load 20/s would make traffic, {accepts}"
         return f" {accepts}"
 
@@ -470,7 +472,7 @@ class Rollout:
         if not self.can_resume:
             raise ValueError("the rollout is over")
         again = replace(self, code=None, held=None, held_by=None, failed_tries=0, left_out={})
-        again = replace(again, problem="")
+        again = replace(again, problem="", loads=event.loads)
         line = Line(f"Resumed by {event.by} at {figures.percent(event.weight)}.")
         if self.phase.goes_back:
             # The weight may have been written, and what the counters say has to be seen yet.

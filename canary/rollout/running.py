@@ -55,6 +55,11 @@ class Given:
     load: float | None = None
     """Requests a second that are sent to the service, beside those of others."""
 
+    @property
+    def loads(self) -> bool:
+        """Whether any are."""
+        return self.load is not None
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -211,7 +216,7 @@ def _run(at: _At, given: Given) -> int:
         raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
     found = planned(at.known, at.weight, given)
     if found.observes:
-        begun = [lambda now: Begun(now, at.weight)]
+        begun = [lambda now: Begun(now, at.weight, given.loads)]
         with loading(at.api, at.known.split, given.load):
             return _drive(at, None, None, Rollout.of(found), [], begun, given)
     _check_config(at)
@@ -238,7 +243,7 @@ def _begin(at: _At, held: Held, found: Plan, given: Given) -> int:
         canary,
     )
     with Writer.begin(at.folder, header) as writer:
-        begun = [lambda now: Begun(now, at.weight)]
+        begun = [lambda now: Begun(now, at.weight, given.loads)]
         return _drive(at, held, writer, Rollout.of(found), canary, begun, given)
 
 
@@ -297,7 +302,9 @@ def _must_be_as_left(at: _At, found: Journal, rollout: Rollout) -> None:
 def _go_on(
     at: _At, held: Held, found: Journal, rollout: Rollout, wish: Wish | None, given: Given
 ) -> int:
-    first: list[Callable[[float], Event]] = [lambda now: Resumed(now, at.weight, who())]
+    first: list[Callable[[float], Event]] = [
+        lambda now: Resumed(now, at.weight, who(), given.loads)
+    ]
     if wish is not None:
         first.append(lambda now: Wished(now, wish, who()))
     with Writer.resume(found) as writer:

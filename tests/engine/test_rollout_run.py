@@ -178,6 +178,18 @@ def test_abort_without_a_rollout(engine: Engine, shared_cluster: Cluster) -> Non
     assert again.returncode == exits.DONE, again
 
 
+def test_an_abort_waits_for_a_config_that_the_program_refuses_to_be_mended(
+    engine: Engine, start: Callable[..., UnderWay]
+) -> None:
+    engine.set("canaryWeight", "20")
+    engine.up()
+    engine.set("maxWeightStep", "0")
+    running = start("abort")
+    running.says("0 % is not done yet: config maxWeightStep is '0': it must be a percent from 0.01")
+    engine.set("maxWeightStep", "100")
+    assert running.ends() == exits.DONE, running.lines
+
+
 def test_abort_leaves_somebody_elses_table_alone(engine: Engine, shared_cluster: Cluster) -> None:
     change(shared_cluster)
     table = shared_cluster.table()

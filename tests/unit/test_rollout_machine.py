@@ -277,6 +277,14 @@ def test_what_cannot_be_judged_holds_and_says_so_once(what: Stratum, looks: int,
     assert not told.rollout.wanted
 
 
+def test_who_has_load_already_is_not_told_of_it() -> None:
+    told = Told().take(Begun(1000, 0, loads=True)).written().look(NOTHING, times=6)
+    assert told.phase() is Phase.HOLDING
+    assert "--load" not in told.last
+    told.take(Interrupted(told.now, 2)).take(Resumed(told.now, 10, "bob@ws8"))
+    assert "--load 20/s would make traffic" in told.look(NOTHING, times=6).last
+
+
 def test_a_linkerd_that_cannot_be_read_holds_at_the_end_of_the_interval() -> None:
     told = Told().begin().written().look(healthy(10), times=5).look(healthy(10), unread=["node-2"])
     assert told.phase() is Phase.HOLDING

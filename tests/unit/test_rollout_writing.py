@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from canary import overview
+from canary import deploying, moving, overview
 from canary.errors import CanaryError
 from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, writing
@@ -193,6 +193,30 @@ def test_another_command_that_does_not_end_is_one_line(
     said = "^another command of this folder is updating the stack$"
     with alone.alone(tmp_path), pytest.raises(CanaryError, match=said):
         written.write(ours(0), world.known)
+
+
+@pytest.mark.parametrize(
+    ("asks", "command"),
+    [
+        ("of_stack", lambda folder: moving.move("20", None, None, folder, None)),
+        ("known", lambda folder: deploying.deploy(deploying.Given(), folder)),
+    ],
+    ids=["set", "deploy"],
+)
+def test_the_stack_is_looked_at_once_the_folder_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks: str, command: Callable[[Path], int]
+) -> None:
+    """What another command of the folder wrote until then is seen."""
+
+    def look(*_: object) -> None:
+        with pytest.raises(CanaryError, match="another command"), alone.alone(tmp_path):
+            pass
+        raise CanaryError("looked at")
+
+    monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(overview, asks, look)
+    with pytest.raises(CanaryError, match="looked at"):
+        command(tmp_path)
 
 
 SET = "config: {p:canaryWeight: '20', p:replicas: '3'}\n"
