@@ -15,6 +15,7 @@ import yaml
 
 from canary import exits, lease
 from canary.rollout import journal
+from canary.stack.alone import alone
 from kube.api import Api
 from kube.connection import to_cluster
 from tests.engine.cluster import MESH, Cluster
@@ -186,7 +187,8 @@ def test_an_abort_waits_for_a_config_that_the_program_refuses_to_be_mended(
     engine.set("maxWeightStep", "0")
     running = start("abort")
     running.says("0 % is not done yet: config maxWeightStep is '0': it must be a percent from 0.01")
-    engine.set("maxWeightStep", "100")
+    with alone(engine.project):  # each try writes the settings too
+        engine.set("maxWeightStep", "100")
     assert running.ends() == exits.DONE, running.lines
 
 
