@@ -186,7 +186,8 @@ def test_an_abort_waits_for_a_config_that_the_program_refuses_to_be_mended(
     engine.up()
     engine.set("maxWeightStep", "0")
     running = start("abort")
-    running.says("0 % is not done yet: config maxWeightStep is '0': it must be a percent from 0.01")
+    running.says("config maxWeightStep is '0': it must be a percent from 0.01")
+    assert running.lines[0].startswith("0 % is not done yet: ")
     with alone(engine.project):  # each try writes the settings too
         engine.set("maxWeightStep", "100")
     assert running.ends() == exits.DONE, running.lines
