@@ -1,6 +1,7 @@
 """The operator's commands: `python -m canary COMMAND …`; `--help` says which there are."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -64,6 +65,7 @@ def parser_of(program: str = "python -m canary") -> argparse.ArgumentParser:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command, by default the program's own; its exit status: of canary/exits.py."""
+    _write_in_any_encoding()
     arguments = parser_of().parse_args(given)
     try:
         status: int = arguments.run(arguments)
@@ -73,6 +75,13 @@ def main(given: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     return status
+
+
+def _write_in_any_encoding() -> None:
+    """Print `?` for what the terminal's encoding lacks; Python escapes it on standard error."""
+    # There is none where standard output is closed.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

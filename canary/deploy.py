@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from canary.arguments import notify
+
 NAME = "deploy"
 
 EXAMPLES = """\
@@ -20,9 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("--stack", help="the stack; by default the one that is selected")
     parser.add_argument("--policy-pack", metavar="DIR", help="policies that the update must keep")
-    parser.add_argument(
-        "--notify", metavar="URL", help="POST each line there, as the JSON of Flagger's webhooks"
-    )
+    notify(parser)
     parser.add_argument(
         "-o",
         "--output",

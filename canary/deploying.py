@@ -84,14 +84,13 @@ def deploy(given: Given, folder: Path) -> int:
 
 
 def _deploy(given: Given, folder: Path, record: Record) -> int:
-    with Cli(given.stack) as cli:
+    with Cli(given.stack) as cli, alone(folder):
         rising, weights = _found(cli, folder)
-        with alone(folder):
-            held = _checked(cli, folder, rising, given)
-            settings = rising[0].known.deployed.settings if rising else ""
-            record.begin(settings, tuple(_rollout(folder, each) for each in rising), weights)
-            _tell_what_rises(rising)
-            _update(cli, given, held)
+        held = _checked(cli, folder, rising, given)
+        settings = rising[0].known.deployed.settings if rising else ""
+        record.begin(settings, tuple(_rollout(folder, each) for each in rising), weights)
+        _tell_what_rises(rising)
+        _update(cli, given, held)
     for number, rise in enumerate(rising):
         code = _roll_out(given, folder, rise, record, number)
         if code:

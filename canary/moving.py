@@ -7,6 +7,7 @@ are put back where the update failed and the table is still the former one.
 import getpass
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from canary import exits, figures, findings, lease, overview
@@ -30,19 +31,20 @@ def move(
     Raises CanaryError.
     """
     weight = _weight(percent)
-    with Cli(stack) as cli:
-        known = overview.of_stack(cli, folder, service)
-        with overview.api_of(known.split) as api:
-            with alone(folder):
-                settings = Settings(cli, folder / known.deployed.settings, known, weight)
-                settings.check()
-                known.refuse_others()
-                _must_be_free(known, overview.of_cluster(api, known.split))
-                _tell_what_is_left_out(known)
-                _update(cli, api, known, settings, weight)
-            if max_wait is None:
-                return exits.DONE
-            return wait_for_share(api, known.split, weight, known.limits, max_wait)
+    with Cli(stack) as cli, ExitStack() as opened:
+        with alone(folder):
+            # What another command of this folder does first is seen.
+            known = overview.of_stack(cli, folder, service)
+            api = opened.enter_context(overview.api_of(known.split))
+            settings = Settings(cli, folder / known.deployed.settings, known, weight)
+            settings.check()
+            known.refuse_others()
+            _must_be_free(known, overview.of_cluster(api, known.split))
+            _tell_what_is_left_out(known)
+            _update(cli, api, known, settings, weight)
+        if max_wait is None:
+            return exits.DONE
+        return wait_for_share(api, known.split, weight, known.limits, max_wait)
 
 
 def _weight(text: str) -> float:

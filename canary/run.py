@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from canary import exits
+from canary.arguments import notify
 from canary.errors import CanaryError
 
 NAME = "run"
@@ -61,9 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="send so many requests a second to the service, GET / by way of the linkerds, for a "
         "canary that gets too few of others",
     )
-    parser.add_argument(
-        "--notify", metavar="URL", help="POST each line there, as the JSON of Flagger's webhooks"
-    )
+    notify(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
     how.add_argument("--observe", action="store_true", help="judge the weight in force")

@@ -13,10 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from canary import as_json, findings, overview, screen
+from canary import as_json, findings, live, overview, screen
 from canary.counters import measured
 from canary.counters.measured import Traffic
 from canary.counters.reading import Seen
+from canary.errors import CanaryError
 from canary.findings import Finding
 from canary.overview import ClusterView, StackView
 from canary.stack.cli import Cli
@@ -91,49 +92,89 @@ class Shown:
 def once(stack: str | None, service: str | None, folder: Path, how: How) -> int:
     """Print one look; the exit code. Raises CanaryError."""
     with Cli(stack) as cli:
-        known = overview.of_stack(cli, folder, service)
-    with overview.api_of(known.split) as api:
-        cluster = overview.of_cluster(api, known.split)
-        traffic = measured.now(cluster.seen, cluster.names)
-        if how.seconds:
-            first = cluster.seen
-            time.sleep(how.seconds)
-            cluster = _after(api, known, first)
-            traffic = measured.between(first, cluster.seen, cluster.names)
-    shown = Shown.of(known, cluster, traffic)
+        known = Known(cli, folder, service)
+        with overview.api_of(known.view.split) as api:
+            cluster = _cluster(api, known)
+            if how.seconds:
+                cluster, traffic = _measured(api, known, cluster, how.seconds)
+            else:
+                traffic = measured.now(cluster.seen, cluster.names)
+    shown = Shown.of(known.view, cluster, traffic)
     print(shown.json(indent=2) if how.as_json else "\n".join(shown.lines))
     return shown.exit_code
 
 
-def _after(api: Api, known: StackView, first: Seen) -> ClusterView:
+def _measured(
+    api: Api, known: "Known", first: ClusterView, seconds: float
+) -> tuple[ClusterView, Traffic]:
+    """The look after so many seconds under the same weights, and the traffic until then."""
+    while True:
+        time.sleep(seconds)
+        known.ask()
+        cluster = _after(api, known, first.seen)
+        if cluster.by_way == first.by_way:
+            return cluster, measured.between(first.seen, cluster.seen, cluster.names)
+        print("The weights were changed meanwhile: measuring anew.", file=sys.stderr, flush=True)
+        first = cluster
+
+
+def _after(api: Api, known: "Known", first: Seen) -> ClusterView:
     """The next look, or where Prometheus shows the same scrapes still, one at the next ones."""
     end = time.monotonic() + 2 * (first.every or 0)
     while True:
-        cluster = overview.of_cluster(api, known.split)
+        cluster = _cluster(api, known)
         if cluster.seen.is_after(first) or time.monotonic() > end:
             return cluster
         time.sleep(1)
 
 
+def _cluster(api: Api, known: "Known") -> ClusterView:
+    """The cluster, and `known.view` as it is by then. Raises CanaryError.
+
+    A table that an update of this stack wrote, and is not the one that the stack was seen with, may
+    be of an update that has ended since.
+    """
+    cluster = overview.of_cluster(api, known.view.split)
+    if cluster.agrees or not cluster.is_own:
+        return cluster
+    known.ask()
+    return overview.of_cluster(api, known.view.split)
+
+
 def watch(stack: str | None, service: str | None, folder: Path, how: How) -> int:
-    """Show looks until the time is up; the exit code of the last one. Raises CanaryError."""
+    """Show looks until the time is up; the exit code of the last one.
+
+    Raises CanaryError where the first one fails.
+    """
     end = time.monotonic() + how.seconds if how.seconds else float("inf")
-    with Cli(stack) as cli, _display(how) as display:
+    with Cli(stack) as cli, display(how) as shown_on:
         known = Known(cli, folder, service)
         with overview.api_of(known.view.split) as api:
             past = Past()
-            while True:
-                shown = _look(api, known.view, past)
-                display.show(shown)
-                if time.monotonic() + LOOK_SECONDS > end:
-                    return shown.exit_code
+            shown = _look(api, known, past)
+            shown_on.show(shown)
+            code = shown.exit_code
+            while time.monotonic() + LOOK_SECONDS <= end:
                 time.sleep(LOOK_SECONDS)
-                known.renew()
+                code = _look_again(shown_on, api, known, past)
+    return code
 
 
-def _look(api: Api, known: StackView, past: "Past") -> Shown:
-    cluster = overview.of_cluster(api, known.split)
-    return Shown.of(known, cluster, past.take(cluster), past.trends(cluster))
+def _look_again(shown_on: "Display", api: Api, known: "Known", past: "Past") -> int:
+    """The exit code of one look more: what fails may be over at the next one."""
+    try:
+        known.renew()
+        shown = _look(api, known, past)
+    except CanaryError as error:
+        shown_on.tell(f"{datetime.now():%H:%M:%S} Not seen: {error}")
+        return error.code
+    shown_on.show(shown)
+    return shown.exit_code
+
+
+def _look(api: Api, known: "Known", past: "Past") -> Shown:
+    cluster = _cluster(api, known)
+    return Shown.of(known.view, cluster, past.take(cluster), past.trends(cluster))
 
 
 class Known:
@@ -141,19 +182,28 @@ class Known:
 
     def __init__(self, cli: Cli, folder: Path, service: str | None) -> None:
         self._cli, self._folder, self._service = cli, folder, service
-        self.view = overview.of_stack(cli, folder, service)
-        self._at = time.monotonic()
         self._asked: Future[StackView] | None = None
+        self.ask()
+
+    def ask(self) -> None:
+        """Have it as it is now. Raises CanaryError."""
+        self._have(self._now())
+        self._asked = None  # which is older
 
     def renew(self) -> None:
         """Take what has been found in the meantime. Raises CanaryError."""
         if self._asked is not None and self._asked.done():
-            self.view, self._asked = self._asked.result(), None
-            self._at = time.monotonic()
+            asked, self._asked = self._asked, None
+            self._at = time.monotonic()  # where it failed too: then it is asked again later
+            self._have(asked.result())
         if self._asked is None and time.monotonic() - self._at > STACK_SECONDS:
-            self._asked = self._cli.background(
-                lambda: overview.of_stack(self._cli, self._folder, self._service)
-            )
+            self._asked = self._cli.background(self._now)
+
+    def _now(self) -> StackView:
+        return overview.of_stack(self._cli, self._folder, self._service)
+
+    def _have(self, view: StackView) -> None:
+        self.view, self._at = view, time.monotonic()
 
 
 class Past:
@@ -192,6 +242,9 @@ class Display(Protocol):
     def show(self, shown: Shown) -> None:
         """Show one in place of the one before, or after it."""
 
+    def tell(self, text: str) -> None:
+        """Say why there is none this time."""
+
 
 class _Lines:
     def __init__(self, as_json: bool) -> None:
@@ -200,21 +253,34 @@ class _Lines:
     def show(self, shown: Shown) -> None:
         print(shown.json(indent=None) if self._as_json else shown.line, flush=True)
 
+    def tell(self, text: str) -> None:
+        # Who reads JSON reads nothing else there.
+        print(text, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+
 
 @contextmanager
-def _display(how: How) -> Iterator[Display]:
+def display(how: How) -> Iterator[Display]:
     """A screen that is drawn anew on a terminal, and lines elsewhere."""
-    if how.as_json or not sys.stdout.isatty():
+    if how.as_json or not live.is_possible():
         yield _Lines(how.as_json)
         return
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    with Live(auto_refresh=False) as live:
+    with Live(auto_refresh=False) as drawn:
 
         class Screen:
+            def __init__(self) -> None:
+                self._lines: list[str] = []
+
             def show(self, shown: Shown) -> None:
-                head = f"{shown.now.astimezone():%H:%M:%S}"
-                live.update(Text("\n".join([head, *shown.lines])), refresh=True)
+                self._lines = [f"{shown.now.astimezone():%H:%M:%S}", *shown.lines]
+                self._draw(self._lines)
+
+            def tell(self, text: str) -> None:
+                self._draw([*self._lines, text])
+
+            def _draw(self, lines: list[str]) -> None:
+                drawn.update(Text("\n".join(lines)), refresh=True)
 
         yield Screen()

@@ -41,6 +41,10 @@ BACK_SECONDS = 60.0
 """How long somebody else's change is not the end of a way back."""
 
 
+Tell = Callable[[Taken, StackView, ClusterView | None], None]
+"""Shows what an event has come to, with the stack and the cluster as they were seen last."""
+
+
 class Clock:
     """Seconds since 1970 that never go back, whatever is done to the machine's clock."""
 
@@ -60,8 +64,7 @@ class Parts:
     held: Held | None
     """None where nothing is written."""
     journal: Writer | None
-    tell: Callable[[Taken, ClusterView | None], None]
-    """Shows what an event has come to."""
+    tell: Tell
 
 
 class Driver:
@@ -117,8 +120,8 @@ class Driver:
     def _tell(self, taken: Taken) -> None:
         """A terminal that is gone is no reason to leave a canary without anybody who looks."""
         try:
-            self._parts.tell(taken, self._cluster)
-        except OSError:
+            self._parts.tell(taken, self._known, self._cluster)
+        except (OSError, ValueError):  # a ValueError where its encoding lacks a character
             terminal.silence()
 
     def _do(self, action: SetWeight | Look) -> Event:
@@ -127,7 +130,13 @@ class Driver:
             # A wish that has come before the write takes its place.
             return self._from_outside.get(timeout=delay) if delay else self._waiting()
         except queue.Empty:
-            return self._write(action.weight) if isinstance(action, SetWeight) else self._look()
+            pass
+        try:
+            event = self._write(action.weight) if isinstance(action, SetWeight) else self._look()
+        except ChangedError as error:
+            return self._changed(str(error))
+        self._changed_since = None
+        return event
 
     def _waiting(self) -> Event:
         self._heed_lease()
@@ -136,20 +145,18 @@ class Driver:
     # Writing
 
     def _write(self, weight: float) -> Event:
+        """Raises ChangedError, as `_look` does."""
         rollout = self._rollout
         ours = Ours(rollout.weight, weight, self._update, self._pods, rollout.tried)
         try:
             written = self._parts.stack.write(ours, self._known, self._must_be_wished)
-        except ChangedError as error:
-            return self._changed(str(error))
+        except ChangedError:
+            raise
         except UnfinishedError as error:
-            self._changed_since = None
             self._see_first()
             return NotDone(self._clock(), str(error), error.in_force)
         except CanaryError as error:
-            self._changed_since = None
             return self._wish_or(NotDone(self._clock(), str(error)))
-        self._changed_since = None
         self._known, self._update = written.stack, written.update
         self._see_first()
         return InForce(self._clock(), weight, int(written.update.partition(" ")[0] or 0))
@@ -191,11 +198,10 @@ class Driver:
         try:
             cluster = self._parts.stack.cluster(self._known)
             change = self._what_changed(cluster)
-            if change:
-                return self._changed(change)
         except CanaryError as error:
             return Unseen(self._clock(), str(error))
-        self._changed_since = None
+        if change:
+            raise ChangedError(change)
         self._cluster = cluster
         tried = self._rollout.tried
         in_force = cluster.weight_of(self._rollout.plan.canary)

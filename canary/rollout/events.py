@@ -35,6 +35,8 @@ class Begun(Event):
     """The rollout begins at the weight that is in force."""
 
     weight: float
+    loads: bool = False
+    """Whether it sends requests of its own."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Resumed(Event):
 
     weight: float
     by: str
+    loads: bool = False
 
 
 @dataclass(frozen=True)

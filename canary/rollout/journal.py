@@ -55,7 +55,11 @@ class Journal:
         try:
             return replayed(self.header.plan, self.events)
         except ValueError as error:
-            raise CanaryError(f"{self.path} tells no rollout: {error}") from None
+            raise self.without_rollout(error) from None
+
+    def without_rollout(self, why: ValueError) -> CanaryError:
+        """What is to be raised where its events make none."""
+        return CanaryError(f"{self.path} tells no rollout: {why}")
 
 
 class Writer:

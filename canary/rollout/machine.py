@@ -68,6 +68,8 @@ class Rollout:
     """The step whose weight is being written, or could not be yet."""
     is_accepted: bool = False
     """Whether an operator wished that: it waits for no verdict."""
+    is_full: bool = False
+    """Whether an operator wished the last step, over those between."""
     is_unfinished: bool = False
     """Whether the weight is in force by an update that failed: it is to be done again."""
     is_open: bool = False
@@ -80,6 +82,8 @@ class Rollout:
     """When a look after that last found requests to the canary."""
     failures: int = 0
     """The canary's requests that failed, from the beginning."""
+    loads: bool = False
+    """Whether this process sends requests of its own."""
     left_out: dict[str, str] = field(default_factory=dict)
     """The linkerds that the last look left out."""
     code: int | None = None
@@ -131,7 +135,7 @@ class Rollout:
     # The weight
 
     def _begin(self, event: Begun) -> "Taken":
-        begun = replace(self, began=event.at, weight=event.weight)
+        begun = replace(self, began=event.at, weight=event.weight, loads=event.loads)
         first = self.plan.first(event.weight)
         if self.plan.steps[first] == event.weight:
             return begun._start(first, event.at)
@@ -146,7 +150,13 @@ class Rollout:
         now = replace(now, failed_tries=0, problem="")
         if self.phase.goes_back:
             return Taken(replace(now, returned=event.at), (), Look(LEAVING_LOOK))
-        return now._start(self.plan.steps.index(event.weight), event.at)
+        started = now._start(self.plan.steps.index(event.weight), event.at)
+        if not self.is_full or started.rollout.is_last:
+            return started
+        # The step that was being written when the last one was wished.
+        full = replace(started.rollout, is_full=True, is_accepted=True, is_open=True)
+        weight = figures.percent(event.weight)
+        return full._on(*started.lines, Line(f"{weight}: the last step was wished. {full._on_to}"))
 
     def _start(self, step: int, at: float) -> "Taken":
         started = replace(
@@ -159,6 +169,7 @@ class Rollout:
             held_by=None,
             is_open=False,
             is_accepted=False,
+            is_full=False,
         )
         return Taken(started, (Line(wording.step(self.plan, step)),), self._next_look)
 
@@ -274,11 +285,26 @@ class Rollout:
             return Taken(paused, (Line(text), Line(pause)), self._next_look)
         if self.is_last:
             return self._promote(at, Line(text))
-        following = figures.percent(self.plan.steps[self.step + 1])
-        return self._on(Line(f"{text} On to {following}."))
+        return self._on(Line(f"{text} {self._on_to}"))
 
     def _on(self, *lines: Line) -> "Taken":
-        return self._go(self.step + 1, *lines)
+        return self._go(self._next, *lines)
+
+    @property
+    def _next(self) -> int:
+        """The step that follows."""
+        if self._begun is not None:
+            return self._begun
+        return len(self.plan.steps) - 1 if self.is_full else self.step + 1
+
+    @property
+    def _begun(self) -> int | None:
+        """The later step whose update has begun: it may have written its weight, or do so yet."""
+        return self.target if self.target is not None and self.target > self.step else None
+
+    @property
+    def _on_to(self) -> str:
+        return f"On to {figures.percent(self.plan.steps[self._next])}."
 
     def _promote(self, at: float, *lines: Line) -> "Taken":
         plan, took = self.plan, wording.duration(at - self.began)
@@ -304,7 +330,7 @@ class Rollout:
         if self.plan.observes:
             return ""
         accepts = "promote accepts this step."
-        if verdict.kind is Kind.NO_DATA:
+        if verdict.kind is Kind.NO_DATA and not self.loads:
             return f" --load 20/s would make traffic, {accepts}"
         return f" {accepts}"
 
@@ -398,13 +424,11 @@ class Rollout:
 
     def _accept(self, event: Wished) -> "Taken":
         weight, after = figures.percent(self.weight), wording.duration(event.at - self.since)
-        opened = replace(self, is_open=True, is_accepted=True, failed_tries=0, target=None)
-        opened = replace(opened, held=None, held_by=None)
         text = f"{weight}: accepted by {event.by} after {after}."
+        opened = replace(self, is_open=True, is_accepted=True, failed_tries=0)
+        opened = replace(opened, held=None, held_by=None)
         if event.wish is Wish.FULL and not self.is_last:
-            last = len(self.plan.steps) - 1
-            following = figures.percent(self.plan.steps[last])
-            return opened._go(last, Line(f"{text} On to {following}."))
+            opened = replace(opened, is_full=True)
         return opened._advance(event.at, text)
 
     @property
@@ -448,19 +472,18 @@ class Rollout:
         if not self.can_resume:
             raise ValueError("the rollout is over")
         again = replace(self, code=None, held=None, held_by=None, failed_tries=0, left_out={})
-        again = replace(again, problem="")
+        again = replace(again, problem="", loads=event.loads)
         line = Line(f"Resumed by {event.by} at {figures.percent(event.weight)}.")
         if self.phase.goes_back:
             # The weight may have been written, and what the counters say has to be seen yet.
             back = replace(again, wanted=0.0)
             return Taken(back, (line,), SetWeight(0))
         is_late = event.weight != self.weight and event.weight in (self.wanted, self.tried)
-        if is_late or self.is_unfinished:
+        if is_late or (self.is_unfinished and self._begun is None):
             # The update that wrote it was killed, or failed: the state may not know the weight.
             return again._go(self.plan.steps.index(event.weight), line)
-        # An update that was under way may go on, and write its weight yet.
-        target = None if self.wanted is None else self.plan.steps.index(self.wanted)
-        again = replace(again, wanted=None, target=target)
+        # An update that was under way may go on, and write the target's weight yet.
+        again = replace(again, wanted=None)
         if self.step < 0:
             return again._go(self.plan.first(event.weight), line)
         return again._start(self.step, event.at).after(line)

@@ -6,7 +6,7 @@ A notification that cannot be sent is one line, and never stops a rollout.
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import requests
@@ -39,15 +39,20 @@ class Notifier:
 
     def _send(self) -> None:
         while (body := self._queue.get()) is not None:
-            try:
-                answer = requests.post(self._url, json=body, timeout=SECONDS)
-                problem = "" if answer.ok else f"it answers {answer.status_code}"
-            except requests.RequestException as error:
-                problem = type(error).__name__
+            problem = self._post(body)
             if problem and problem != self._problem:
-                # The URL may hold a secret.
-                print(f"The notification could not be sent: {problem}.", flush=True)
+                with suppress(OSError, ValueError):  # the terminal is gone: the next ones go out
+                    print(f"The notification could not be sent: {problem}.", flush=True)
             self._problem = problem
+
+    def _post(self, body: dict[str, Any]) -> str:
+        """Why it could not be sent; empty where it was. The URL, maybe a secret, is not told."""
+        try:
+            # A POST that is redirected may become a GET without a body.
+            answer = requests.post(self._url, json=body, timeout=SECONDS, allow_redirects=False)
+        except Exception as error:  # urllib3 has others than requests' own; the next are sent yet
+            return type(error).__name__
+        return "" if 200 <= answer.status_code < 300 else f"it answers {answer.status_code}"
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """What a rollout is to do, as decided before its first step."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from canary import figures
 from canary.analysis.limits import Limits
 from canary.errors import CanaryError
+from canary.stack.configured import RAISE_MOST, Values
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,9 @@ def check_pauses(pauses: tuple[float, ...], steps: tuple[float, ...]) -> None:
             )
 
 
-def check_jumps(steps: tuple[float, ...], weight: float, most: float) -> None:
+def check_jumps(steps: tuple[float, ...], weight: float, values: Values) -> None:
     """Raise CanaryError for a step that is larger than the stack's maxWeightStep."""
-    before = weight
-    for step in steps:
-        if round(step - before, 2) > most:
-            raise CanaryError(
-                f"the step from {before:g} to {step:g} is more than maxWeightStep, {most:g}: give "
-                "smaller --steps, or raise it with `pulumi config set maxWeightStep …` and "
-                "`pulumi up`"
-            )
-        before = step
+    for before, step in pairwise([weight, *steps]):
+        too_much = values.too_much(before, step)
+        if too_much:
+            raise CanaryError(f"the step {too_much}: give smaller --steps, or {RAISE_MOST}")

@@ -15,14 +15,15 @@ from canary.holding import Held
 from canary.moving import who
 from canary.overview import ClusterView, StackView
 from canary.rollout import checks, journal, plan, terminal
-from canary.rollout.driver import Driver, Parts
+from canary.rollout.driver import Driver, Parts, Tell
 from canary.rollout.events import Begun, Event, Resumed, Wish, Wished
 from canary.rollout.journal import Header, Journal, Writer
 from canary.rollout.load import loading
 from canary.rollout.machine import Rollout, Taken
-from canary.rollout.notify import notifying
+from canary.rollout.notify import Notifier, notifying
 from canary.rollout.phase import Phase
 from canary.rollout.plan import Plan
+from canary.rollout.terminal import Display
 from canary.rollout.writing import ChangedError, Stack
 from canary.stack.cli import Cli, output
 from canary.stack.configured import SERVICES
@@ -53,6 +54,11 @@ class Given:
     """The URL that is told what happens."""
     load: float | None = None
     """Requests a second that are sent to the service, beside those of others."""
+
+    @property
+    def loads(self) -> bool:
+        """Whether any are."""
+        return self.load is not None
 
 
 @dataclass(frozen=True)
@@ -140,13 +146,11 @@ def promote(stack: str | None, service: str | None, folder: Path, *, full: bool)
 
 def _check_full(at: _At) -> None:
     """Raise CanaryError where the last weight cannot be set at once."""
-    last, most = at.last(), at.known.values.max_weight_step
+    last = at.last()
     to = last.header.plan.steps[-1] if last is not None and last.rollout.can_resume else 100
-    if to - at.weight > most:
-        raise CanaryError(
-            f"from {at.weight:g} to {to:g} is more than maxWeightStep, {most:g}: canary promote "
-            "without --full goes on by steps"
-        )
+    too_much = at.known.values.too_much(at.weight, to)
+    if too_much:
+        raise CanaryError(f"{too_much}: canary promote without --full goes on by steps")
 
 
 def abort(stack: str | None, service: str | None, folder: Path) -> int:
@@ -189,7 +193,7 @@ def planned(known: StackView, weight: float, given: Given) -> Plan:
         steps: tuple[float, ...] = (weight,)
     else:
         steps = plan.steps_from(limits.steps, weight, given.to)
-        plan.check_jumps(steps, weight, known.values.max_weight_step)
+        plan.check_jumps(steps, weight, known.values)
     plan.check_pauses(given.pauses, steps)
     found = Plan(split.service, split.baseline, split.canary, limits, steps)
     return replace(found, pauses=given.pauses, observes=given.observes)
@@ -212,7 +216,7 @@ def _run(at: _At, given: Given) -> int:
         raise CanaryError(findings.changed(at.known, at.cluster), exits.DRIFTED)
     found = planned(at.known, at.weight, given)
     if found.observes:
-        begun = [lambda now: Begun(now, at.weight)]
+        begun = [lambda now: Begun(now, at.weight, given.loads)]
         with loading(at.api, at.known.split, given.load):
             return _drive(at, None, None, Rollout.of(found), [], begun, given)
     _check_config(at)
@@ -239,7 +243,7 @@ def _begin(at: _At, held: Held, found: Plan, given: Given) -> int:
         canary,
     )
     with Writer.begin(at.folder, header) as writer:
-        begun = [lambda now: Begun(now, at.weight)]
+        begun = [lambda now: Begun(now, at.weight, given.loads)]
         return _drive(at, held, writer, Rollout.of(found), canary, begun, given)
 
 
@@ -298,7 +302,9 @@ def _must_be_as_left(at: _At, found: Journal, rollout: Rollout) -> None:
 def _go_on(
     at: _At, held: Held, found: Journal, rollout: Rollout, wish: Wish | None, given: Given
 ) -> int:
-    first: list[Callable[[float], Event]] = [lambda now: Resumed(now, at.weight, who())]
+    first: list[Callable[[float], Event]] = [
+        lambda now: Resumed(now, at.weight, who(), given.loads)
+    ]
     if wish is not None:
         first.append(lambda now: Wished(now, wish, who()))
     with Writer.resume(found) as writer:
@@ -314,19 +320,24 @@ def _drive(
     first: Sequence[Callable[[float], Event]],
     given: Given,
 ) -> int:
-    with terminal.display(at.known) as display, notifying(given.notify) as notifier:
-
-        def tell(taken: Taken, cluster: ClusterView | None) -> None:
-            display.show(taken, cluster)
-            if notifier is not None:
-                notifier.tell(taken, time.time())
-
-        parts = Parts(at.stack, held, writer, tell)
+    with terminal.display() as display, notifying(given.notify) as notifier:
+        parts = Parts(at.stack, held, writer, telling(display, notifier))
         update = checks.identity(at.known.updates)
         code = Driver(parts, rollout, at.known, update, pods).run(*first)
     if not rollout.plan.observes:
         _tell_of_git(at.stack)
     return code
+
+
+def telling(display: Display, notifier: Notifier | None) -> Tell:
+    """What tells both of an event."""
+
+    def tell(taken: Taken, stack: StackView, cluster: ClusterView | None) -> None:
+        if notifier is not None:  # first: a terminal that is gone raises an error
+            notifier.tell(taken, time.time())
+        display.show(taken, stack, cluster)
+
+    return tell
 
 
 def _abort(place: _Place, stack: Stack) -> int:
@@ -403,7 +414,7 @@ def _say(text: str) -> None:
     """A line; a terminal that is gone does not end a way back."""
     try:
         print(text, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         terminal.silence()
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
-from canary import figures, screen
+from canary import figures, live, screen
 from canary.counters import measured
 from canary.overview import ClusterView, StackView
 from canary.rollout import wording
@@ -17,12 +17,12 @@ from canary.rollout.machine import Rollout, Taken
 class Display(Protocol):
     """Where a rollout is shown."""
 
-    def show(self, taken: Taken, cluster: ClusterView | None, /) -> None:
+    def show(self, taken: Taken, stack: StackView, cluster: ClusterView | None, /) -> None:
         """Show what an event has come to."""
 
 
 class _Lines:
-    def show(self, taken: Taken, _: ClusterView | None, /) -> None:
+    def show(self, taken: Taken, _: StackView, __: ClusterView | None, /) -> None:
         for line in taken.lines:
             print(f"{datetime.now():%H:%M:%S} {line.text}", flush=True)
 
@@ -35,33 +35,33 @@ def silence() -> None:
 
 
 @contextmanager
-def display(known: StackView) -> Iterator[Display]:
+def display() -> Iterator[Display]:
     """A screen on a terminal, and lines elsewhere."""
-    if not sys.stdout.isatty():
+    if not live.is_possible():
         yield _Lines()
         return
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    with Live(auto_refresh=False, transient=True) as live:
+    with Live(auto_refresh=False, transient=True) as drawn:
 
         class Screen:
-            def show(self, taken: Taken, cluster: ClusterView | None, /) -> None:
+            def show(self, taken: Taken, stack: StackView, cluster: ClusterView | None, /) -> None:
                 for line in taken.lines:
                     time = f"{datetime.now():%H:%M:%S}"
                     style = "yellow" if line.warns else ""
-                    live.console.print(Text(f"{time} {line.text}", style=style))
-                live.update(Text("\n".join(below(known, taken.rollout, cluster))), refresh=True)
+                    drawn.console.print(Text(f"{time} {line.text}", style=style))
+                drawn.update(Text("\n".join(below(stack, taken.rollout, cluster))), refresh=True)
 
         yield Screen()
 
 
-def below(known: StackView, rollout: Rollout, cluster: ClusterView | None) -> list[str]:
+def below(stack: StackView, rollout: Rollout, cluster: ClusterView | None) -> list[str]:
     """What is drawn anew at each look."""
     if cluster is None:
         return [steps(rollout)]
     traffic = measured.now(cluster.seen, cluster.names)
-    rows = screen.lines(known, cluster, traffic, [])
+    rows = screen.lines(stack, cluster, traffic, [])
     return [steps(rollout), *rows, *evidence(rollout)]
 
 

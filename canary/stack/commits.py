@@ -17,7 +17,8 @@ def raised_by(folder: Path, deployed: Deployed, split: Split) -> str:
     """The commit of the branch by which the canary's committed weight last rose.
 
     It is the first of those that have had at least today's weight ever since. Empty where git does
-    not say. A merged pull request is the one commit that merged it.
+    not say, as in a shallow clone that ends after it. A merged pull request is the one commit that
+    merged it.
     """
     raised, today = "", None
     for commit, weight in _weights(folder, deployed, split):
@@ -25,7 +26,7 @@ def raised_by(folder: Path, deployed: Deployed, split: Split) -> str:
         if weight < today:
             break
         raised = commit
-    return raised
+    return "" if raised in _boundary(folder) else raised
 
 
 def _weights(folder: Path, deployed: Deployed, split: Split) -> Iterator[tuple[str, float]]:
@@ -46,3 +47,12 @@ def _commits(folder: Path, settings: str) -> list[str]:
     except CanaryError:
         return []
     return said.split()
+
+
+def _boundary(folder: Path) -> list[str]:
+    """The commits that a shallow clone has no parents of: git takes all their files for new."""
+    try:
+        found = output(["git", "-C", str(folder), "rev-parse", "--git-path", "shallow"]).strip()
+        return (folder / found).read_text(encoding="ascii").split()
+    except (CanaryError, OSError):  # whole clones have no such file
+        return []

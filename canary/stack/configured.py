@@ -21,6 +21,8 @@ SHOW = ("config", "--json", "--show-secrets")
 PROJECT_FILE = "Pulumi.yaml"
 
 CANARY_WEIGHT = "canaryWeight"
+MAX_WEIGHT_STEP = "maxWeightStep"
+RAISE_MOST = f"raise it with `pulumi config set {MAX_WEIGHT_STEP} …` and `pulumi up`"
 SERVICES = "services"
 
 
@@ -39,9 +41,31 @@ class Values:
 
     @property
     def max_weight_step(self) -> float:
-        """By how much an update may raise a canary's weight at once, in percent."""
-        found: float = lazily.module("settings.readers").percent(0.01)(self.texts["maxWeightStep"])
+        """By how much an update may raise a canary's weight at once, in percent.
+
+        Raises CanaryError.
+        """
+        if MAX_WEIGHT_STEP in self.secret:  # which the program refuses too
+            raise CanaryError(f"config {MAX_WEIGHT_STEP} is a secret and cannot be used")
+        text = self.texts.get(MAX_WEIGHT_STEP, "")
+        try:
+            found: float = lazily.module("settings.readers").percent(0.01)(text)
+        except ValueError as error:
+            raise CanaryError(f"config {MAX_WEIGHT_STEP} is {text!r}: {error}") from None
         return found
+
+    def too_much(self, before: float, weight: float) -> str:
+        """That an update may not raise a weight by that much at once; empty where it may.
+
+        A weight that does not rise is never too much, whatever the config says. Raises
+        CanaryError.
+        """
+        if weight <= before:
+            return ""
+        most = self.max_weight_step
+        if round(weight - before, 2) <= most:  # binary fractions: 0.3 - 0.1 is more than 0.2
+            return ""
+        return f"from {before:g} to {weight:g} is more than {MAX_WEIGHT_STEP}, {most:g}"
 
     def follows_canary_weight(self, service: str) -> bool:
         """Whether canaryWeight moves a service, which has no weights of its own."""

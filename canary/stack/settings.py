@@ -10,7 +10,7 @@ import yaml
 from canary.errors import CanaryError
 from canary.overview import StackView
 from canary.stack.cli import Cli
-from canary.stack.configured import CANARY_WEIGHT, SERVICES, as_text
+from canary.stack.configured import CANARY_WEIGHT, RAISE_MOST, SERVICES, as_text
 from kube import lazily
 
 
@@ -39,13 +39,11 @@ class Settings:
                 "config services is a secret, whose weights this command does not change"
             )
         self._refuse_others_that_move()
-        most = known.values.max_weight_step
         before = known.weights.get(split.canary, 0)
-        if round(self.weight - before, 2) > most:
+        too_much = known.values.too_much(before, self.weight)
+        if too_much:
             raise CanaryError(
-                f"from {before:g} to {self.weight:g} is more than maxWeightStep, {most:g}: go by "
-                f"{before + most:g}, or raise it with `pulumi config set maxWeightStep …` and "
-                "`pulumi up`"
+                f"{too_much}: go by {before + known.values.max_weight_step:g}, or {RAISE_MOST}"
             )
 
     @property

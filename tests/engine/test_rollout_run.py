@@ -15,6 +15,7 @@ import yaml
 
 from canary import exits, lease
 from canary.rollout import journal
+from canary.stack.alone import alone
 from kube.api import Api
 from kube.connection import to_cluster
 from tests.engine.cluster import MESH, Cluster
@@ -176,6 +177,20 @@ def test_abort_without_a_rollout(engine: Engine, shared_cluster: Cluster) -> Non
     assert settings(engine)["canaryWeight"] == "0"
     again = engine.canary("abort")
     assert again.returncode == exits.DONE, again
+
+
+def test_an_abort_waits_for_a_config_that_the_program_refuses_to_be_mended(
+    engine: Engine, start: Callable[..., UnderWay]
+) -> None:
+    engine.set("canaryWeight", "20")
+    engine.up()
+    engine.set("maxWeightStep", "0")
+    running = start("abort")
+    running.says("config maxWeightStep is '0': it must be a percent from 0.01")
+    assert running.lines[0].startswith("0 % is not done yet: ")
+    with alone(engine.project):  # each try writes the settings too
+        engine.set("maxWeightStep", "100")
+    assert running.ends() == exits.DONE, running.lines
 
 
 def test_abort_leaves_somebody_elses_table_alone(engine: Engine, shared_cluster: Cluster) -> None:

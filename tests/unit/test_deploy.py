@@ -255,6 +255,22 @@ def test_a_weight_that_was_always_there_is_of_the_first_commit(clone: Path) -> N
     assert raised_by(clone) == first
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_a_shallow_clone_names_no_commit_that_it_may_end_after(
+    clone: Path, tmp_path_factory: pytest.TempPathFactory, depth: int
+) -> None:
+    """Git shows every file of the last commit that it has as added by that one."""
+    commit(clone, canaryWeight=10)
+    raised = commit(clone, canaryWeight=40)
+    for name in ("a", "b"):
+        (clone / name).write_text("")
+        git(clone, "add", name)
+        git(clone, "commit", "-q", "-m", name)
+    shallow = tmp_path_factory.mktemp("shallow")
+    git(shallow, "clone", "-q", f"--depth={depth}", f"file://{clone}", ".")
+    assert raised_by(shallow) == (raised if depth == 4 else "")
+
+
 def test_no_commit_is_named_outside_of_a_repository(tmp_path: Path) -> None:
     assert raised_by(tmp_path) == ""
 

@@ -21,6 +21,7 @@ from canary.rollout.checks import Ours
 from canary.rollout.driver import Driver, Parts
 from canary.rollout.events import Begun, Event, Wish
 from canary.rollout.machine import Rollout
+from canary.rollout.phase import Phase
 from canary.rollout.plan import Plan
 from canary.rollout.writing import ChangedError, UnfinishedError, Written
 from tests.unit.test_canary_commands import cluster, stack
@@ -71,7 +72,7 @@ class StandInStack:
         self.weight = ours.wanted
         self.writes.append(ours.wanted)
         self.after_write(ours.wanted)
-        return Written(known, "7 of today")
+        return Written(self.known, "7 of today")
 
 
 @dataclass
@@ -108,10 +109,13 @@ class Run:
     lines: list[str] = field(default_factory=list)
     tell: Callable[[Any], None] = lambda _: None
     clock: Callable[[], float] | None = None
+    seen: StackView | None = None
+    """The stack as it was told last."""
 
     def ends(self) -> int:
-        def tell(taken: Any, _: object) -> None:
+        def tell(taken: Any, known: StackView, _: object) -> None:
             self.lines += [line.text for line in taken.lines]
+            self.seen = known
             self.tell(taken)
 
         parts: Any = Parts(self.stack, self.lease, self.journal, tell)  # type: ignore[arg-type]
@@ -125,6 +129,26 @@ def test_all_is_well() -> None:
     run = Run()
     assert run.ends() == exits.DONE, run.lines
     assert run.stack.writes == [10, 100]
+
+
+def test_what_is_shown_is_the_stack_after_the_last_update() -> None:
+    run = Run()
+    run.stack.after_write = lambda weight: setattr(
+        run.stack,
+        "known",
+        replace(stack(), configured={"world-v1": 100 - weight, "world-v2": weight}),
+    )
+    shown: list[float] = []
+
+    def tell(taken: Any) -> None:
+        if taken.rollout.phase is Phase.PROGRESSING and taken.rollout.wanted is None:
+            assert run.seen
+            assert run.seen.configured
+            shown.append(run.seen.configured["world-v2"])
+
+    run.tell = tell
+    assert run.ends() == exits.DONE, run.lines
+    assert set(shown) == {10, 100}
 
 
 def test_an_update_that_succeeded_and_could_not_be_read_back_is_gone_on_with() -> None:
@@ -187,13 +211,18 @@ def test_a_full_disk_keeps_no_canary_up() -> None:
     assert run.stack.writes == [10, 0]
 
 
-def test_a_terminal_that_is_gone_keeps_no_canary_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), UnicodeEncodeError("latin-1", "…", 0, 1, "not in range")]
+)
+def test_a_terminal_that_takes_nothing_keeps_no_canary_up(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     silenced: list[bool] = []
     monkeypatch.setattr(terminal, "silence", lambda: silenced.append(True))
     run = Run()
 
     def gone() -> None:
-        raise BrokenPipeError
+        raise error
 
     failing_at_10(run, gone)
     assert run.ends() == exits.FAILED, run.lines

@@ -277,6 +277,14 @@ def test_what_cannot_be_judged_holds_and_says_so_once(what: Stratum, looks: int,
     assert not told.rollout.wanted
 
 
+def test_who_has_load_already_is_not_told_of_it() -> None:
+    told = Told().take(Begun(1000, 0, loads=True)).written().look(NOTHING, times=6)
+    assert told.phase() is Phase.HOLDING
+    assert "--load" not in told.last
+    told.take(Interrupted(told.now, 2)).take(Resumed(told.now, 10, "bob@ws8"))
+    assert "--load 20/s would make traffic" in told.look(NOTHING, times=6).last
+
+
 def test_a_linkerd_that_cannot_be_read_holds_at_the_end_of_the_interval() -> None:
     told = Told().begin().written().look(healthy(10), times=5).look(healthy(10), unread=["node-2"])
     assert told.phase() is Phase.HOLDING
@@ -485,6 +493,58 @@ def test_an_update_that_outlives_its_rollout_is_no_foreign_change() -> None:
     resumed.look(healthy(50))
     assert resumed.wants() == SetWeight(50)
     assert resumed.written().rollout.tried is None
+
+
+FINE = Plan("world", "world-v1", "world-v2", LIMITS, (1, 5, 10, 100))
+
+
+@pytest.mark.parametrize("in_force", [1, 100])
+@pytest.mark.parametrize("wish", [Wish.PROMOTE, Wish.FULL])
+def test_promote_after_a_full_promotion_that_was_killed_goes_on_with_it(
+    in_force: float, wish: Wish
+) -> None:
+    """Its update may have written 100 %, or do it yet: 5 % would be less, and 100 % another's."""
+    told = Told(FINE).begin().written().wish(Wish.FULL)
+    assert told.wants() == SetWeight(100)
+    told.take(Resumed(told.now, in_force, "bob@ws8")).wish(wish)
+    assert told.wants() == SetWeight(100)
+    assert told.last == "1 %: accepted by anna@ws7 after 0 s. On to 100 %."
+    assert told.written().rollout.is_last
+
+
+@pytest.mark.parametrize("in_force", [1, 5])
+def test_a_full_promotion_after_a_step_that_was_killed_finishes_that_first(in_force: float) -> None:
+    told = Told(FINE).begin().written().wish(Wish.PROMOTE)
+    assert told.wants() == SetWeight(5)
+    told.take(Resumed(told.now, in_force, "bob@ws8")).wish(Wish.FULL)
+    assert told.wants() == SetWeight(5)
+    told.not_written("the stack is locked").look(NOTHING)
+    assert told.wants() == SetWeight(5)
+    assert told.written().wants() == SetWeight(100)
+    assert told.last == "5 %: the last step was wished. On to 100 %."
+    told.not_written("the stack is locked").look(NOTHING)
+    assert told.wants() == SetWeight(100)
+    assert told.written().rollout.is_last
+
+
+@pytest.mark.parametrize("is_unfinished", [False, True])
+def test_an_update_may_outlive_more_than_one_process(is_unfinished: bool) -> None:
+    told = Told(FINE).begin()
+    if is_unfinished:
+        told.take(NotDone(told.now, "node-2 does not follow", in_force=1))
+    else:
+        told.written()
+    told.wish(Wish.PROMOTE)
+    for by in ("bob@ws8", "carl@ws9"):
+        told.take(Resumed(told.now, 1, by))
+        assert told.rollout.tried == 5
+
+
+def test_a_step_without_data_is_left_for_the_one_that_is_being_written() -> None:
+    plan = replace(FINE, limits=replace(LIMITS, on_no_data="go"))
+    told = Told(plan).begin().written().wish(Wish.FULL)
+    told.take(Resumed(told.now, 1, "bob@ws8")).look(NOTHING, times=6)
+    assert told.wants() == SetWeight(100)
 
 
 def test_going_back_is_resumed_as_going_back() -> None:

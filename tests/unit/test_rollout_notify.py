@@ -7,9 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from canary.rollout import running
 from canary.rollout.events import Begun, InForce
 from canary.rollout.machine import Rollout, Taken
 from canary.rollout.notify import notifying
+from tests.unit.test_canary_commands import stack
 from tests.unit.test_rollout_machine import PLAN
 
 
@@ -26,6 +28,13 @@ def hook() -> Iterator[Hook]:
         def do_POST(self) -> None:
             found.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(found.status)
+            if 300 < found.status < 400:
+                self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -67,13 +76,19 @@ def test_a_webhook_is_told_in_flaggers_form(hook: Hook) -> None:
     ]
 
 
-def test_what_cannot_be_sent_is_one_line(hook: Hook, capsys: pytest.CaptureFixture[str]) -> None:
-    hook.status = 500
+@pytest.mark.parametrize("status", [301, 302, 304, 307, 404, 500])
+def test_what_cannot_be_sent_is_one_line(
+    status: int, hook: Hook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook.status = status
     with notifying(hook.url) as notifier:
         assert notifier
         for _ in range(3):
             notifier.tell(a_step(), 0)
-    assert capsys.readouterr().out == "The notification could not be sent: it answers 500.\n"
+    said = f"The notification could not be sent: it answers {status}.\n"
+    assert capsys.readouterr().out == said
+    # A client that follows a 301 would have asked with GET, which is no notification.
+    assert len(hook.told) == 3
 
 
 def test_a_webhook_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +96,43 @@ def test_a_webhook_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None
         assert notifier
         notifier.tell(a_step(), 0)
     assert capsys.readouterr().out == "The notification could not be sent: ConnectionError.\n"
+
+
+def test_a_url_that_the_client_cannot_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """The error of a library below is no reason to end the thread."""
+    with notifying(f"http://{'a' * 64}.example.com/secret") as notifier:
+        assert notifier
+        notifier.tell(a_step(), 0)
+        notifier.tell(a_step(), 0)
+    assert capsys.readouterr().out == "The notification could not be sent: LocationParseError.\n"
+
+
+def test_a_terminal_that_is_gone_ends_no_notifications(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", gone)
+    hook.status = 500
+    with notifying(hook.url) as notifier:
+        assert notifier
+        for _ in range(2):
+            notifier.tell(a_step(), 0)
+    assert len(hook.told) == 2
+
+
+def test_a_webhook_is_told_although_the_terminal_is_gone(hook: Hook) -> None:
+    class Gone:
+        def show(self, *_: object) -> None:
+            raise BrokenPipeError
+
+    with notifying(hook.url) as notifier:
+        tell = running.telling(Gone(), notifier)
+        for _ in range(2):
+            with pytest.raises(BrokenPipeError):
+                tell(a_step(), stack(), None)
+    assert len(hook.told) == 2
 
 
 def test_without_a_url_nothing_is_sent() -> None:

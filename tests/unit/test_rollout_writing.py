@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from canary import overview
+from canary import deploying, moving, overview
 from canary.errors import CanaryError
 from canary.overview import ClusterView, StackView, Tables
 from canary.rollout import checks, writing
@@ -195,6 +195,30 @@ def test_another_command_that_does_not_end_is_one_line(
         written.write(ours(0), world.known)
 
 
+@pytest.mark.parametrize(
+    ("asks", "command"),
+    [
+        ("of_stack", lambda folder: moving.move("20", None, None, folder, None)),
+        ("known", lambda folder: deploying.deploy(deploying.Given(), folder)),
+    ],
+    ids=["set", "deploy"],
+)
+def test_the_stack_is_looked_at_once_the_folder_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks: str, command: Callable[[Path], int]
+) -> None:
+    """What another command of the folder wrote until then is seen."""
+
+    def look(*_: object) -> None:
+        with pytest.raises(CanaryError, match="another command"), alone.alone(tmp_path):
+            pass
+        raise CanaryError("looked at")
+
+    monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(overview, asks, look)
+    with pytest.raises(CanaryError, match="looked at"):
+        command(tmp_path)
+
+
 SET = "config: {p:canaryWeight: '20', p:replicas: '3'}\n"
 
 
@@ -233,6 +257,18 @@ def test_other_services_weights_that_are_not_deployed_stop_it(world: World, writ
     world.known = replace(world.known, others=("web",))
     with pytest.raises(ChangedError, match="has other weights of web, which are not deployed"):
         written.write(ours(20), world.known)
+
+
+def test_a_max_weight_step_that_cannot_be_used_keeps_no_canary_up(
+    world: World, written: Stack
+) -> None:
+    texts = {**world.known.values.texts, "maxWeightStep": "0"}
+    world.known = replace(world.known, values=replace(world.known.values, texts=texts))
+    with pytest.raises(CanaryError, match=r"^config maxWeightStep is '0': it must be a percent"):
+        written.write(ours(20), world.known)
+    world.updates = [sets(world, 0)]
+    written.write(ours(0), world.known)
+    assert world.weights == [0]
 
 
 def test_somebody_elses_table_is_left_alone(world: World, written: Stack) -> None:

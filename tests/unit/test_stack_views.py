@@ -1,6 +1,7 @@
 """The stack as a command sees it: state, config, last commit and history."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,28 @@ def test_weights_of_a_services_own() -> None:
 def test_a_config_that_cannot_be_used_is_one_line(changed: dict[str, str], said: str) -> None:
     with pytest.raises(CanaryError, match=said):
         configured.weights(values(**changed), split.chosen(state(), None))
+
+
+@pytest.mark.parametrize(
+    ("before", "weight", "said"),
+    [
+        (0, 20, ""),
+        (12.2, 32.2, ""),  # 32.2 - 12.2 is more than 20 in binary fractions
+        (10, 31, "from 10 to 31 is more than maxWeightStep, 20"),
+        (90, 0, ""),
+    ],
+)
+def test_by_how_much_a_weight_may_rise(before: float, weight: float, said: str) -> None:
+    assert values(maxWeightStep="20").too_much(before, weight) == said
+
+
+@pytest.mark.parametrize("most", ["0.001", "0", "ten", ""])
+def test_a_step_that_cannot_be_used_matters_only_where_a_weight_rises(most: str) -> None:
+    given = values(maxWeightStep=most)
+    said = re.escape(f"config maxWeightStep is {most!r}: it must be a percent from 0.01 to 100")
+    with pytest.raises(CanaryError, match=said):
+        given.too_much(0, 1)
+    assert given.too_much(10, 10) == given.too_much(10, 0) == ""
 
 
 @pytest.fixture

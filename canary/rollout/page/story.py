@@ -6,7 +6,6 @@ from canary.analysis.differences import Reason
 from canary.analysis.share import Share
 from canary.analysis.strata import NONE, Counts
 from canary.analysis.verdict import Verdict
-from canary.errors import CanaryError
 from canary.rollout.events import Event, InForce, Looked, Shown, Wish, Wished
 from canary.rollout.journal import Journal
 from canary.rollout.machine import Rollout
@@ -110,7 +109,7 @@ def told(journal: Journal) -> Story:
         for event in journal.events:
             _take(story, event)
     except ValueError as error:
-        raise CanaryError(f"{journal.path} tells no rollout: {error}") from None
+        raise journal.without_rollout(error) from None
     if story.steps:
         story.steps[-1].ended = story.ended
         if story.rollout.code is not None:
