@@ -129,8 +129,6 @@ def _parsed(text: str, where: str) -> Entry:
                 f"{where} is no kubeconfig: its lists and maps are nested more than {_DEEPEST} deep"
             )
         parsed = yaml.load(text, _Loader)  # noqa: S506  # it is a safe one
-    except ValueError:
-        raise KubeconfigError(f"{where} is no kubeconfig: a value in it cannot be read") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
