@@ -17,8 +17,9 @@ class Ratio:
 
     @property
     def ratio(self) -> float:
-        """How many times the peer's figure it is."""
-        return self.figure / self.against if self.against else float("inf")
+        """How many times the peer's figure it is; infinite where that is no figure to hold it
+        against, as a difference of two times is on a machine that was busy during the first."""
+        return self.figure / self.against if self.against > 0 else float("inf")
 
     def __str__(self) -> str:
         text = (

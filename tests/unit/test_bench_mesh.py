@@ -299,6 +299,12 @@ def test_growth_is_what_one_more_service_costs() -> None:
     assert square.endswith("OVER)")
 
 
+def test_growth_that_noise_has_hidden_is_not_told_to_be_small() -> None:
+    """The first count took longer than the second one: a negative ratio was "ok"."""
+    *_, line = growth.lines({"a, s": {1: 20.2, 50: 16.7, 100: 8.8, 200: 20.4}})
+    assert line.endswith("OVER)")
+
+
 def test_an_object_that_grows_with_the_services_is_over_the_api_servers_limit() -> None:
     def verdict(kilobytes: float) -> str:
         figures = {growth.OBJECT: {count: kilobytes * count for count in growth.COUNTS}}
