@@ -60,6 +60,20 @@ def test_of_100_rollouts_as_fast_as_the_baseline_none_is_ended() -> None:
     assert [seconds_to_end(seed, Slow()) for seed in range(100)] == [None] * 100
 
 
+@pytest.mark.parametrize("per_second", [60, 200])
+def test_callers_with_two_names_for_the_service_end_no_rollout(per_second: float) -> None:
+    """Each asks for something else, and takes another time for it."""
+    names = ((0.55, 20.0), (0.45, 100.0))
+    found = [seconds_to_end(seed, Slow(), per_second, names=names) for seed in range(20)]
+    assert found == [None] * 20
+
+
+def test_a_slow_canary_of_callers_with_two_names_is_ended_in_time() -> None:
+    names = ((0.55, 20.0), (0.45, 100.0))
+    found = [seconds_to_end(seed, Slow(factor=3), names=names) for seed in range(40)]
+    assert statistics.median(each or float("inf") for each in found) <= 120
+
+
 @pytest.mark.parametrize(
     ("slow", "limit"), [(Slow(factor=3), 90), (Slow(factor=2), 210), (Slow(part=0.2), 210)]
 )
