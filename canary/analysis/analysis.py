@@ -36,10 +36,10 @@ class Analysis:
     recent: Recent = field(default_factory=Recent)
     counts: tuple[Counts, Counts] = (NONE, NONE)
     """The baseline's and the canary's of this step."""
-    shares: Mapping[str, Share] = field(default_factory=dict)
-    """Of this step, by linkerd."""
+    answered: Mapping[str, Share] = field(default_factory=dict)
+    """The attempts of this step that were answered, by linkerd."""
     waiting: Mapping[str, Share] = field(default_factory=dict)
-    """The attempts without answer at the last look, by linkerd."""
+    """By how many more attempts wait than when the step began, by linkerd; fewer are negative."""
     unread: tuple[str, ...] = ()
 
     def begin(self, step: int) -> "Analysis":
@@ -51,7 +51,7 @@ class Analysis:
             raise ValueError(f"step {step} after step {self.step} of {len(self.steps)}")
         if step == self.step:
             return self
-        found = replace(self, step=step, counts=(NONE, NONE), shares={})
+        found = replace(self, step=step, counts=(NONE, NONE), answered={}, waiting={})
         for _ in range(self.step, step):
             found = replace(
                 found,
@@ -86,8 +86,8 @@ class Analysis:
             latency_limit=self.latency_limit.add(slow, SLOW_RATE),
             recent=self.recent.add(look, limits),
             counts=(self.counts[0] + look.success[0], self.counts[1] + look.success[1]),
-            shares=_sums(self.shares, _answered(strata)),
-            waiting=_waiting(strata),
+            answered=_sums(self.answered, _answered(strata)),
+            waiting=_sums(self.waiting, _waiting(strata)),
             unread=tuple(sorted(unread)),
         )
 
@@ -99,8 +99,7 @@ class Analysis:
         if self.step < 0:
             raise ValueError("no step has begun")
         checks = tuple(self._checks())
-        # A version that does not answer was drawn all the same.
-        shares = _sums(self.shares, self.waiting)
+        shares = self._drawn()
         wrong = self._wrong_shares(shares)
         share = sum(shares.values(), NO_ATTEMPTS)
         return Verdict(
@@ -150,6 +149,17 @@ class Analysis:
             name, "limit", canary, None, log_evidence, log_limit, log_evidence >= log_limit
         )
 
+    def _drawn(self) -> dict[str, Share]:
+        """The attempts that were drawn in this step, by linkerd.
+
+        Those that wait for an answer now were drawn too, and those that waited when the step began
+        were drawn by the weight of before, whether they have been answered since or not.
+        """
+        every = _sums(self.answered, self.waiting).items()
+        # A page is written while requests end: they may be neither waiting on it nor answered.
+        drawn = {node: (max(0, s.attempts - s.canary), max(0, s.canary)) for node, s in every}
+        return {node: Share(sum(both), both[1]) for node, both in drawn.items()}
+
     def _wrong_shares(self, shares: Mapping[str, Share]) -> dict[str, Share]:
         nodes = len(shares)
         return {node: share for node, share in shares.items() if self._is_wrong(share, nodes)}
@@ -173,10 +183,13 @@ def _answered(strata: Sequence[Stratum]) -> dict[str, Share]:
 
 
 def _waiting(strata: Sequence[Stratum]) -> dict[str, Share]:
-    return {
-        each.node: Share(each.baseline_waiting + each.canary_waiting, each.canary_waiting)
-        for each in strata
-    }
+    """By how many more attempts wait at the end of each stratum than at its beginning."""
+    found = {}
+    for each in strata:
+        canary = each.canary_waiting - each.canary_waited
+        baseline = each.baseline_waiting - each.baseline_waited
+        found[each.node] = Share(baseline + canary, canary)
+    return found
 
 
 def _sums(some: Mapping[str, Share], more: Mapping[str, Share]) -> dict[str, Share]:
