@@ -81,9 +81,9 @@ class Analysis:
         return replace(
             self,
             success=self.success.add(success, limits.odds_margin),
-            success_limit=self.success_limit.add(success, limits.max_failure_rate),
+            success_limit=self.success_limit.add(success, limits.max_failure_rate, limits),
             latency=self.latency.add(slower, limits.odds_margin),
-            latency_limit=self.latency_limit.add(slow, SLOW_RATE),
+            latency_limit=self.latency_limit.add(slow, SLOW_RATE, limits),
             recent=self.recent.add(look, limits),
             counts=(self.counts[0] + look.success[0], self.counts[1] + look.success[1]),
             answered=_sums(self.answered, _answered(strata)),
@@ -119,7 +119,7 @@ class Analysis:
         found = {
             Kind.FAIL: any(check.failed for check in checks),
             Kind.HANGING: self.recent.hangs(self.limits),
-            Kind.BOTH: self.recent.both_bad(self.limits),
+            Kind.BOTH: self.recent.both_bad(self.limits) or any(each.is_shared for each in checks),
             Kind.SHARE: share_is_wrong,
             Kind.UNREAD: bool(self.unread),
             Kind.NO_DATA: self.counts[1].requests < self.limits.min_requests,
@@ -127,13 +127,10 @@ class Analysis:
         return next((kind for kind, holds in found.items() if holds), Kind.PASS)
 
     def _checks(self) -> Iterator[Check]:
-        planned = len(self.steps)
         yield self._against_baseline("success", self.success)
-        yield self._against_limit(
-            "success", *self.success_limit.finding(planned, self.limits.max_failure_rate)
-        )
+        yield self._against_limit("success", self.success_limit, self.limits.max_failure_rate)
         yield self._against_baseline("latency", self.latency)
-        yield self._against_limit("latency", *self.latency_limit.finding(planned, SLOW_RATE))
+        yield self._against_limit("latency", self.latency_limit, SLOW_RATE)
 
     def _against_baseline(self, name: str, test: Relative) -> Check:
         found, log_limit = test.finding(len(self.steps)), self.limits.log_evidence_limit
@@ -143,10 +140,13 @@ class Analysis:
             name, "baseline", found.canary, found.baseline, found.log_evidence, log_limit, failed
         )
 
-    def _against_limit(self, name: str, log_evidence: float, canary: Counts) -> Check:
+    def _against_limit(self, name: str, test: Absolute, limit: float) -> Check:
         log_limit = self.limits.log_evidence_limit
+        found = test.finding(len(self.steps), limit, self.limits)
+        failed = found.log_beyond >= log_limit
+        is_shared = found.log_evidence >= log_limit and not failed
         return Check(
-            name, "limit", canary, None, log_evidence, log_limit, log_evidence >= log_limit
+            name, "limit", found.canary, None, found.log_beyond, log_limit, failed, is_shared
         )
 
     def _drawn(self) -> dict[str, Share]:

@@ -103,6 +103,38 @@ def test_at_100_percent_the_limit_alone_judges() -> None:
     assert (found.failed.against, found.failed.baseline) == ("limit", None)
 
 
+BOTH_AT_3_PERCENT = [look(Counts(100, 3), Counts(100, 3))] * 20
+
+
+def test_a_limit_that_the_baseline_breaks_too_does_not_fail_where_it_was_kept_by_chance() -> None:
+    """Of 100 requests one in a hundred fails now and then, though three do in the long run."""
+    lucky = look(Counts(100, 1), Counts(100, 5))
+    log = [(1, strata) for strata in [*BOTH_AT_3_PERCENT, *[lucky] * 6]]
+    assert after(log).verdict().kind is Kind.BOTH
+    alone = after([(1, lucky)] * 6).verdict()
+    assert alone.kind is Kind.FAIL
+    assert alone.failed
+    assert alone.failed.against == "limit"
+
+
+def test_at_100_percent_it_is_remembered_that_the_baseline_broke_the_limit() -> None:
+    before = [(1, strata) for strata in BOTH_AT_3_PERCENT]
+    as_before = [(2, look(Counts(0, 0), Counts(200, 6)))] * 20
+    found = after([*before, *as_before]).verdict()
+    assert found.kind is Kind.BOTH
+    assert found.failed is None
+    worse = [(2, look(Counts(0, 0), Counts(200, 20)))] * 20
+    assert after([*before, *worse]).verdict().kind is Kind.FAIL
+
+
+def test_at_100_percent_an_outage_that_was_over_is_no_excuse() -> None:
+    outage = [(1, look(Counts(100, 30), Counts(100, 30)))] * 6
+    fine = [(1, look(Counts(100, 0), Counts(100, 0)))] * 6
+    worse = [(2, look(Counts(0, 0), Counts(200, 8)))] * 6
+    assert after([*outage, *fine]).verdict().kind is Kind.PASS
+    assert after([*outage, *fine, *worse]).verdict().kind is Kind.FAIL
+
+
 def test_a_step_without_a_baseline_changes_nothing_of_what_was_compared() -> None:
     """0.6 % against 0.2 % is less than the points that matter, however much v2 gets alone."""
     compared = [(1, look(Counts(50_000, 100), Counts(50_000, 300)))] * 4

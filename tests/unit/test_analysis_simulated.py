@@ -35,6 +35,12 @@ def test_at_the_edge_of_the_margin_at_most_1_percent_are_ended() -> None:
     assert sum(end.was_ended for end in found) <= 4
 
 
+@pytest.mark.parametrize("limits", [Limits(), GO])
+def test_where_both_versions_break_the_limit_the_canary_is_not_blamed(limits: Limits) -> None:
+    found = ends(50, Traffic(20, baseline=0.03, canary=0.03), limits)
+    assert sum(end.was_ended for end in found) <= 1
+
+
 @pytest.mark.parametrize(("rate", "limit"), [(0.2, 90), (0.05, 180)])
 def test_a_bad_canary_is_ended_in_time(rate: float, limit: int) -> None:
     found = ends(300, Traffic(20, baseline=0.001, canary=rate))
