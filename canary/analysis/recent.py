@@ -12,7 +12,7 @@ from canary.analysis.strata import NONE, Stratum
 HANGING_AFTER = 30
 """Seconds without answers that are no slow request any more: three of a mesh's default timeouts."""
 
-_FEWEST_WAITING = 3
+FEWEST_WAITING = 3
 """Fewer may be one slow request a node."""
 
 
@@ -77,7 +77,7 @@ class Recent:
     def _waits(looks: Sequence[Look], version: int) -> bool:
         waiting = [look.waiting[version] for look in looks]
         answered = sum(look.success[version].requests for look in looks)
-        return min(waiting) >= _FEWEST_WAITING and waiting[-1] > answered
+        return min(waiting) >= FEWEST_WAITING and waiting[-1] > answered
 
     def waiting(self) -> int:
         """The canary's requests that wait now."""
