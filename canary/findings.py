@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from canary import exits, figures
+from canary.analysis.recent import FEWEST_WAITING
 from canary.analysis.share import Share
-from canary.counters.measured import Traffic
+from canary.counters.measured import Measured, Traffic
+from canary.counters.page import WINDOW_SECONDS
 from canary.endpoints import Endpoints
 from canary.lease import ACT, Lease
 from canary.overview import ClusterView, StackView, Tables
@@ -212,9 +214,24 @@ def _of_waiting(cluster: ClusterView, traffic: Traffic) -> Iterator[Finding]:
     for name, version in cluster.names.items():
         found = traffic.by_name[name]
         if found.pending and not found.rated:
+            weight = (cluster.in_force or {}).get(version, 0.0)
+            waiting = "1 request is" if found.pending == 1 else f"{found.pending:,} requests are"
             yield Finding(
-                f"{version} answers nothing: {found.pending} requests are waiting.", exits.FAILED
+                f"{version} answers nothing: {waiting} waiting.",
+                exits.FAILED if _hangs(found, weight, traffic) else exits.DONE,
             )
+
+
+def _hangs(found: Measured, weight: float, traffic: Traffic) -> bool:
+    """Whether a version that answered nothing hangs, and its requests are not just coming in.
+
+    By two looks that are a window apart; or by one, if more wait than its weight in percent brings
+    in a window, so that some have waited for longer.
+    """
+    if found.pending < FEWEST_WAITING:
+        return False
+    is_over_two_looks = not traffic.since_start and traffic.seconds >= WINDOW_SECONDS
+    return is_over_two_looks or found.pending > traffic.rated * weight / 100
 
 
 def _of_share(

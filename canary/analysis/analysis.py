@@ -36,10 +36,10 @@ class Analysis:
     recent: Recent = field(default_factory=Recent)
     counts: tuple[Counts, Counts] = (NONE, NONE)
     """The baseline's and the canary's of this step."""
-    shares: Mapping[str, Share] = field(default_factory=dict)
-    """Of this step, by linkerd."""
+    answered: Mapping[str, Share] = field(default_factory=dict)
+    """The attempts of this step that were answered, by linkerd."""
     waiting: Mapping[str, Share] = field(default_factory=dict)
-    """The attempts without answer at the last look, by linkerd."""
+    """By how many more attempts wait than when the step began, by linkerd; fewer are negative."""
     unread: tuple[str, ...] = ()
 
     def begin(self, step: int) -> "Analysis":
@@ -51,7 +51,7 @@ class Analysis:
             raise ValueError(f"step {step} after step {self.step} of {len(self.steps)}")
         if step == self.step:
             return self
-        found = replace(self, step=step, counts=(NONE, NONE), shares={})
+        found = replace(self, step=step, counts=(NONE, NONE), answered={}, waiting={})
         for _ in range(self.step, step):
             found = replace(
                 found,
@@ -81,13 +81,13 @@ class Analysis:
         return replace(
             self,
             success=self.success.add(success, limits.odds_margin),
-            success_limit=self.success_limit.add(success, limits.max_failure_rate),
+            success_limit=self.success_limit.add(success, limits.max_failure_rate, limits),
             latency=self.latency.add(slower, limits.odds_margin),
-            latency_limit=self.latency_limit.add(slow, SLOW_RATE),
+            latency_limit=self.latency_limit.add(slow, SLOW_RATE, limits),
             recent=self.recent.add(look, limits),
             counts=(self.counts[0] + look.success[0], self.counts[1] + look.success[1]),
-            shares=_sums(self.shares, _answered(strata)),
-            waiting=_waiting(strata),
+            answered=_sums(self.answered, _answered(strata)),
+            waiting=_sums(self.waiting, _waiting(strata)),
             unread=tuple(sorted(unread)),
         )
 
@@ -99,8 +99,7 @@ class Analysis:
         if self.step < 0:
             raise ValueError("no step has begun")
         checks = tuple(self._checks())
-        # A version that does not answer was drawn all the same.
-        shares = _sums(self.shares, self.waiting)
+        shares = self._drawn()
         wrong = self._wrong_shares(shares)
         share = sum(shares.values(), NO_ATTEMPTS)
         return Verdict(
@@ -120,7 +119,7 @@ class Analysis:
         found = {
             Kind.FAIL: any(check.failed for check in checks),
             Kind.HANGING: self.recent.hangs(self.limits),
-            Kind.BOTH: self.recent.both_bad(self.limits),
+            Kind.BOTH: self.recent.both_bad(self.limits) or any(each.is_shared for each in checks),
             Kind.SHARE: share_is_wrong,
             Kind.UNREAD: bool(self.unread),
             Kind.NO_DATA: self.counts[1].requests < self.limits.min_requests,
@@ -128,13 +127,10 @@ class Analysis:
         return next((kind for kind, holds in found.items() if holds), Kind.PASS)
 
     def _checks(self) -> Iterator[Check]:
-        planned = len(self.steps)
         yield self._against_baseline("success", self.success)
-        yield self._against_limit(
-            "success", *self.success_limit.finding(planned, self.limits.max_failure_rate)
-        )
+        yield self._against_limit("success", self.success_limit, self.limits.max_failure_rate)
         yield self._against_baseline("latency", self.latency)
-        yield self._against_limit("latency", *self.latency_limit.finding(planned, SLOW_RATE))
+        yield self._against_limit("latency", self.latency_limit, SLOW_RATE)
 
     def _against_baseline(self, name: str, test: Relative) -> Check:
         found, log_limit = test.finding(len(self.steps)), self.limits.log_evidence_limit
@@ -144,11 +140,25 @@ class Analysis:
             name, "baseline", found.canary, found.baseline, found.log_evidence, log_limit, failed
         )
 
-    def _against_limit(self, name: str, log_evidence: float, canary: Counts) -> Check:
+    def _against_limit(self, name: str, test: Absolute, limit: float) -> Check:
         log_limit = self.limits.log_evidence_limit
+        found = test.finding(len(self.steps), limit, self.limits)
+        failed = found.log_beyond >= log_limit
+        is_shared = found.log_evidence >= log_limit and not failed
         return Check(
-            name, "limit", canary, None, log_evidence, log_limit, log_evidence >= log_limit
+            name, "limit", found.canary, None, found.log_beyond, log_limit, failed, is_shared
         )
+
+    def _drawn(self) -> dict[str, Share]:
+        """The attempts that were drawn in this step, by linkerd.
+
+        Those that wait for an answer now were drawn too, and those that waited when the step began
+        were drawn by the weight of before, whether they have been answered since or not.
+        """
+        every = _sums(self.answered, self.waiting).items()
+        # A page is written while requests end: they may be neither waiting on it nor answered.
+        drawn = {node: (max(0, s.attempts - s.canary), max(0, s.canary)) for node, s in every}
+        return {node: Share(sum(both), both[1]) for node, both in drawn.items()}
 
     def _wrong_shares(self, shares: Mapping[str, Share]) -> dict[str, Share]:
         nodes = len(shares)
@@ -173,10 +183,13 @@ def _answered(strata: Sequence[Stratum]) -> dict[str, Share]:
 
 
 def _waiting(strata: Sequence[Stratum]) -> dict[str, Share]:
-    return {
-        each.node: Share(each.baseline_waiting + each.canary_waiting, each.canary_waiting)
-        for each in strata
-    }
+    """By how many more attempts wait at the end of each stratum than at its beginning."""
+    found = {}
+    for each in strata:
+        canary = each.canary_waiting - each.canary_waited
+        baseline = each.baseline_waiting - each.baseline_waited
+        found[each.node] = Share(baseline + canary, canary)
+    return found
 
 
 def _sums(some: Mapping[str, Share], more: Mapping[str, Share]) -> dict[str, Share]:

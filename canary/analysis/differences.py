@@ -13,9 +13,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from canary.analysis import growth
+from canary.analysis.growth import of
 from canary.analysis.latency import relative_limit, slower, smoothed
 from canary.analysis.limits import Limits
-from canary.analysis.strata import Compared, Counts, Latency, Reading, Slower, Stratum, Version
+from canary.analysis.strata import Compared, Key, Reading, Slower, Stratum
 
 
 class Reason(StrEnum):
@@ -25,7 +27,7 @@ class Reason(StrEnum):
     """Nothing to compare with: the step has begun, or the linkerd is new."""
     RESTARTED = "restarted"
     FELL = "counters fell"
-    """A counter is lower, or gone: linkerd drops those of a client that was idle."""
+    """A counter is lower, or gone: linkerd drops those of a client or service that was idle."""
     UNREAD = "not read"
     """It may answer the next time: nothing passes until then."""
     LOST = "not read for long"
@@ -55,8 +57,8 @@ class Known:
     """The last under the step's weight, its failures being those that were counted."""
     windows: int = 0
     """Latency windows that ended since the first of those readings."""
-    usual: float | None = None
-    """The baseline's p95, smoothed, in milliseconds."""
+    usual: Mapping[Key, float] = field(default_factory=dict)
+    """The baseline's p95, smoothed, in milliseconds, by series."""
     misses: int = 0
     """Looks in a row at which it could not be read."""
     scrape: float | None = None
@@ -64,7 +66,6 @@ class Known:
 
 
 NEVER = Known()
-NOTHING = Version(0, 0)
 
 ANY = "every linkerd"
 """Whom a look leaves out that has found none, and knew none."""
@@ -138,91 +139,88 @@ class Differences:
             return Reason.FIRST
         if before.started != now.started:
             return Reason.RESTARTED
-        if any(_fell(before, now, version) for version in (self.baseline, self.canary)):
+        if any(growth.fell(before, now, version) for version in (self.baseline, self.canary)):
             return Reason.FELL
         relative, absolute = self._latency(known, now)
         return Stratum(
             now.node,
-            _growth(before, now, self.baseline),
-            _growth(before, now, self.canary),
+            growth.counts(before, now, self.baseline),
+            growth.counts(before, now, self.canary),
             relative,
             absolute,
-            _of(now, self.baseline).pending,
-            _of(now, self.canary).pending,
-            max(0, _of(now, self.canary).refused - _of(before, self.canary).refused),
+            of(now, self.baseline).pending,
+            of(now, self.canary).pending,
+            max(0, of(now, self.canary).refused - of(before, self.canary).refused),
+            of(before, self.baseline).pending,
+            of(before, self.canary).pending,
         )
 
     def _latency(self, known: Known, now: Reading) -> tuple[Compared | None, Compared | None]:
-        """Against the baseline's limit and the config's, of the window that has ended.
+        """Against the baseline's limits and the config's, of the window that has ended.
 
         The first window to end began before the weight was in force.
         """
         if not known.windows or not self._window_ended(known, now):
             return None, None
-        absolute = self._compared(now, self.limits.max_latency_ms)
-        if known.usual is None:
+        versions = [of(now, version) for version in (self.baseline, self.canary)]
+        every = {key for version in versions for key in version.latencies}
+        absolute = self._compared(now, dict.fromkeys(every, float(self.limits.max_latency_ms)))
+        if not known.usual:
             return None, absolute
-        # The limit is of the windows before, so that this one cannot set its own.
-        limit = relative_limit(
-            known.usual, self.limits.latency_margin, self.limits.latency_margin_ms
-        )
-        return self._compared(now, limit), absolute
+        # The limits are of the windows before, so that this one cannot set its own.
+        margins = (self.limits.latency_margin, self.limits.latency_margin_ms)
+        usual = {key: relative_limit(p95, *margins) for key, p95 in known.usual.items()}
+        return self._compared(now, usual), absolute
 
-    def _compared(self, now: Reading, limit: float) -> Compared:
+    def _compared(self, now: Reading, limits: Mapping[Key, float]) -> Compared:
+        """The series that have a limit, each against its own.
+
+        Callers with another name may ask for other things, which take another time. But the version
+        of each request is drawn at random whatever the name, so numbers may be added up.
+        """
         return Compared(
-            *(_slower(_of(now, version).latency, limit) for version in (self.baseline, self.canary))
+            *(_slower(now, version, limits) for version in (self.baseline, self.canary))
         )
 
     def _window_ended(self, known: Known, now: Reading) -> bool:
-        """Whether linkerd shows another window than before; all versions' end together."""
+        """Whether linkerd shows another window than before; those of all series end together."""
         before = known.reading
         return before is not None and any(
-            _of(before, version).latency != _of(now, version).latency
+            of(before, version).latencies != of(now, version).latencies
             for version in (self.baseline, self.canary)
         )
 
     def _remembered(self, known: Known, now: Reading, found: Stratum | Reason) -> Known:
         if not isinstance(found, Stratum):
             # A new linkerd is slow at first: what was usual before is not for it.
-            usual = None if found is Reason.RESTARTED else known.usual
+            usual = {} if found is Reason.RESTARTED else known.usual
             return Known(now, usual=self._usual(usual, now))
         if not self._window_ended(known, now):
-            return Known(self._counted(known, now, found), known.windows, known.usual)
+            return Known(self._counted(known, now), known.windows, known.usual)
         usual = self._usual(known.usual, now)
-        return Known(self._counted(known, now, found), known.windows + 1, usual)
+        return Known(self._counted(known, now), known.windows + 1, usual)
 
-    def _usual(self, usual: float | None, now: Reading) -> float | None:
-        window = _of(now, self.baseline).latency
-        return smoothed(usual, window) if window else usual
+    def _usual(self, usual: Mapping[Key, float], now: Reading) -> Mapping[Key, float]:
+        windows = of(now, self.baseline).latencies
+        found = {key: smoothed(usual.get(key), window) for key, window in windows.items()}
+        return {**usual, **{key: p95 for key, p95 in found.items() if p95 is not None}}
 
-    def _counted(self, known: Known, now: Reading, found: Stratum) -> Reading:
+    def _counted(self, known: Known, now: Reading) -> Reading:
         """The reading, with as many failures as are in strata: the rest is for the next one."""
-        versions = dict(now.versions)
-        for version, counts in ((self.baseline, found.baseline), (self.canary, found.canary)):
-            if version in versions and known.reading:
-                counted = _of(known.reading, version).failures + counts.failures
-                versions[version] = replace(versions[version], failures=counted)
+        before, versions = known.reading, dict(now.versions)
+        for name in (self.baseline, self.canary):
+            if before is None or name not in versions:
+                continue
+            was, series = of(before, name).series, dict(versions[name].series)
+            for key, counts in growth.by_series(before, now, name).items():
+                failures = counts.failures + (was[key].failures if key in was else 0)
+                series[key] = replace(series[key], failures=failures)
+            versions[name] = replace(versions[name], series=series)
         return replace(now, versions=versions)
 
 
-def _of(reading: Reading, version: str) -> Version:
-    """A version's counters: linkerd shows none before its first request."""
-    return reading.versions.get(version, NOTHING)
-
-
-def _fell(before: Reading, now: Reading, version: str) -> bool:
-    was, found = _of(before, version), _of(now, version)
-    is_gone = version in before.versions and version not in now.versions
-    return is_gone or found.requests < was.requests or found.failures < was.failures
-
-
-def _growth(before: Reading, now: Reading, version: str) -> Counts:
-    """A page is written while requests end, so a failure may be on it before its request."""
-    was, found = _of(before, version), _of(now, version)
-    requests = found.requests - was.requests
-    return Counts(requests, min(requests, found.failures - was.failures))
-
-
-def _slower(window: Latency | None, limit: float) -> Slower:
+def _slower(now: Reading, version: str, limits: Mapping[Key, float]) -> Slower:
     """Of a window without requests linkerd shows nothing."""
-    return slower(window, limit) if window else Slower(0, 0, 0)
+    windows = of(now, version).latencies
+    some = (slower(windows[key], limits[key]) for key in windows if key in limits)
+    return sum(some, Slower(0, 0, 0))

@@ -5,6 +5,8 @@ quantiles of several nodes cannot be averaged. But each is the time of the reque
 so the number of requests slower than any limit lies between two numbers, and those can be added.
 """
 
+import math
+
 from canary.analysis.strata import Latency, Slower
 
 FACTOR_OF_OLD = 0.7
@@ -19,7 +21,7 @@ def slower(window: Latency, limit: float) -> Slower:
     """How many requests of the window took longer than `limit` milliseconds."""
     least, most = 0, window.count
     for p, value in window.quantiles.items():
-        rank = _rank(p, window.count)
+        rank = rank_of(p, window.count)
         if value > limit:
             least = max(least, window.count - rank + 1)
         else:
@@ -28,8 +30,13 @@ def slower(window: Latency, limit: float) -> Slower:
     return Slower(window.count, min(least, most), most)
 
 
-def _rank(p: float, count: int) -> int:
-    return min(count, max(1, round(p * count)))
+def rank_of(p: float, count: int) -> int:
+    """Which request, from the fastest, linkerd shows as a quantile of so many.
+
+    Finagle's BucketedHistogram.percentile rounds by Math.round, that is half up, where Python's
+    round goes to the even number. linkerd's p 0 and 1 are the fastest and the slowest.
+    """
+    return min(count, max(1, math.floor(p * count + 0.5)))
 
 
 def relative_limit(quantile: float, factor: float, margin_ms: float) -> float:

@@ -47,6 +47,11 @@ class Limits:
     """Label matchers by which linkerd's series are told from other clusters': `cluster="prod"`."""
 
     @property
+    def interval_looks(self) -> int:
+        """The looks of an interval."""
+        return math.ceil(self.interval / self.scrape)
+
+    @property
     def max_failure_rate(self) -> float:
         """0 to 1."""
         return 1 - self.min_success_rate / 100

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canary.analysis import odds
-from canary.analysis.absolute import log_evidence
+from canary.analysis.absolute import allowed, log_evidence
 from canary.analysis.beta import log_above
 from canary.analysis.limits import Limits
 from canary.analysis.relative import mixture
@@ -43,9 +43,10 @@ def _shows(failures: int, sizes: Sizes, limits: Limits) -> bool:
     canary = Counts(sizes.canary.requests, failures)
     if 100 * (canary.rate - sizes.baseline.rate) < limits.min_effect_points:
         return False
+    limit = allowed(limits.max_failure_rate, sizes.baseline.rate, limits.odds_margin)
     tests = (
         mixture(odds.log_factors(sizes.baseline, canary, limits.odds_margin)),
-        log_evidence(canary.requests, failures, limits.max_failure_rate),
+        log_evidence(canary.requests, failures, limit),
     )
     # Each step so far saw at least this one.
     found = max(log_mean([log] * sizes.begun, sizes.planned) for log in tests)

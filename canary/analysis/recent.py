@@ -12,7 +12,7 @@ from canary.analysis.strata import NONE, Stratum
 HANGING_AFTER = 30
 """Seconds without answers that are no slow request any more: three of a mesh's default timeouts."""
 
-_FEWEST_WAITING = 3
+FEWEST_WAITING = 3
 """Fewer may be one slow request a node."""
 
 
@@ -50,12 +50,12 @@ class Recent:
 
     def add(self, look: Look, limits: Limits) -> "Recent":
         """With one more, without those that are too old."""
-        most = max(_interval_looks(limits), _hanging_looks(limits))
+        most = max(limits.interval_looks, _hanging_looks(limits))
         return Recent((*self.looks, look)[-most:])
 
     def both_bad(self, limits: Limits) -> bool:
         """Whether both versions break a limit now, so that it is not the canary."""
-        looks = self.looks[-_interval_looks(limits) :]
+        looks = self.looks[-limits.interval_looks :]
         success = ([look.success for look in looks], limits.max_failure_rate)
         slow = ([look.slow for look in looks], SLOW_RATE)
         return any(
@@ -77,7 +77,7 @@ class Recent:
     def _waits(looks: Sequence[Look], version: int) -> bool:
         waiting = [look.waiting[version] for look in looks]
         answered = sum(look.success[version].requests for look in looks)
-        return min(waiting) >= _FEWEST_WAITING and waiting[-1] > answered
+        return min(waiting) >= FEWEST_WAITING and waiting[-1] > answered
 
     def waiting(self) -> int:
         """The canary's requests that wait now."""
@@ -85,11 +85,7 @@ class Recent:
 
     def refused(self, limits: Limits) -> int:
         """Attempts of the last interval that found no connection to the canary."""
-        return sum(look.refused for look in self.looks[-_interval_looks(limits) :])
-
-
-def _interval_looks(limits: Limits) -> int:
-    return math.ceil(limits.interval / limits.scrape)
+        return sum(look.refused for look in self.looks[-limits.interval_looks :])
 
 
 def _hanging_looks(limits: Limits) -> int:

@@ -69,4 +69,6 @@ def wilson(part: int, whole: int) -> tuple[float, float]:
     share, spread = part / whole, z * z / whole
     centre = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / whole + spread / (4 * whole)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Of none and of all an end is exact, and floats would miss it.
+    low = max(0.0, centre - half) if part else 0.0
+    return low, min(1.0, centre + half) if part < whole else 1.0

@@ -33,11 +33,11 @@ NONE = Counts(0, 0)
 
 @dataclass(frozen=True)
 class Latency:
-    """One latency window of one version, as linkerd shows it: the last that is complete.
+    """One latency window of one series, as linkerd shows it: the last that is complete.
 
     linkerd clears its histogram at the end of each window (10 s in this project's mesh) and shows
     the finished one until the next is finished, so the same window may be read several times.
-    Times are whole milliseconds; a quantile is the order statistic of rank round(p·count).
+    Times are whole milliseconds; a quantile is the order statistic of rank floor(p·count + ½).
     """
 
     count: int
@@ -48,9 +48,15 @@ class Latency:
     """
 
 
+Key = tuple[str, str, str]
+"""Which of a version's series: the router, what the client's label has before the version's bound
+name, and the service: the name that callers used.
+"""
+
+
 @dataclass(frozen=True)
-class Version:
-    """What one linkerd has counted of one version, by the version's client series."""
+class Series:
+    """What one linkerd has counted of one version under one name that callers have for it."""
 
     requests: int
     """`rt:client:service:requests` since the series began; counted when a request is answered."""
@@ -58,12 +64,38 @@ class Version:
     """`rt:client:service:failures` since the series began; 0 where linkerd does not show it yet."""
     pending: int = 0
     """Requests that wait for their answer now."""
+    latency: Latency | None = None
+    """The last complete window; None before the first, or after one without requests."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one linkerd has counted of one version, by the version's client series.
+
+    linkerd drops each of them for itself when it was idle, and quantiles of several do not add up:
+    so they are kept apart.
+    """
+
+    series: Mapping[Key, Series]
     refused: int = 0
     """`rt:client:service_creation:failures`: attempts that found no connection. They are in
     neither requests nor failures, and a deadline may book them on the other version.
     """
-    latency: Latency | None = None
-    """The last complete window; None before the first, or after one without requests."""
+
+    @property
+    def counts(self) -> Counts:
+        """Of all series since each began."""
+        return sum((Counts(each.requests, each.failures) for each in self.series.values()), NONE)
+
+    @property
+    def pending(self) -> int:
+        """Requests that wait for their answer now."""
+        return sum(each.pending for each in self.series.values())
+
+    @property
+    def latencies(self) -> dict[Key, Latency]:
+        """The last complete window of each series that had requests in it."""
+        return {key: each.latency for key, each in self.series.items() if each.latency}
 
 
 @dataclass(frozen=True)
@@ -135,3 +167,7 @@ class Stratum:
     """Requests to the canary that had no answer at its end."""
     refused: int = 0
     """Attempts that found no connection to the canary: shown, and not counted as failures."""
+    baseline_waited: int = 0
+    """Requests to the baseline that had no answer at its beginning."""
+    canary_waited: int = 0
+    """Requests to the canary that had no answer at its beginning."""

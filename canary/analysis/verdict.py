@@ -39,9 +39,13 @@ class Check:
     baseline: Counts | None
     """The same of the baseline; None for a limit, which needs none."""
     log_evidence: float
-    """Natural logarithm; `evidence` is for people."""
+    """Natural logarithm; `evidence` is for people. Against a limit that the baseline breaks too,
+    that the canary is worse still.
+    """
     log_limit: float
     failed: bool
+    is_shared: bool = False
+    """Whether the canary breaks the limit, but as the baseline does, or did while it ran."""
 
     @property
     def evidence(self) -> float:

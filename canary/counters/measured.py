@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from canary.analysis.strata import Counts, Latency, Reading, Version
+from canary.analysis import growth
+from canary.analysis.strata import NONE, Counts, Latency, Reading, Version
 from canary.counters import quantiles
 from canary.counters.page import WINDOW_SECONDS
 from canary.counters.reading import Seen
-
-NO_COUNTS = Counts(0, 0)
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,8 @@ def now(seen: Seen, names: Iterable[str]) -> Traffic:
     found = {}
     for name in names:
         versions = _versions(seen.readings, name)
-        latencies = [each.latency for each in versions if each.latency]
-        rated = sum(each.count for each in latencies)
-        counts = Counts(sum(v.requests for v in versions), sum(v.failures for v in versions))
+        rated = sum(each.count for each in _windows(versions))
+        counts = sum((each.counts for each in versions), NONE)
         refused = sum(each.refused for each in versions)
         found[name] = _measured(rated, WINDOW_SECONDS, counts, refused, versions)
     return Traffic(found, WINDOW_SECONDS, since_start=True)
@@ -74,9 +72,8 @@ def between(first: Seen, last: Seen, names: Iterable[str]) -> Traffic:
     seconds = last.at - first.at
     found = {}
     for name in names:
-        growth = [_growth(former, latter, name) for former, latter in pairs]
-        counts = sum((counts for counts, _ in growth), NO_COUNTS)
-        refused = sum(refused for _, refused in growth)
+        counts = sum((growth.counts(*pair, name) for pair in pairs), NONE)
+        refused = sum(_refused(*pair, name) for pair in pairs)
         versions = _versions(last.readings, name)
         found[name] = _measured(counts.requests, seconds, counts, refused, versions)
     return Traffic(found, seconds, since_start=False, left_out=tuple(sorted(left_out)))
@@ -86,10 +83,14 @@ def _versions(readings: Iterable[Reading], name: str) -> list[Version]:
     return [each.versions[name] for each in readings if name in each.versions]
 
 
+def _windows(versions: Iterable[Version]) -> list[Latency]:
+    return [window for version in versions for window in version.latencies.values()]
+
+
 def _measured(
     rated: int, seconds: float, counts: Counts, refused: int, versions: list[Version]
 ) -> Measured:
-    latencies: list[Latency] = [each.latency for each in versions if each.latency]
+    latencies = _windows(versions)
     high = quantiles.highest(sum(each.count for each in latencies))
     return Measured(
         rated=rated,
@@ -105,18 +106,10 @@ def _measured(
 
 def _counted_on(former: Reading, latter: Reading) -> bool:
     """Whether no counter began anew: linkerd neither restarted nor dropped a series."""
-    return former.started == latter.started and all(
-        name in latter.versions
-        and latter.versions[name].requests >= version.requests
-        and latter.versions[name].failures >= version.failures
-        for name, version in former.versions.items()
+    return former.started == latter.started and not any(
+        growth.fell(former, latter, name) for name in former.versions
     )
 
 
-def _growth(former: Reading, latter: Reading, name: str) -> tuple[Counts, int]:
-    before = former.versions.get(name, Version(0, 0))
-    after = latter.versions.get(name, before)
-    # A failure may be counted a moment before its request.
-    requests = after.requests - before.requests
-    failures = min(after.failures - before.failures, requests)
-    return Counts(requests, failures), max(after.refused - before.refused, 0)
+def _refused(former: Reading, latter: Reading, name: str) -> int:
+    return max(growth.of(latter, name).refused - growth.of(former, name).refused, 0)

@@ -5,11 +5,12 @@ a split's versions are read. linkerd counts each failure once plainly and once m
 exception, with a label `exception`: those lines do not match.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from canary.analysis.strata import Latency, Version
+from canary.analysis.strata import Key, Latency, Series, Version
 
 PATH = "/admin/metrics/prometheus"
 
@@ -50,7 +51,7 @@ class Expression:
         labels = "|".join(map(re.escape, sorted(routers)))
         self._lines = {
             client: re.compile(
-                rf'rt:client:({KINDS})\{{rt="({labels})", client="(?:[^"]*/)?{re.escape(client)}"'
+                rf'rt:client:({KINDS})\{{rt="({labels})", client="((?:[^"]*/)?){re.escape(client)}"'
                 rf'(?:, service="({_LABEL})")?(?:, quantile="([0-9.]+)")?\}} (\S+)'
             )
             for client in self.clients
@@ -58,15 +59,15 @@ class Expression:
 
     def versions(self, page: str) -> dict[str, Version]:
         """What is counted of each bound name that has series. Raises MalformedPageError."""
-        found: dict[str, _Series] = {}
+        found: dict[str, _Version] = {}
         try:
             for client, line in self._lines.items():
-                for kind, router, service, quantile, value in _matches(page, client, line):
+                for kind, router, prefix, service, quantile, value in _matches(page, client, line):
                     if service and not self._counts(router, service):
                         continue
-                    series = found.setdefault(f"/{client}", _Series())
-                    series.take(kind, (router, service), quantile, float(value))
-            return {name: series.version for name, series in found.items() if series.is_used}
+                    version = found.setdefault(f"/{client}", _Version())
+                    version.take(kind, (router, prefix, service), quantile, _number(kind, value))
+            return {name: version.version for name, version in found.items() if version.is_used}
         except ValueError as error:
             raise MalformedPageError(str(error)) from None
 
@@ -97,61 +98,80 @@ def started(page: str) -> float:
     """linkerd's `jvm:start_time`, in ms since 1970. Raises MalformedPageError."""
     found = _STARTED.search(page)
     try:
-        return float(found[1]) if found else 0.0
+        return _number(STARTED, found[1]) if found else 0.0
     except ValueError as error:
         raise MalformedPageError(str(error)) from None
 
 
-@dataclass
-class _Window:
-    count: int = 0
-    sum: float = 0.0
-    quantiles: dict[float, float] = field(default_factory=dict)
+def _number(name: str, text: str) -> float:
+    """Raises ValueError for what linkerd counts nothing by."""
+    value = float(text)
+    # The gauge of what waits is put together while requests begin and end.
+    if not math.isfinite(value) or (value < 0 and not name.endswith(":pending")):
+        raise ValueError(f"{name} is {text}")
+    return value
 
 
 @dataclass
 class _Series:
-    """The series of one bound name, of all services and routers."""
-
     totals: dict[str, int] = field(default_factory=dict)
-    windows: dict[tuple[str, str], _Window] = field(default_factory=dict)
+    count: int = 0
+    sum: float = 0.0
+    quantiles: dict[float, float] = field(default_factory=dict)
 
-    def take(self, kind: str, place: tuple[str, str], quantile: str, value: float) -> None:
-        name = kind.rpartition(":")[2]
-        if kind == "service_creation:failures":
-            name = "refused"
+    def take(self, name: str, quantile: str, value: float) -> None:
         if not name.startswith("request_latency_ms"):
-            self.totals[name] = self.totals.get(name, 0) + int(value)
-            return
-        window = self.windows.setdefault(place, _Window())
-        if quantile:
-            window.quantiles[float(quantile)] = value
+            self.totals[name] = int(value)
+        elif quantile:
+            self.quantiles[float(quantile)] = value
         elif name.endswith("_count"):
-            window.count = int(value)
+            self.count = int(value)
         else:
-            window.sum = value
+            self.sum = value
 
     @property
     def is_used(self) -> bool:
-        """Whether the split's requests have come here, or tried to."""
+        """Whether the split's requests have come here."""
         return "requests" in self.totals or any(self.totals.values())
 
     @property
-    def version(self) -> Version:
+    def series(self) -> Series:
         requests = self.totals.get("requests", 0)
-        return Version(
+        return Series(
             requests=requests,
             # Read one after the other while requests go on: a failure may be counted in between.
             failures=min(self.totals.get("failures", 0), requests),
             pending=max(self.totals.get("pending", 0), 0),
-            refused=self.totals.get("refused", 0),
-            latency=_latency(self.windows),
+            latency=self._latency,
         )
 
+    @property
+    def _latency(self) -> Latency | None:
+        if not self.count or not self.quantiles:
+            return None
+        return Latency(self.count, self.sum, self.quantiles)
 
-def _latency(windows: Mapping[tuple[str, str], _Window]) -> Latency | None:
-    """The window of the service with most requests: quantiles of several do not add up."""
-    largest = max(windows.values(), key=lambda window: window.count, default=None)
-    if largest is None or not largest.count or not largest.quantiles:
-        return None
-    return Latency(largest.count, largest.sum, largest.quantiles)
+
+@dataclass
+class _Version:
+    """What is read of one bound name."""
+
+    by_key: dict[Key, _Series] = field(default_factory=dict)
+    refused: int = 0
+
+    def take(self, kind: str, key: Key, quantile: str, value: float) -> None:
+        if kind == "service_creation:failures":
+            self.refused += int(value)
+            return
+        series = self.by_key.setdefault(key, _Series())
+        series.take(kind.rpartition(":")[2], quantile, value)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the split's requests have come here, or tried to."""
+        return bool(self.refused) or any(each.is_used for each in self.by_key.values())
+
+    @property
+    def version(self) -> Version:
+        used = {key: each.series for key, each in self.by_key.items() if each.is_used}
+        return Version(used, self.refused)

@@ -155,6 +155,7 @@ def _stratum(given: Stratum) -> dict[str, Any]:
         "baseline": _counts(given.baseline),
         "canary": _counts(given.canary),
         "waiting": [given.baseline_waiting, given.canary_waiting],
+        "waited": [given.baseline_waited, given.canary_waited],
         "refused": given.refused,
         "relative": _compared(given.relative),
         "absolute": _compared(given.absolute),
@@ -170,7 +171,8 @@ def _read_stratum(given: Mapping[str, Any]) -> Stratum:
         _read_compared(given.get("relative")),
         _read_compared(given.get("absolute")),
         *_pair(given.get("waiting", (0, 0))),
-        refused=given.get("refused", 0),
+        given.get("refused", 0),
+        *_pair(given.get("waited", (0, 0))),
     )
 
 

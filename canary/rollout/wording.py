@@ -128,9 +128,10 @@ def _why(plan: Plan, verdict: Verdict, seconds: float) -> str:
             f"{waiting}{refused}, {plan.limits.min_requests:,} are needed."
         )
     if verdict.kind is Kind.BOTH:
+        failed = f"failed {rate(baseline)}" if baseline.requests else "did while it ran"
         return (
-            f"both versions break the limits of success or latency ({plan.baseline} failed "
-            f"{rate(baseline)}, {plan.canary} {rate(canary)}): not the canary."
+            f"both versions break the limits of success or latency ({plan.baseline} {failed}, "
+            f"{plan.canary} {rate(canary)}): not the canary."
         )
     if verdict.kind is Kind.HANGING:
         return f"{plan.canary} answers nothing: {verdict.waiting:,} requests are waiting."

@@ -2,11 +2,17 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from tests.contract import trouble
 from tests.contract.namerd_api import until
 from tests.contract.pair import Mesh
+from tests.contract.stand_ins import StandIns
 from tests.contract.talk import Talker
+from tests.contract.trouble import Pod
 
 Metrics = Mapping[str, float]
 
@@ -123,3 +129,45 @@ def test_latencies_are_shown_for_the_last_window(mesh: Mesh, unused: str) -> Non
     assert shown[name] >= 0
     until(lambda: name in metrics(mesh), lambda there: not there, seconds=100, pause=0.5)
     assert name not in metrics(mesh)
+
+
+@pytest.fixture
+def late(world: StandIns) -> Iterator[Pod]:
+    """A version that holds its answers back for as long as it is told to."""
+    address = world.address()
+    world.endpoints("late", [address], 7778)
+    with trouble.pod(world.network, address, held=True) as pod:
+        yield pod
+
+
+@pytest.mark.stand_ins
+@pytest.mark.parametrize(("count", "part", "is_slow"), [(11, "0.95", False), (5, "0.9", True)])
+def test_a_quantile_is_of_the_rank_that_is_rounded_half_up(
+    mesh: Mesh, late: Pod, unused: str, count: int, part: str, is_slow: bool
+) -> None:
+    """Finagle's BucketedHistogram.percentile takes Math.round(p * count)."""
+    name = f"rt:client:service:request_latency_ms{client(mesh, 'late', f'svc/{unused}')}"
+
+    def shown(quantile: str) -> float:
+        return window.get(name.replace("}", f', quantile="{quantile}"}}'), 0)
+
+    counted = name.replace("_ms{", "_ms_count{")
+    window: Metrics = {}
+    while window.get(counted) != count:  # else a window ended in between
+        _one_slow_of(count, mesh, late, f"/svc/{unused} => /srv/late", unused)
+        window = until(lambda: metrics(mesh), lambda found: counted in found, 100, 0.2)
+        until(lambda: counted in metrics(mesh), lambda there: not there, 100, 0.2)
+    assert shown("1") > 400 > shown("0.5")
+    assert (shown(part) > 400) is is_slow
+
+
+def _one_slow_of(count: int, mesh: Mesh, late: Pod, dtab: str, host: str) -> None:
+    late.answering.clear()
+    before = late.asked
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(mesh.ask, host, dtab)
+        until(lambda: late.asked, lambda asked: asked > before)
+        time.sleep(0.5)  # which makes it slow
+        late.answering.set()
+        assert slow.result().status == 200
+    assert [mesh.ask(host, dtab).status for _ in range(count - 1)] == [200] * (count - 1)

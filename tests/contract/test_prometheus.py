@@ -21,6 +21,7 @@ from tests.contract.talk import Talker
 from tests.harness import real_prometheus
 from tests.harness.processes import running
 from tests.harness.real_prometheus import RealPrometheus, Scraped
+from tests.harness.versions import Totals
 
 pytestmark = pytest.mark.stand_ins
 
@@ -90,10 +91,10 @@ def test_a_scrape_is_the_page(world: StandIns, scraping: Scraping) -> None:
     text = scraping.admin.get(page.PATH).text
     (reading,) = seen.readings
     assert (reading.node, reading.started) == ("node-1", page.started(text))
-    counts = {name: (each.requests, each.failures) for name, each in reading.versions.items()}
-    assert counts == {scraping.v1: (25, 0), scraping.v2: (7, 0)}
+    totals = {name: Totals.of(each) for name, each in reading.versions.items()}
+    assert totals == {scraping.v1: Totals(25, 0), scraping.v2: Totals(7, 0)}
     shown = scraping.expression.versions(text)
-    assert counts == {name: (each.requests, each.failures) for name, each in shown.items()}
+    assert reading.versions == shown
     linkerd.end()
 
 

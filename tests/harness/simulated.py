@@ -5,6 +5,7 @@ on pages as linkerd 1.7.5 does. Everything from reading a page on is what `canar
 clock, table and network are left out.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +86,8 @@ class _Linkerd:
 def _of_window(times: NDArray[np.float64]) -> dict[str, int]:
     """The order statistics that linkerd shows as quantiles."""
     ordered, count = np.sort(np.round(times)), len(times)
-    ranks = {part: min(count, max(1, round(float(part) * count))) for part in counters.QUANTILES}
-    return {part: int(ordered[rank - 1]) for part, rank in ranks.items()}
+    parts = {part: math.floor(float(part) * count + 0.5) for part in counters.QUANTILES}
+    return {part: int(ordered[min(count, max(1, rank)) - 1]) for part, rank in parts.items()}
 
 
 class _World:

@@ -103,6 +103,38 @@ def test_at_100_percent_the_limit_alone_judges() -> None:
     assert (found.failed.against, found.failed.baseline) == ("limit", None)
 
 
+BOTH_AT_3_PERCENT = [look(Counts(100, 3), Counts(100, 3))] * 20
+
+
+def test_a_limit_that_the_baseline_breaks_too_does_not_fail_where_it_was_kept_by_chance() -> None:
+    """Of 100 requests one in a hundred fails now and then, though three do in the long run."""
+    lucky = look(Counts(100, 1), Counts(100, 5))
+    log = [(1, strata) for strata in [*BOTH_AT_3_PERCENT, *[lucky] * 6]]
+    assert after(log).verdict().kind is Kind.BOTH
+    alone = after([(1, lucky)] * 6).verdict()
+    assert alone.kind is Kind.FAIL
+    assert alone.failed
+    assert alone.failed.against == "limit"
+
+
+def test_at_100_percent_it_is_remembered_that_the_baseline_broke_the_limit() -> None:
+    before = [(1, strata) for strata in BOTH_AT_3_PERCENT]
+    as_before = [(2, look(Counts(0, 0), Counts(200, 6)))] * 20
+    found = after([*before, *as_before]).verdict()
+    assert found.kind is Kind.BOTH
+    assert found.failed is None
+    worse = [(2, look(Counts(0, 0), Counts(200, 20)))] * 20
+    assert after([*before, *worse]).verdict().kind is Kind.FAIL
+
+
+def test_at_100_percent_an_outage_that_was_over_is_no_excuse() -> None:
+    outage = [(1, look(Counts(100, 30), Counts(100, 30)))] * 6
+    fine = [(1, look(Counts(100, 0), Counts(100, 0)))] * 6
+    worse = [(2, look(Counts(0, 0), Counts(200, 8)))] * 6
+    assert after([*outage, *fine]).verdict().kind is Kind.PASS
+    assert after([*outage, *fine, *worse]).verdict().kind is Kind.FAIL
+
+
 def test_a_step_without_a_baseline_changes_nothing_of_what_was_compared() -> None:
     """0.6 % against 0.2 % is less than the points that matter, however much v2 gets alone."""
     compared = [(1, look(Counts(50_000, 100), Counts(50_000, 300)))] * 4
@@ -147,13 +179,23 @@ def test_the_one_linkerd_with_another_share_is_named() -> None:
     assert found.wrong_shares == {"node-100": Share(1200, 0)}
 
 
-def hanging(waiting: int, baseline_waiting: int = 0, answered: int = 0) -> list[Stratum]:
+def hanging(
+    waiting: int, waited: int = 0, baseline_waiting: int = 0, answered: int = 0
+) -> list[Stratum]:
     [stratum] = look(Counts(9 * answered or 180, 0), Counts(answered, 0))
-    return [replace(stratum, canary_waiting=waiting, baseline_waiting=baseline_waiting)]
+    return [
+        replace(
+            stratum,
+            canary_waiting=waiting,
+            canary_waited=waited,
+            baseline_waiting=baseline_waiting,
+            baseline_waited=baseline_waiting,
+        )
+    ]
 
 
 def test_a_canary_that_answers_nothing_hangs() -> None:
-    looks = [hanging(8), hanging(20), hanging(34)]
+    looks = [hanging(8), hanging(20, 8), hanging(34, 20)]
     assert verdict_of(looks[:2]).kind is Kind.NO_DATA
     found = verdict_of(looks)
     assert found.kind is Kind.HANGING
@@ -162,10 +204,33 @@ def test_a_canary_that_answers_nothing_hangs() -> None:
 
 def test_what_does_not_hang() -> None:
     # Too few to be more than slow, though the weight should have brought more.
-    assert verdict_of([hanging(2)] * 6).kind is Kind.SHARE
+    assert verdict_of([hanging(2), *[hanging(2, 2)] * 5]).kind is Kind.SHARE
     # Both take half a minute for a request: that is what the service does.
-    assert verdict_of([hanging(70, baseline_waiting=700)] * 3).kind is not Kind.HANGING
-    assert verdict_of([hanging(20, answered=20)] * 6).kind is Kind.PASS
+    assert verdict_of([hanging(70, 70, baseline_waiting=700)] * 3).kind is not Kind.HANGING
+    assert verdict_of([hanging(20, 20, answered=20)] * 6).kind is Kind.PASS
+
+
+def long_lived(waited: int, waiting: int, answered: int) -> list[Stratum]:
+    """At 100 %: requests to the baseline that were drawn before, some of them answered by now."""
+    [stratum] = look(Counts(answered, 0), Counts(200, 0))
+    return [replace(stratum, baseline_waited=waited, baseline_waiting=waiting)]
+
+
+def test_what_waited_when_the_step_began_was_not_drawn_by_its_weight() -> None:
+    before = [(0, hanging(5, 5, baseline_waiting=45, answered=20))] * 6
+    waiting = [(2, long_lived(50, 50, 0))] * 6
+    assert after([*before, *waiting]).verdict().kind is Kind.PASS
+    answered = [(2, long_lived(50, 20, 30)), (2, long_lived(20, 0, 20))]
+    found = after([*before, *answered]).verdict()
+    assert found.kind is Kind.PASS
+    assert found.share == Share(400, 400)
+
+
+def test_what_has_waited_since_the_step_began_was_drawn_by_its_weight() -> None:
+    """At 100 % nothing may be drawn to the baseline any more, answered or not."""
+    found = after([(2, long_lived(0, 20, 0)), (2, long_lived(20, 40, 0))]).verdict()
+    assert found.kind is Kind.SHARE
+    assert found.share == Share(440, 400)
 
 
 def test_a_linkerd_that_was_not_read_lets_nothing_pass() -> None:

@@ -8,6 +8,7 @@ import pytest
 from canary.analysis.differences import ANY, Differences, Look, Reason
 from canary.analysis.limits import Limits
 from canary.analysis.strata import Compared, Counts, Latency, Reading, Slower, Stratum, Version
+from tests.harness.versions import together, version
 
 V1, V2 = "#/io.l5d.k8s/hello/http/world-v1", "#/io.l5d.k8s/hello/http/world-v2"
 
@@ -33,11 +34,11 @@ def last(*some: Reading) -> Stratum | Reason:
     return look.left_out["node-1"] if look.left_out else look.strata[0]
 
 
-FIRST = reading(Version(1000, 5), Version(100, 2))
+FIRST = reading(version(1000, 5), version(100, 2))
 
 
 def test_a_stratum_is_what_the_counters_grew_by() -> None:
-    found = last(FIRST, reading(Version(1180, 6), Version(120, 4)))
+    found = last(FIRST, reading(version(1180, 6), version(120, 4)))
     assert found == Stratum("node-1", Counts(180, 1), Counts(20, 2))
 
 
@@ -46,19 +47,19 @@ def test_of_a_first_reading_nothing_is_known() -> None:
 
 
 def test_a_restart_is_left_out_and_counted_from_then_on() -> None:
-    restarted = reading(Version(2000, 5), Version(200, 2), started=2)
+    restarted = reading(version(2000, 5), version(200, 2), started=2)
     assert last(FIRST, restarted) is Reason.RESTARTED
-    after = reading(Version(2010, 5), Version(201, 2), started=2)
+    after = reading(version(2010, 5), version(201, 2), started=2)
     assert last(FIRST, restarted, after) == Stratum("node-1", Counts(10, 0), Counts(1, 0))
 
 
 @pytest.mark.parametrize(
     "fell",
     [
-        reading(Version(999, 5), Version(120, 2)),
-        reading(Version(1180, 5), Version(20, 2)),
-        reading(Version(1180, 4), Version(120, 2)),
-        reading(Version(1180, 5), None),
+        reading(version(999, 5), version(120, 2)),
+        reading(version(1180, 5), version(20, 2)),
+        reading(version(1180, 4), version(120, 2)),
+        reading(version(1180, 5), None),
     ],
 )
 def test_counters_that_fell_are_left_out_and_counted_from_then_on(fell: Reading) -> None:
@@ -66,23 +67,52 @@ def test_counters_that_fell_are_left_out_and_counted_from_then_on(fell: Reading)
     assert last(FIRST, fell, fell) == Stratum("node-1", Counts(0, 0), Counts(0, 0))
 
 
+def test_a_series_that_was_dropped_does_not_hide_behind_another() -> None:
+    """1,000 and 150 requests under two names, and then 1,200 under one: not 50 more."""
+    often, seldom = version(1000, 10), version(150, 0, service="svc/world:7778")
+    before = reading(version(9000, 90), together(often, seldom))
+    after = reading(version(9100, 91), version(1200, 12))
+    assert last(before, after) is Reason.FELL
+    again = reading(version(9200, 92), together(version(1300, 13), seldom))
+    assert last(before, after, again) == Stratum("node-1", Counts(100, 1), Counts(250, 1))
+
+
+@pytest.mark.parametrize(
+    "fell", [version(149, 0, service="svc/b"), version(150, 0, service="svc/b")]
+)
+def test_a_counter_that_fell_does_not_hide_behind_another(fell: Version) -> None:
+    before = together(version(1000, 10), version(150, 1, service="svc/b"))
+    found = last(reading(None, before), reading(None, together(version(1200, 12), fell)))
+    assert found is Reason.FELL
+
+
+def test_the_growths_of_all_series_add_up() -> None:
+    """One of them has a failure before its request, which the other's requests do not take."""
+    before = together(version(1000, 10), version(150, 1, service="svc/b"))
+    early = together(version(1010, 10), version(150, 2, service="svc/b"))
+    late = together(version(1010, 10), version(151, 2, service="svc/b"))
+    readings = [reading(None, each) for each in (before, early, late)]
+    assert last(*readings[:2]) == Stratum("node-1", Counts(0, 0), Counts(10, 0))
+    assert last(*readings) == Stratum("node-1", Counts(0, 0), Counts(1, 1))
+
+
 def test_a_version_that_was_never_used_has_counted_nothing() -> None:
-    found = last(reading(Version(10, 0), None), reading(Version(20, 0), None))
+    found = last(reading(version(10, 0), None), reading(version(20, 0), None))
     assert found == Stratum("node-1", Counts(10, 0), Counts(0, 0))
 
 
 def test_a_series_that_begins_counts_from_0() -> None:
-    found = last(reading(Version(10, 0), None), reading(Version(20, 0), Version(5, 1)))
+    found = last(reading(version(10, 0), None), reading(version(20, 0), version(5, 1)))
     assert found == Stratum("node-1", Counts(10, 0), Counts(5, 1))
 
 
 def test_the_first_failure_counts() -> None:
-    found = last(reading(Version(9, 0), Version(9, 0)), reading(Version(9, 0), Version(11, 1)))
+    found = last(reading(version(9, 0), version(9, 0)), reading(version(9, 0), version(11, 1)))
     assert found == Stratum("node-1", Counts(0, 0), Counts(2, 1))
 
 
 def test_a_failure_read_before_its_request_counts_with_its_request() -> None:
-    early, late = (reading(Version(1000, 5), Version(n, 3)) for n in (100, 101))
+    early, late = (reading(version(1000, 5), version(n, 3)) for n in (100, 101))
     assert last(FIRST, early) == Stratum("node-1", Counts(0, 0), Counts(0, 0))
     assert last(FIRST, early, late) == Stratum("node-1", Counts(0, 0), Counts(1, 1))
 
@@ -92,11 +122,12 @@ def test_zero_traffic_is_a_stratum_of_nothing() -> None:
 
 
 def test_what_waits_and_what_was_refused_is_told() -> None:
-    canary = Version(100, 2, pending=34, refused=9)
-    before = reading(Version(1000, 5), Version(100, 2, refused=2))
-    found = last(before, reading(Version(1000, 5, pending=3), canary))
+    canary = version(100, 2, pending=34, refused=9)
+    before = reading(version(1000, 5, pending=8), version(100, 2, pending=1, refused=2))
+    found = last(before, reading(version(1000, 5, pending=3), canary))
     assert isinstance(found, Stratum)
     assert (found.baseline_waiting, found.canary_waiting, found.refused) == (3, 34, 7)
+    assert (found.baseline_waited, found.canary_waited) == (8, 1)
 
 
 # Linkerds that come, go and do not answer
@@ -105,7 +136,7 @@ TWO = ("node-1", "node-2")
 
 
 def of(node: str, requests: int) -> Reading:
-    return reading(Version(requests, 0), Version(requests, 0), node)
+    return reading(version(requests, 0), version(requests, 0), node)
 
 
 def test_a_new_linkerd_counts_from_its_second_reading() -> None:
@@ -232,7 +263,7 @@ def window(count: int, p50: float, most: float) -> Latency:
 
 def at(number: int, baseline: Latency | None, canary: Latency | None) -> Reading:
     requests = 100 * number
-    return reading(Version(requests, 0, latency=baseline), Version(requests, 0, latency=canary))
+    return reading(version(requests, 0, latency=baseline), version(requests, 0, latency=canary))
 
 
 USUAL = [at(n, window(90 + n, 20, 30), window(10 + n, 20, 30)) for n in range(3)]
@@ -273,6 +304,37 @@ def test_a_window_does_not_set_its_own_limit() -> None:
     found = last(*USUAL, at(3, window(100, 90, 90), window(10, 90, 90)))
     assert isinstance(found, Stratum)
     assert found.relative == Compared(Slower(100, 100, 100), Slower(10, 10, 10))
+
+
+def two_names(number: int, v1: tuple[int, int], v2: tuple[int, int]) -> Reading:
+    """Windows of requests under two names, of which the second takes 60 ms and the first 20."""
+    versions = [
+        together(
+            version(number * 100, 0, latency=window(fast, 20, 30)),
+            version(number * 100, 0, latency=window(slow, 60, 90), service="svc/world.hello-world"),
+        )
+        for fast, slow in (v1, v2)
+    ]
+    return reading(versions[0], versions[1])
+
+
+def test_versions_are_compared_under_the_same_name() -> None:
+    """Of v1 the first name had most requests, and of v2 the second: neither is slower."""
+    some = [two_names(n, (60 + n, 40), (10, 60)) for n in range(4)]
+    found = last(*some)
+    assert isinstance(found, Stratum)
+    # The slowest of each window are beyond 25 ms, under the second name beyond 72 ms.
+    assert found.relative == Compared(Slower(103, 2, 5), Slower(70, 1, 3))
+    assert found.absolute == Compared(Slower(103, 0, 0), Slower(70, 0, 0))
+
+
+def test_a_name_that_the_baseline_has_had_no_window_of_has_no_usual_latency() -> None:
+    new = version(5, 0, latency=window(5, 900, 900), service="svc/new")
+    versions = at(3, window(99, 20, 20), None).versions
+    found = last(*USUAL, reading(versions[V1], together(versions[V2], new)))
+    assert isinstance(found, Stratum)
+    assert found.relative == Compared(Slower(99, 0, 0), Slower(0, 0, 0))
+    assert found.absolute == Compared(Slower(99, 0, 0), Slower(5, 5, 5))
 
 
 def test_what_was_usual_before_a_restart_is_not_for_the_new_linkerd() -> None:

@@ -112,6 +112,12 @@ def test_wilsons_interval(part: int, whole: int, low: float, high: float) -> Non
     assert wilson(part, whole) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_wilsons_interval_of_none_begins_at_0_and_of_all_ends_at_1() -> None:
+    for whole in range(1, 3000):
+        assert wilson(0, whole)[0] == 0.0
+        assert wilson(whole, whole)[1] == 1.0
+
+
 def test_a_share_has_a_mean_evidence_of_1_at_its_weight() -> None:
     chances = [math.comb(50, x) * 0.1**x * 0.9 ** (50 - x) for x in range(51)]
     evidence = [math.exp(Share(50, x).log_evidence(0.1)) for x in range(51)]
@@ -138,9 +144,9 @@ def test_when_a_share_is_wrong(share: Share, weight: float, is_wrong: bool) -> N
 
 
 def window(times: list[int]) -> Latency:
-    """As linkerd summarises times: each quantile is the order statistic of rank round(p·n)."""
+    """As linkerd summarises times: each quantile is the order statistic of rank p·n, half up."""
     ordered, n = sorted(times), len(times)
-    ranks = {p: min(n, max(1, round(p * n))) for p in QUANTILES}
+    ranks = {p: min(n, max(1, math.floor(p * n + 0.5))) for p in QUANTILES}
     return Latency(n, sum(times), {p: ordered[rank - 1] for p, rank in ranks.items()})
 
 
@@ -156,6 +162,12 @@ def test_the_bracket_holds_the_number_of_slower_requests(times: list[int], limit
 )
 def test_a_bracket_of_a_hundred(limit: float, expected: Slower) -> None:
     assert slower(window(list(range(1, 101))), limit) == expected
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 9, 10, 25, 50, 250])
+def test_of_one_slow_request_at_least_one_was_slow(count: int) -> None:
+    """Also where p·n ends with a half, which Python's round takes down to the even number."""
+    assert slower(window([20] * (count - 1) + [900]), 500).least <= 1
 
 
 def test_rounded_quantiles_that_contradict_each_other_are_still_a_bracket() -> None:

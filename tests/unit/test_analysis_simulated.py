@@ -35,6 +35,12 @@ def test_at_the_edge_of_the_margin_at_most_1_percent_are_ended() -> None:
     assert sum(end.was_ended for end in found) <= 4
 
 
+@pytest.mark.parametrize("limits", [Limits(), GO])
+def test_where_both_versions_break_the_limit_the_canary_is_not_blamed(limits: Limits) -> None:
+    found = ends(50, Traffic(20, baseline=0.03, canary=0.03), limits)
+    assert sum(end.was_ended for end in found) <= 1
+
+
 @pytest.mark.parametrize(("rate", "limit"), [(0.2, 90), (0.05, 180)])
 def test_a_bad_canary_is_ended_in_time(rate: float, limit: int) -> None:
     found = ends(300, Traffic(20, baseline=0.001, canary=rate))
@@ -58,6 +64,20 @@ def test_a_regression_that_begins_at_25_percent_is_ended_within_a_minute() -> No
 
 def test_of_100_rollouts_as_fast_as_the_baseline_none_is_ended() -> None:
     assert [seconds_to_end(seed, Slow()) for seed in range(100)] == [None] * 100
+
+
+@pytest.mark.parametrize("per_second", [60, 200])
+def test_callers_with_two_names_for_the_service_end_no_rollout(per_second: float) -> None:
+    """Each asks for something else, and takes another time for it."""
+    names = ((0.55, 20.0), (0.45, 100.0))
+    found = [seconds_to_end(seed, Slow(), per_second, names=names) for seed in range(20)]
+    assert found == [None] * 20
+
+
+def test_a_slow_canary_of_callers_with_two_names_is_ended_in_time() -> None:
+    names = ((0.55, 20.0), (0.45, 100.0))
+    found = [seconds_to_end(seed, Slow(factor=3), names=names) for seed in range(40)]
+    assert statistics.median(each or float("inf") for each in found) <= 120
 
 
 @pytest.mark.parametrize(

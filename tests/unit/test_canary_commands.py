@@ -144,6 +144,34 @@ def test_a_version_that_hangs() -> None:
     assert said(found) == [("world-v2 answers nothing: 34 requests are waiting.", exits.FAILED)]
 
 
+@pytest.mark.parametrize(
+    ("pending", "line"),
+    [
+        (1, "world-v2 answers nothing: 1 request is waiting."),
+        (2, "world-v2 answers nothing: 2 requests are waiting."),
+    ],
+)
+def test_a_request_or_two_that_are_just_being_answered_are_no_failure(
+    pending: int, line: str
+) -> None:
+    found = findings.of(stack(), cluster(), traffic(0, 0, pending=pending), NOW)
+    assert said(found) == [(line, exits.DONE)]
+
+
+def test_how_many_wait_tells_by_one_look_for_how_long() -> None:
+    """10 % of 180 requests in a window of 10 s are 18: those that come in together may be as many.
+
+    A second look, a window later, needs no more than a few.
+    """
+    for pending, code in ((18, exits.DONE), (19, exits.FAILED)):
+        found = findings.of(stack(), cluster(), traffic(180, 0, pending=pending), NOW)
+        assert [each.code for each in found if "waiting" in each.text] == [code]
+    for seconds, code in ((9.0, exits.DONE), (10.0, exits.FAILED)):
+        looks = replace(traffic(180, 0, pending=3), since_start=False, seconds=seconds)
+        found = findings.of(stack(), cluster(), looks, NOW)
+        assert [each.code for each in found if "waiting" in each.text] == [code]
+
+
 def test_linkerds_that_cannot_be_read() -> None:
     some = replace(seen(), unread=(Unread("node-2", "it is away"),))
     found = findings.of(stack(), replace(cluster(), seen=some), traffic(90, 10), NOW)

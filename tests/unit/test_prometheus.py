@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from canary.analysis.strata import Version
 from canary.counters import page, prometheus, querying
 from canary.counters.page import Expression
 from canary.counters.reading import Seen
@@ -23,6 +22,7 @@ from tests.harness.counters import DAEMONSET, WORLD, steady, version
 from tests.harness.processes import refusing_port
 from tests.harness.prometheus import StandInPrometheus
 from tests.harness.scripted import Asked, Reply, scripted_server
+from tests.harness.versions import Totals
 
 V1, V2 = f"/{WORLD}-v1", f"/{WORLD}-v2"
 SERVICE = "monitoring/prometheus:9090"
@@ -125,7 +125,7 @@ def test_a_scrape_is_read_as_the_page_that_it_was(world: World) -> None:
     world.scrape("l5d-b", counted(200, 20), at=NOW - 8)
     seen = world.look()
     same(seen, node_1=counted(100, 10), node_2=counted(200, 20))
-    assert seen.readings[0].versions[V1] == Version(100, 1, refused=2)
+    assert Totals.of(seen.readings[0].versions[V1]) == Totals(100, 1, refused=2)
     assert [each.started for each in seen.readings] == [page.started(counted(1, 1))] * 2
     assert [each.scrape for each in seen.readings] == [NOW - 5, NOW - 8]
     assert seen.unread == ()
@@ -203,7 +203,7 @@ def test_labels_with_quotes_and_backslashes(world: World) -> None:
     with to_url(world.url, "the cluster") as connection:
         expression = Expression(("outgoing",), (V1,), is_counted)
         seen = prometheus.read(Api(connection), [LINKERDS], expression, SERVICE)
-    assert seen.readings[0].versions == {V1: Version(3, 0)}
+    assert Totals.of(seen.readings[0].versions[V1]) == Totals(3, 0)
     assert asked == ['svc/a"b\\c']
 
 

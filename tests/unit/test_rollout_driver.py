@@ -11,7 +11,7 @@ import pytest
 
 from canary import exits, overview
 from canary.analysis.limits import Limits
-from canary.analysis.strata import Reading, Version
+from canary.analysis.strata import Reading
 from canary.counters.reading import Seen
 from canary.errors import CanaryError
 from canary.holding import Heard, LostError
@@ -24,6 +24,7 @@ from canary.rollout.machine import Rollout
 from canary.rollout.phase import Phase
 from canary.rollout.plan import Plan
 from canary.rollout.writing import ChangedError, UnfinishedError, Written
+from tests.harness.versions import version
 from tests.unit.test_canary_commands import cluster, stack
 
 LIMITS = Limits(interval=0.1, scrape=0.02, max_hold=30, min_requests=50)
@@ -54,7 +55,7 @@ class StandInStack:
         versions = dict(
             zip(
                 overview.what_is_counted(self.known.split)[0],
-                (Version(self.counts[0], 0), Version(self.counts[1], failures)),
+                (version(self.counts[0], 0), version(self.counts[1], failures)),
                 strict=True,
             )
         )

@@ -20,7 +20,7 @@ from canary.rollout.plan import Plan
 PLAN = Plan("world", "world-v1", "world-v2", Limits(), (10.0, 50.5, 100.0), pauses=(50.5,))
 HEADER = Header("20261126T081349Z", "dev", PLAN, "anna@ws7", "3cdd923", {"world-v2": ["a:2"]})
 COMPARED = Compared(Slower(90, 1, 3), Slower(10, 0, 1))
-STRATUM = Stratum("node-1", Counts(90, 1), Counts(10, 3), COMPARED, None, 4, 5, 6)
+STRATUM = Stratum("node-1", Counts(90, 1), Counts(10, 3), COMPARED, None, 4, 5, 6, 7, 8)
 HEALTHY = Stratum("node-1", Counts(90, 0), Counts(10, 0))
 EVENTS: tuple[Event, ...] = (
     Begun(1.5, 0),

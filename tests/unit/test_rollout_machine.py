@@ -87,8 +87,9 @@ class Told:
         return self.lines[-1]
 
 
-def stratum(v1: tuple[int, int], v2: tuple[int, int], waiting: int = 0) -> Stratum:
-    return Stratum("node-1", Counts(*v1), Counts(*v2), canary_waiting=waiting)
+def stratum(v1: tuple[int, int], v2: tuple[int, int], waiting: int = 0, waited: int = 0) -> Stratum:
+    counts = Counts(*v1), Counts(*v2)
+    return Stratum("node-1", *counts, canary_waiting=waiting, canary_waited=waited)
 
 
 def healthy(weight: float) -> Stratum:
@@ -293,9 +294,10 @@ def test_a_linkerd_that_cannot_be_read_holds_at_the_end_of_the_interval() -> Non
 
 
 def test_a_hold_that_ends_in_the_interval_is_no_hold_any_more() -> None:
-    told = Told().begin().written().look(HANGING, times=3)
+    told = Told().begin().written().look(HANGING)
+    told.look(stratum((900, 0), (0, 0), waiting=100, waited=100), times=2)
     assert told.phase() is Phase.HOLDING
-    told.look(stratum((900, 0), (400, 0)))
+    told.look(stratum((900, 0), (400, 0), waited=100))
     assert told.phase() is Phase.PROGRESSING
     assert told.rollout.held is None
 

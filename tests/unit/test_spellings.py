@@ -3,12 +3,12 @@
 import pytest
 
 from canary import overview
-from canary.analysis.strata import Version
 from canary.stack import deployed, split
 from mesh import routes
 from tests.harness import counters
 from tests.harness.counters import DAEMONSET, WORLD, version
 from tests.harness.stacks import export, table
+from tests.harness.versions import Totals
 
 SPLIT = {"/host/world": {"/srv/world-v1": 90.0, "/srv/world-v2": 10.0}}
 SPELLINGS = (
@@ -33,11 +33,12 @@ OTHERS = (
 V1, V2 = f"/{WORLD}-v1", f"/{WORLD}-v2"
 
 
-def counted(*pages: str) -> dict[str, Version]:
+def counted(*pages: str) -> dict[str, Totals]:
     given = export(table("internal", SPLIT, list(routes.internal("hello-world"))))
     names, expression = overview.what_is_counted(split.chosen(deployed.read(given), None))
     assert names == {V1: "world-v1", V2: "world-v2"}
-    return expression.versions(counters.page(*pages))
+    found = expression.versions(counters.page(*pages))
+    return {name: Totals.of(each) for name, each in found.items()}
 
 
 def requests(host: str, number: int, failed: int, client: str = "v1") -> str:
@@ -47,7 +48,7 @@ def requests(host: str, number: int, failed: int, client: str = "v1") -> str:
 
 @pytest.mark.parametrize("host", SPELLINGS)
 def test_each_spelling_counts(host: str) -> None:
-    assert counted(requests(host, 30, 3)) == {V1: Version(30, 3, pending=30)}
+    assert counted(requests(host, 30, 3)) == {V1: Totals(30, 3, pending=30)}
 
 
 def test_all_spellings_add_up() -> None:
@@ -55,8 +56,8 @@ def test_all_spellings_add_up() -> None:
     pages += [requests(host, 3 * 2**n, 0, "v2") for n, host in enumerate(SPELLINGS)]
     every = 2 ** len(SPELLINGS) - 1
     assert counted(*pages) == {
-        V1: Version(every, sum(min(n, 2**n) for n in range(len(SPELLINGS))), pending=every),
-        V2: Version(3 * every, 0, pending=3 * every),
+        V1: Totals(every, sum(min(n, 2**n) for n in range(len(SPELLINGS))), pending=every),
+        V2: Totals(3 * every, 0, pending=3 * every),
     }
 
 
@@ -73,6 +74,4 @@ def test_the_longest_spelling_has_the_clusters_domain() -> None:
 
 @pytest.mark.parametrize("host", OTHERS)
 def test_other_names_do_not_count(host: str) -> None:
-    assert counted(requests("world", 1, 0), requests(host, 100, 9)) == {
-        V1: Version(1, 0, pending=1)
-    }
+    assert counted(requests("world", 1, 0), requests(host, 100, 9)) == {V1: Totals(1, 0, pending=1)}

@@ -115,3 +115,19 @@ func TestWhatIsRemovedIsNotShown(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAQuantileHasTheRankRoundedHalfUp(t *testing.T) {
+	for _, each := range []struct {
+		count int64
+		share float64
+		want  int64
+	}{{11, 0.95, 1}, {5, 0.9, 900}, {5, 0.5, 1}, {1, 0.5, 900}} {
+		seen := map[int64]int64{900: 1}
+		if each.count > 1 {
+			seen[1] = each.count - 1
+		}
+		if got := summarize(seen).Quantile(each.share); got != each.want {
+			t.Errorf("%v of %d: %d, want %d", each.share, each.count, got, each.want)
+		}
+	}
+}

@@ -184,9 +184,10 @@ func summarize(seen map[int64]int64) *Summary {
 	return summary
 }
 
-// Quantile gives the value that a share of all values does not exceed.
+// Quantile gives the value that a share of all values does not exceed: of the rank that Finagle's
+// BucketedHistogram.percentile takes, which rounds half up.
 func (s *Summary) Quantile(share float64) int64 {
-	rank := int64(math.Ceil(share * float64(s.Count)))
+	rank := int64(math.Floor(share*float64(s.Count) + 0.5))
 	for _, value := range s.sorted {
 		if rank -= s.seen[value]; rank <= 0 {
 			return value
