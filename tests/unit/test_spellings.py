@@ -33,8 +33,8 @@ OTHERS = (
 V1, V2 = f"/{WORLD}-v1", f"/{WORLD}-v2"
 
 
-def counted(*pages: str) -> dict[str, Totals]:
-    given = export(table("internal", SPLIT, list(routes.internal("hello-world"))))
+def counted(*pages: str, domain: str = "cluster.local") -> dict[str, Totals]:
+    given = export(table("internal", SPLIT, list(routes.internal("hello-world", domain))))
     names, expression = overview.what_is_counted(split.chosen(deployed.read(given), None))
     assert names == {V1: "world-v1", V2: "world-v2"}
     found = expression.versions(counters.page(*pages))
@@ -62,14 +62,9 @@ def test_all_spellings_add_up() -> None:
 
 
 def test_the_longest_spelling_has_the_clusters_domain() -> None:
-    entries = list(routes.internal("hello-world", "k8s.example"))
-    given = export(table("internal", SPLIT, entries))
-    _, expression = overview.what_is_counted(split.chosen(deployed.read(given), None))
-    page = counters.page(
-        requests("world.hello-world.svc.k8s.example:7778", 30, 3),
-        requests("world.hello-world.svc.cluster.local", 100, 0),
-    )
-    assert expression.versions(page) == {V1: Version(30, 3, pending=30)}
+    own = requests("world.hello-world.svc.k8s.example:7778", 30, 3)
+    elsewhere = requests("world.hello-world.svc.cluster.local", 100, 0)
+    assert counted(own, elsewhere, domain="k8s.example") == {V1: Totals(30, 3, pending=30)}
 
 
 @pytest.mark.parametrize("host", OTHERS)
