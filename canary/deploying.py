@@ -95,8 +95,10 @@ def _deploy(given: Given, folder: Path, record: Record) -> int:
         code = _roll_out(given, folder, rise, record, number)
         if code:
             return code
-    # Each has its weight by now, in the words of `pulumi config set`.
-    _put_back(held)
+    if held:
+        # Each has its weight by now, in the words of `pulumi config set`.
+        with alone(folder):
+            _put_back(held)
     return exits.DONE
 
 

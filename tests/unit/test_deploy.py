@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from canary.rollout.events import Begun
 from canary.rollout.journal import Header, Journal
 from canary.rollout.plan import Plan
 from canary.stack import commits, configured, deployed, split, whole
+from canary.stack.alone import alone
+from canary.stack.cli import Cli
 from canary.stack.deployed import NoTablesError
 from kube.errors import (
     DeniedError,
@@ -187,6 +190,36 @@ def test_none_follows_one_that_did_not_end_well(both: Deployed) -> None:
     web, world = outcomes.read(both.folder / "deployment.json").rollouts
     assert (web.code, web.in_force) == (exits.HELD, 25)
     assert (world.code, world.in_force) == (None, 10)
+
+
+def test_the_settings_are_not_put_back_while_another_command_writes_them(
+    both: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pulumi up --config` has emptied them as the last rollout ends."""
+    other, asked = ExitStack(), list[tuple[str, ...]]()
+    written = "config: {'linkerd-canary:replicas': '3'}\n"
+
+    def run(given: running.Given, folder: Path) -> int:
+        if given.service == "world":
+            other.enter_context(alone(folder))
+            both.settings.write_text("")
+        return exits.DONE
+
+    def end(_: float) -> None:
+        both.settings.write_text(written)
+        other.close()
+
+    def ask(_: Cli, *words: str) -> str:
+        asked.append(words)
+        return ""
+
+    monkeypatch.setattr(running, "run", run)
+    monkeypatch.setattr("canary.stack.alone.time.sleep", end)
+    monkeypatch.setattr(Cli, "ask", ask)
+    with other:
+        assert both.deploy() == exits.DONE
+    assert both.settings.read_text() == written
+    assert {words[:2] for words in asked} == {("config", "rm")}, "what it set alone"
 
 
 # The commit
