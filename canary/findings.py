@@ -225,13 +225,14 @@ def _of_waiting(cluster: ClusterView, traffic: Traffic) -> Iterator[Finding]:
 def _hangs(found: Measured, weight: float, traffic: Traffic) -> bool:
     """Whether a version that answered nothing hangs, and its requests are not just coming in.
 
-    By two looks that are a window apart; or by one, if more wait than its weight in percent brings
-    in a window, so that some have waited for longer.
+    By two looks that are a window apart; or by others, if more wait than its weight in percent
+    brings in a window, so that some have waited for longer.
     """
     if found.pending < FEWEST_WAITING:
         return False
     is_over_two_looks = not traffic.since_start and traffic.seconds >= WINDOW_SECONDS
-    return is_over_two_looks or found.pending > traffic.rated * weight / 100
+    in_a_window = sum(each.per_second for each in traffic.by_name.values()) * WINDOW_SECONDS
+    return is_over_two_looks or found.pending > in_a_window * weight / 100
 
 
 def _of_share(

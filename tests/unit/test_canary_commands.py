@@ -172,6 +172,17 @@ def test_how_many_wait_tells_by_one_look_for_how_long() -> None:
         assert [each.code for each in found if "waiting" in each.text] == [code]
 
 
+@pytest.mark.parametrize(("pending", "code"), [(250, exits.DONE), (1001, exits.FAILED)])
+def test_two_looks_close_together_are_no_window(pending: int, code: int) -> None:
+    """100 requests a second bring 1,000 in a window, whatever was seen of them."""
+    v1 = Measured(200, 100.0, Counts(200, 0))
+    v2 = Measured(0, 0.0, Counts(0, 0), pending=pending)
+    looks = Traffic({"/#/v1": v1, "/#/v2": v2}, 2.0, since_start=False)
+    promoted = cluster({"world-v1": 0, "world-v2": 100})
+    found = findings.of(stack(), promoted, looks, NOW)
+    assert [each.code for each in found if "waiting" in each.text] == [code]
+
+
 def test_linkerds_that_cannot_be_read() -> None:
     some = replace(seen(), unread=(Unread("node-2", "it is away"),))
     found = findings.of(stack(), replace(cluster(), seen=some), traffic(90, 10), NOW)
