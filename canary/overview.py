@@ -92,6 +92,8 @@ class Tables:
     failed, or was killed, after it had written."""
     changed_by: str
     """Who changed the table last, with what and when."""
+    versions: Sequence[str]
+    """Of each way's table, another after every write; empty where there is none."""
 
     @property
     def in_force(self) -> Weights | None:
@@ -224,6 +226,7 @@ def of_cluster(api: Api, found: Split) -> ClusterView:
                 tables.agrees,
                 tables.is_own,
                 tables.changed_by,
+                tables.versions,
                 endpoints={version: each for version, each in ready.items() if each is not None},
                 names=names,
                 seen=seen.result(),
@@ -249,6 +252,7 @@ def _tables(api: Api, found: Split, pool: ThreadPoolExecutor) -> Tables:
         agrees=all(map(_agrees, found.ways, live)),
         is_own=all(map(_is_own, found.ways, live)),
         changed_by=next((each.changed_by for each in live if each is not None), ""),
+        versions=[each.version if each else "" for each in live],
     )
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from canary.counters.measured import Traffic
 from canary.counters.reading import Seen
 from canary.errors import CanaryError
 from canary.findings import Finding
-from canary.overview import ClusterView, StackView
+from canary.overview import ClusterView, StackView, Tables
 from canary.stack.cli import Cli
 from kube.api import Api
 
@@ -128,16 +128,22 @@ def _after(api: Api, known: "Known", first: Seen) -> ClusterView:
         time.sleep(1)
 
 
-def _cluster(api: Api, known: "Known") -> ClusterView:
+def _cluster(api: Api, known: "Known", *, is_watch: bool = False) -> ClusterView:
     """The cluster, and `known.view` as it is by then. Raises CanaryError.
 
     A table that an update of this stack wrote, and is not the one that the stack was seen with, may
-    be of an update that has ended since.
+    be of an update that has ended since. If the update has not, or failed, asking again at each
+    look would only slow a watch down.
     """
     cluster = overview.of_cluster(api, known.view.split)
-    if cluster.agrees or not cluster.is_own:
+    if cluster.agrees or not cluster.is_own or known.was_asked_about(cluster):
         return cluster
-    known.ask()
+    try:
+        known.ask_about(cluster)
+    except CanaryError:
+        if not is_watch:
+            raise
+        return cluster  # the watch asks again in the background, and tells if that fails too
     return overview.of_cluster(api, known.view.split)
 
 
@@ -173,7 +179,7 @@ def _look_again(shown_on: "Display", api: Api, known: "Known", past: "Past") -> 
 
 
 def _look(api: Api, known: "Known", past: "Past") -> Shown:
-    cluster = _cluster(api, known)
+    cluster = _cluster(api, known, is_watch=True)
     return Shown.of(known.view, cluster, past.take(cluster), past.trends(cluster))
 
 
@@ -183,12 +189,22 @@ class Known:
     def __init__(self, cli: Cli, folder: Path, service: str | None) -> None:
         self._cli, self._folder, self._service = cli, folder, service
         self._asked: Future[StackView] | None = None
+        self._asked_about: Sequence[str] = ()
         self.ask()
 
     def ask(self) -> None:
         """Have it as it is now. Raises CanaryError."""
         self._have(self._now())
         self._asked = None  # which is older
+
+    def ask_about(self, tables: Tables) -> None:
+        """The same, because of what the tables say. Raises CanaryError."""
+        self._asked_about = tables.versions
+        self.ask()
+
+    def was_asked_about(self, tables: Tables) -> bool:
+        """Whether `ask_about` was called for the tables as they are, whatever came of it."""
+        return self._asked_about == tables.versions
 
     def renew(self) -> None:
         """Take what has been found in the meantime. Raises CanaryError."""

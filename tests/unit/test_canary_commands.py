@@ -84,7 +84,7 @@ def stack() -> StackView:
 def cluster(weights: Mapping[str, float] | None = None) -> ClusterView:
     ready = {version: Endpoints(3, 3) for version in NAMES.values()}
     in_force = weights or {"world-v1": 90, "world-v2": 10}
-    return ClusterView([in_force], True, True, "kubectl-edit", ready, NAMES, seen(), None)
+    return ClusterView([in_force], True, True, "kubectl-edit", ["1"], ready, NAMES, seen(), None)
 
 
 def seen() -> Seen:

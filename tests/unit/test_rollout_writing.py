@@ -40,7 +40,7 @@ class World:
             self.unreachable -= 1
             raise CanaryError("the cluster cannot be reached")
         by_way = [{"world-v1": 100 - each, "world-v2": each} for each in self.weights]
-        return Tables(by_way, self.agrees, self.is_own, "kubectl-edit")
+        return Tables(by_way, self.agrees, self.is_own, "kubectl-edit", ["1"])
 
     def view(self, *_: object) -> StackView:
         return self.known

@@ -47,16 +47,26 @@ class World:
         self.problems: list[str] = []
         """Of the next looks at the cluster; empty for none."""
         self.stack_problems: list[str] = []
+        self.asked = 0
+        """How often Pulumi and git were asked."""
+        self.looks = 0
 
     def of_stack(self, *_: object) -> StackView:
+        self.asked += 1
         _fail(self.stack_problems)
         return stack_at(self.updated)
 
     def of_cluster(self, _: object, found: Split) -> ClusterView:
+        self.looks += 1
         _fail(self.problems)
         now = {"world-v1": 100 - self.in_force, "world-v2": self.in_force}
         agrees = dict(found.ways[0].weights) == now
-        return replace(cluster(now), agrees=agrees, seen=Seen(self.at, seen().readings))
+        return replace(
+            cluster(now),
+            agrees=agrees,
+            versions=[f"{self.in_force:g}"],
+            seen=Seen(self.at, seen().readings),
+        )
 
     def sleep(self, seconds: float) -> None:
         self.at += seconds
@@ -126,6 +136,38 @@ def test_an_update_that_has_not_come_to_its_end(
     world.in_force = 20
     assert once() == watch(6) == exits.DRIFTED
     assert UNFINISHED in capsys.readouterr().out
+
+
+def test_a_watch_asks_at_once_about_a_table_only_once(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For a minute after an update that failed, and for another after its successor did."""
+    world.in_force = 20
+    assert watch(60) == exits.DRIFTED
+    assert len(capsys.readouterr().out.splitlines()) == 31
+    assert world.looks == 31 + 1
+    in_background = 60 // watching.STACK_SECONDS
+    assert world.asked <= 1 + 1 + in_background
+    world.asked = 0
+    world.meanwhile = [lambda: setattr(world, "in_force", 30.0)]
+    assert watch(4) == exits.DRIFTED
+    assert world.asked == 1 + 1 + 1
+
+
+def test_a_watch_shows_the_cluster_where_pulumi_fails(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.in_force, world.stack_problems = 20, ["", "pulumi stack export: 503"]
+    assert watch(4) == exits.DRIFTED
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(UNFINISHED in line for line in lines)
+
+
+def test_one_look_that_cannot_ask_again_fails(world: World) -> None:
+    world.in_force, world.stack_problems = 20, ["", "pulumi stack export: 503"]
+    with pytest.raises(CanaryError, match="503"):
+        once()
 
 
 def test_a_measurement_begins_anew_where_the_weights_change(
