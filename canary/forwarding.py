@@ -1,5 +1,6 @@
 """Connections to pods' ports by way of the API server, as `kubectl port-forward` has them."""
 
+import base64
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,14 @@ import yaml
 from kubernetes import client, config, stream
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
+from requests.utils import get_auth_from_url
 
 from canary.errors import CanaryError
 from kube.connection import environment_proxies
 from kube.errors import OneLineError
+
+_EVERY_HOST, _NO_HOST = "*", "-"
+"""Of the hosts that a proxy is not for; an empty list would be replaced by the environment's."""
 
 
 @contextmanager
@@ -43,13 +48,27 @@ def _forwarder(new_client: Any, given: Any, context: str | None) -> Iterator["Fo
     configuration.proxy = None
     try:
         made = new_client(given, context, client_configuration=configuration)
-        if configuration.proxy is None:
-            scheme = urlsplit(configuration.host).scheme
-            configuration.proxy = environment_proxies(configuration.host).get(scheme)
+        _set_proxy(configuration)
     except (ConfigException, OSError, OneLineError) as error:
         raise CanaryError(f"the kubeconfig cannot be used: {error}") from None
     with made as api_client:
         yield Forwarder(client.CoreV1Api(api_client))
+
+
+def _set_proxy(configuration: Any) -> None:
+    """The proxy that other requests take: the kubeconfig's, the environment's, or none.
+
+    Wherever it is left a choice, websocket-client reads the environment itself, by other rules. So
+    it always gets a proxy, and which hosts it is not for: none, or all. Raises InputError.
+    """
+    host = configuration.host
+    proxy = configuration.proxy or environment_proxies(host).get(urlsplit(host).scheme)
+    configuration.proxy = proxy or host
+    configuration.no_proxy = _NO_HOST if proxy else _EVERY_HOST
+    user, password = get_auth_from_url(proxy or "")
+    if user:  # which the client does not take from the URL
+        words = base64.b64encode(f"{user}:{password}".encode()).decode()
+        configuration.proxy_headers = {"proxy-authorization": f"Basic {words}"}
 
 
 class Forwarder:

@@ -228,8 +228,8 @@ def _session() -> requests.Session:
 def environment_proxies(url: str) -> dict[str, str]:
     """The environment's proxy for a URL, by its scheme, as Go's programs have it.
 
-    None for loopback, and unlike requests none by ALL_PROXY. Raises InputError for a proxy of
-    another kind than HTTP. (https://pkg.go.dev/golang.org/x/net/http/httpproxy)
+    None for loopback, and unlike requests none by ALL_PROXY. A proxy without a scheme is one of
+    HTTP. Raises InputError for another kind. (https://pkg.go.dev/golang.org/x/net/http/httpproxy)
     """
     found = urlsplit(url)
     host = found.hostname or ""
@@ -244,7 +244,7 @@ def environment_proxies(url: str) -> dict[str, str]:
             f"{variable} names a proxy of the kind {kind[:20]!r}; only http and https proxies are "
             "supported: name one of these, or the host in NO_PROXY if it can be reached without"
         )
-    return {found.scheme: proxy}
+    return {found.scheme: proxy if has_kind else f"http://{proxy}"}
 
 
 def _variable(name: str) -> tuple[str, str]:
