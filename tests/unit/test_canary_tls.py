@@ -133,7 +133,7 @@ def test_a_line_of_the_log_is_told_in_other_words(line: str, meaning: str) -> No
 
 
 def test_the_page_has_every_line_that_the_command_knows() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tls.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "tls-operation.md").read_text()
     for part in tls_log.MEANINGS:
         assert all(word in page for word in part.split(": ")), part
 
