@@ -33,6 +33,31 @@ FLIPS = 10
 """Changes of the weight by a bare PUT."""
 
 _EMPTY = "import pulumi\n"
+_PEER = """\
+import os
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider
+
+class Nothing(ResourceProvider):
+    def create(self, props):
+        return CreateResult("nothing", props)
+
+cluster = k8s.Provider("cluster", kubeconfig=Path(os.environ["KUBECONFIG"]).read_text())
+for number in range(int(os.environ["OBJECTS"])):
+    k8s.core.v1.ConfigMap(
+        f"object-{number}",
+        metadata={"namespace": "default"},
+        data={"number": str(number)},
+        opts=pulumi.ResourceOptions(provider=cluster),
+    )
+for number in range(int(os.environ["DYNAMIC"])):
+    Resource(Nothing(), f"dynamic-{number}", {"value": "x"})
+"""
+"""As many resources of the same plugins, with nothing in them: what no program can go below."""
+
 _FAILING = """\
 from pulumi.dynamic import Resource, ResourceProvider
 
@@ -58,20 +83,27 @@ def main() -> None:
 
 
 def _commands(url: str) -> list[Ratio]:
-    """A no-change `up` against an empty program's, and a new weight's against a no-change one's."""
-    unchanged, empty, failed, until_answered = [], [], [], []
-    with _program("empty", _EMPTY) as run_empty, _program("failing", _FAILING) as run_failing:
+    """A no-change `up` against bare programs', and a new weight's against a no-change one's."""
+    unchanged, peer, empty, failed, until_answered = [], [], [], [], []
+    with (
+        _program("peer", _PEER, **_sizes()) as run_peer,
+        _program("empty", _EMPTY) as run_empty,
+        _program("failing", _FAILING) as run_failing,
+    ):
+        run_peer()
         for _ in range(ROUNDS):
             _set_weight(0)
             _up()
             unchanged.append(_seconds(_up))
+            peer.append(_seconds(run_peer))
             empty.append(_seconds(run_empty))
             failed.append(_seconds(partial(run_failing, fails=True)))
             _set_weight(100)
             until_answered.append(_seconds_to_answer(url, "worldv2", _up))
     puts = bare_puts(url)
     return [
-        Ratio("no-change up / an empty program's", median(unchanged), median(empty), 3),
+        Ratio("no-change up / one of as many bare resources", median(unchanged), median(peer), 1.5),
+        Ratio("no-change up / an empty program's", median(unchanged), median(empty)),
         Ratio("up that fails / an empty program's", median(failed), median(empty), 3),
         Ratio(
             "up with a new weight, to its first answer / no-change up",
@@ -85,6 +117,15 @@ def _commands(url: str) -> list[Ratio]:
             median(unchanged),
         ),
     ]
+
+
+def _sizes() -> dict[str, str]:
+    """How many resources the stack has, by their plugins, as the peer takes it."""
+    state = json.loads(stack.ask("stack", "export"))
+    types = [each["type"] for each in state["deployment"]["resources"]]
+    objects = sum(each.startswith("kubernetes:") for each in types)
+    dynamic = sum(each.startswith("pulumi-python:dynamic") for each in types)
+    return {"OBJECTS": str(objects), "DYNAMIC": str(dynamic), "KUBECONFIG": str(KUBECONFIG)}
 
 
 def _status() -> list[Ratio | Bound]:
@@ -182,7 +223,7 @@ def _put(api_server: Connection, branch: str) -> None:
 
 
 @contextmanager
-def _program(name: str, source: str) -> Iterator[Callable[..., None]]:
+def _program(name: str, source: str, **environment: str) -> Iterator[Callable[..., None]]:
     """The `up` of a program on the same backend, by the same Python."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -196,7 +237,7 @@ def _program(name: str, source: str) -> Iterator[Callable[..., None]]:
             done = subprocess.run(
                 [toolchain.pulumi() / "pulumi", *arguments, "--stack", "bench"],
                 cwd=folder,
-                env=toolchain.subprocess_environment(),
+                env={**toolchain.subprocess_environment(), **environment},
                 check=False,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -208,4 +249,5 @@ def _program(name: str, source: str) -> Iterator[Callable[..., None]]:
         try:
             yield partial(run, "up", "--yes", "--skip-preview")
         finally:
+            run("destroy", "--yes", "--skip-preview")
             run("stack", "rm", "--yes", "--force")
