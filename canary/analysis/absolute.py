@@ -20,8 +20,7 @@ from canary.analysis.windows import Windows, log_mean
 _MOST = 0.999
 """The highest failure rate that a canary may be allowed: beyond 1 there is nothing."""
 
-
-_SURE = math.log(0.95)
+_SURE = math.log(0.975)
 """How sure it must be that the baseline breaks the limit before that excuses the canary."""
 
 
@@ -105,18 +104,20 @@ class Absolute:
     def allowances(self, limit: float, limits: Limits) -> list[Allowance]:
         """What the canary may fail, by the step since which its evidence is gathered.
 
-        More than the limit only where the baseline is shown to break it: by its rate since the same
-        step; where it had too few requests since then, as at 100 %, since the last step before that
+        More than the limit only where the baseline is shown to break it, since the same step or one
+        before, of which there is more to show it by. It is by the rate since the same step; where
+        the baseline had too few requests since then, as at 100 %, since the last step before that
         it had enough in. But not by an outage that is over: the rate may be no higher than that of
         the last interval possibly is.
         """
         last = sum(self.recent, NONE)
         highest = wilson(last.failures, last.requests)[1]
-        found, baseline = [], NONE
+        found, baseline, breaks = [], NONE, False
         for step, (_, _, requests, failures) in enumerate(self.counts.since()):
             if requests >= limits.min_requests or step == 0:
                 counts = Counts(round(requests), round(failures))
-                baseline = counts if _breaks(counts, limit) else NONE
+                breaks = breaks or _breaks(counts, limit)
+                baseline = counts if breaks else NONE
             rate = allowed(limit, min(baseline.rate, highest), limits.odds_margin)
             by = baseline if baseline.rate <= highest else last
             found.append(Allowance(rate, by if rate > limit else NONE))
