@@ -14,10 +14,14 @@ from canary.analysis.limits import Limits
 from canary.analysis.relative import Pair
 from canary.analysis.share import wilson
 from canary.analysis.strata import NONE, Counts
+from canary.analysis.verdict import Shared
 from canary.analysis.windows import Windows, log_mean
 
 _MOST = 0.999
 """The highest failure rate that a canary may be allowed: beyond 1 there is nothing."""
+
+_SURE = math.log(0.975)
+"""How sure it must be that the baseline breaks the limit before that excuses the canary."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,23 @@ class Finding:
     """How the test stands."""
 
     log_evidence: float
-    """log of the evidence that the canary breaks the limit."""
-    log_beyond: float
-    """The same, that it is beyond what the baseline does as well: as much, or less where the
-    baseline breaks the limit itself.
+    """log of the evidence that the canary breaks the limit, and is beyond what the baseline does as
+    well where the baseline is shown to break it.
     """
     canary: Counts
     """Since the step that tells most."""
+    shared: Shared | None
+    """Set where the limit is broken, but not beyond what the baseline does."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What the canary may fail, since one step."""
+
+    rate: float
+    """0 to 1."""
+    baseline: Counts
+    """The counts by which that is more than the limit; none where it is the limit."""
 
 
 @dataclass(frozen=True)
@@ -67,33 +81,56 @@ class Absolute:
 
     def finding(self, planned: int, limit: float, limits: Limits) -> Finding:
         """How it stands, with so many steps planned. A step must have begun."""
-        since = [(requests, failures) for requests, failures, *_ in self.counts.since()]
+        since = self._canary()
+        allowances = self.allowances(limit, limits)
         logs = [log_evidence(*each, limit) for each in since]
-        # The less of two, so that whatever the baseline does can only weaken the evidence.
         beyond = [
-            min(log, log_evidence(*each, rate))
-            for log, each, rate in zip(logs, since, self._allowed(limit, limits), strict=True)
+            log_beyond(*each, limit, allowance.rate)
+            for each, allowance in zip(since, allowances, strict=True)
         ]
-        worst = max(range(len(beyond)), key=lambda step: (beyond[step], -step))
-        requests, failures = since[worst]
-        canary = Counts(round(requests), round(failures))
-        return Finding(log_mean(logs, planned), log_mean(beyond, planned), canary)
+        found, broken = log_mean(beyond, planned), log_mean(logs, planned)
+        is_shared = broken >= limits.log_evidence_limit > found
+        # Of the step that tells most; where it is shared, most of that.
+        tells = [log - less for log, less in zip(logs, beyond, strict=True)]
+        telling = tells if is_shared else beyond
+        most = telling.index(max(telling))
+        requests, failures = since[most]
+        shared = Shared(allowances[most].baseline, broken) if is_shared else None
+        return Finding(found, Counts(round(requests), round(failures)), shared)
 
-    def _allowed(self, limit: float, limits: Limits) -> list[float]:
+    def _canary(self) -> list[tuple[float, float]]:
+        return [(requests, failures) for requests, failures, *_ in self.counts.since()]
+
+    def allowances(self, limit: float, limits: Limits) -> list[Allowance]:
         """What the canary may fail, by the step since which its evidence is gathered.
 
-        By the baseline's rate since the same step; where it had too few requests since then, as at
-        100 %, since the last step before that it had enough in. But not by an outage that is over:
-        the rate may be no higher than that of the last interval possibly is.
+        More than the limit only where the baseline is shown to break it, since the same step or one
+        before, of which there is more to show it by. It is by the rate since the same step; where
+        the baseline had too few requests since then, as at 100 %, since the last step before that
+        it had enough in. But not by an outage that is over: the rate may be no higher than that of
+        the last interval possibly is.
         """
         last = sum(self.recent, NONE)
         highest = wilson(last.failures, last.requests)[1]
-        found, rate = [], 0.0
+        found, baseline, breaks = [], NONE, False
         for step, (_, _, requests, failures) in enumerate(self.counts.since()):
-            if requests and (requests >= limits.min_requests or step == 0):
-                rate = failures / requests
-            found.append(allowed(limit, min(rate, highest), limits.odds_margin))
+            if requests >= limits.min_requests or step == 0:
+                counts = Counts(round(requests), round(failures))
+                breaks = breaks or _breaks(counts, limit)
+                baseline = counts if breaks else NONE
+            rate = allowed(limit, min(baseline.rate, highest), limits.odds_margin)
+            by = baseline if baseline.rate <= highest else last
+            found.append(Allowance(rate, by if rate > limit else NONE))
         return found
+
+
+def _breaks(counts: Counts, limit: float) -> bool:
+    """Whether it is shown that more than the limit fails, and not only so by chance.
+
+    By Clopper and Pearson's bound, Biometrika 26 (1934), which is right for few requests too.
+    """
+    passed = counts.requests - counts.failures
+    return counts.failures > 0 and log_above(counts.failures, passed + 1, limit) >= _SURE
 
 
 def allowed(limit: float, baseline: float, margin: float) -> float:
@@ -105,6 +142,14 @@ def allowed(limit: float, baseline: float, margin: float) -> float:
     if baseline <= limit:
         return limit
     return min(_MOST, margin * baseline / (1 - baseline + margin * baseline))
+
+
+def log_beyond(requests: float, failures: float, limit: float, rate: float) -> float:
+    """log of the evidence that more than both `limit` and `rate` (0 to 1) of the requests fail.
+
+    The less of two, so that whatever the baseline does can only weaken the evidence.
+    """
+    return min(log_evidence(requests, failures, each) for each in (limit, rate))
 
 
 def log_evidence(requests: float, failures: float, limit: float) -> float:

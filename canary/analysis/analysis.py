@@ -119,7 +119,7 @@ class Analysis:
         found = {
             Kind.FAIL: any(check.failed for check in checks),
             Kind.HANGING: self.recent.hangs(self.limits),
-            Kind.BOTH: self.recent.both_bad(self.limits) or any(each.is_shared for each in checks),
+            Kind.BOTH: self.recent.both_bad(self.limits) or any(each.shared for each in checks),
             Kind.SHARE: share_is_wrong,
             Kind.UNREAD: bool(self.unread),
             Kind.NO_DATA: self.counts[1].requests < self.limits.min_requests,
@@ -143,10 +143,9 @@ class Analysis:
     def _against_limit(self, name: str, test: Absolute, limit: float) -> Check:
         log_limit = self.limits.log_evidence_limit
         found = test.finding(len(self.steps), limit, self.limits)
-        failed = found.log_beyond >= log_limit
-        is_shared = found.log_evidence >= log_limit and not failed
+        failed = found.log_evidence >= log_limit
         return Check(
-            name, "limit", found.canary, None, found.log_beyond, log_limit, failed, is_shared
+            name, "limit", found.canary, None, found.log_evidence, log_limit, failed, found.shared
         )
 
     def _drawn(self) -> dict[str, Share]:
@@ -171,7 +170,9 @@ class Analysis:
 
     def smallest_seen(self) -> float | None:
         """The failure rate, 0 to 1, from which on this step would have shown it; None for none."""
-        sizes = Sizes(*self.counts, begun=self.step + 1, planned=len(self.steps))
+        allowances = self.success_limit.allowances(self.limits.max_failure_rate, self.limits)
+        allowed = tuple(each.rate for each in allowances)
+        sizes = Sizes(*self.counts, allowed, planned=len(self.steps))
         return smallest_seen(sizes, self.limits)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canary.analysis import odds
-from canary.analysis.absolute import allowed, log_evidence
+from canary.analysis.absolute import log_beyond
 from canary.analysis.beta import log_above
 from canary.analysis.limits import Limits
 from canary.analysis.relative import mixture
@@ -20,11 +20,12 @@ _HALVINGS = 40
 
 @dataclass(frozen=True)
 class Sizes:
-    """The counts of one step, which is the last of `begun` out of `planned`."""
+    """The counts of one step, the last that has begun of those planned."""
 
     baseline: Counts
     canary: Counts
-    begun: int
+    allowed: tuple[float, ...]
+    """What the canary may fail, 0 to 1, since each step that has begun: `Absolute.allowances`."""
     planned: int
 
 
@@ -43,13 +44,14 @@ def _shows(failures: int, sizes: Sizes, limits: Limits) -> bool:
     canary = Counts(sizes.canary.requests, failures)
     if 100 * (canary.rate - sizes.baseline.rate) < limits.min_effect_points:
         return False
-    limit = allowed(limits.max_failure_rate, sizes.baseline.rate, limits.odds_margin)
-    tests = (
-        mixture(odds.log_factors(sizes.baseline, canary, limits.odds_margin)),
-        log_evidence(canary.requests, failures, limit),
-    )
     # Each step so far saw at least this one.
-    found = max(log_mean([log] * sizes.begun, sizes.planned) for log in tests)
+    relative = mixture(odds.log_factors(sizes.baseline, canary, limits.odds_margin))
+    limit = limits.max_failure_rate
+    tests = (
+        [relative] * len(sizes.allowed),
+        [log_beyond(canary.requests, failures, limit, rate) for rate in sizes.allowed],
+    )
+    found = max(log_mean(logs, sizes.planned) for logs in tests)
     return found >= limits.log_evidence_limit
 
 

@@ -27,6 +27,16 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Shared:
+    """That the canary breaks a limit, but as the baseline does, or did while it ran."""
+
+    baseline: Counts
+    """By which that is known: its requests, and those that failed, or were slow."""
+    log_evidence: float
+    """Natural logarithm, that the canary breaks the limit, whatever the baseline does."""
+
+
+@dataclass(frozen=True)
 class Check:
     """One of the four tests: success or latency, against the baseline or against a limit."""
 
@@ -39,18 +49,22 @@ class Check:
     baseline: Counts | None
     """The same of the baseline; None for a limit, which needs none."""
     log_evidence: float
-    """Natural logarithm; `evidence` is for people. Against a limit that the baseline breaks too,
-    that the canary is worse still.
+    """Natural logarithm, by which it fails; `evidence` is for people. Against a limit that the
+    baseline is shown to break too, that the canary is worse still.
     """
     log_limit: float
     failed: bool
-    is_shared: bool = False
-    """Whether the canary breaks the limit, but as the baseline does, or did while it ran."""
+    shared: Shared | None = None
+    """Set where the canary breaks the limit, but not beyond what the baseline does."""
 
     @property
     def evidence(self) -> float:
-        """1 says nothing, less speaks for the canary; infinite where it is beyond a float."""
-        return math.exp(self.log_evidence) if self.log_evidence < 700 else math.inf
+        """1 says nothing, less speaks for the canary; infinite where it is beyond a float.
+
+        Where the limit is broken by both, that the canary breaks it.
+        """
+        log = self.shared.log_evidence if self.shared else self.log_evidence
+        return math.exp(log) if log < 700 else math.inf
 
 
 @dataclass(frozen=True)
@@ -84,3 +98,8 @@ class Verdict:
         before the limit, since it says more.
         """
         return next((check for check in self.checks if check.failed), None)
+
+    @property
+    def shared(self) -> Check | None:
+        """The first check whose limit the canary breaks as the baseline does; None for none."""
+        return next((check for check in self.checks if check.shared), None)

@@ -39,7 +39,7 @@ def _misses(plan: Plan, index: int, canary: int, every: float) -> str:
     sizes = Sizes(
         Counts(round(every) - canary, 0),
         Counts(canary, 0),
-        begun=index + 1,
+        (plan.limits.max_failure_rate,) * (index + 1),
         planned=len(plan.steps),
     )
     seen = smallest_seen(sizes, plan.limits)

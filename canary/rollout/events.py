@@ -160,19 +160,23 @@ def _stratum(given: Stratum) -> dict[str, Any]:
         "relative": _compared(given.relative),
         "absolute": _compared(given.absolute),
     }
-    return {key: value for key, value in found.items() if value not in (0, None, [0, 0])}
+    kept = {key: value for key, value in found.items() if value not in (0, None, [0, 0])}
+    # Also where it is 0: a journal without it is older than it.
+    return {**kept, "waited": found["waited"]} if "waiting" in kept else kept
 
 
 def _read_stratum(given: Mapping[str, Any]) -> Stratum:
+    waiting = _pair(given.get("waiting", (0, 0)))
     return Stratum(
         given["node"],
         Counts(*given["baseline"]) if "baseline" in given else Counts(0, 0),
         Counts(*given["canary"]) if "canary" in given else Counts(0, 0),
         _read_compared(given.get("relative")),
         _read_compared(given.get("absolute")),
-        *_pair(given.get("waiting", (0, 0))),
+        *waiting,
         given.get("refused", 0),
-        *_pair(given.get("waited", (0, 0))),
+        # Journals of before have none: as if the same requests had waited before.
+        *_pair(given.get("waited", waiting)),
     )
 
 

@@ -82,6 +82,7 @@ def evidence(rollout: Rollout) -> list[str]:
         return []
     found = [
         f"{check.name} against {check.against} {wording.evidence(check.evidence)}"
+        f"{' (as the baseline)' if check.shared else ''}"
         for check in rollout.analysis.verdict().checks
     ]
     limit = wording.evidence(rollout.plan.limits.evidence_limit)

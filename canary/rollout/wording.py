@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from canary import figures
 from canary.analysis.analysis import Analysis
 from canary.analysis.differences import Reason
-from canary.analysis.strata import Counts
+from canary.analysis.strata import NONE, Counts
 from canary.analysis.verdict import Check, Kind, Verdict
 from canary.rollout.plan import Plan
 
@@ -128,6 +128,8 @@ def _why(plan: Plan, verdict: Verdict, seconds: float) -> str:
             f"{waiting}{refused}, {plan.limits.min_requests:,} are needed."
         )
     if verdict.kind is Kind.BOTH:
+        if verdict.shared:
+            return _shared(plan, verdict.shared)
         failed = f"failed {rate(baseline)}" if baseline.requests else "did while it ran"
         return (
             f"both versions break the limits of success or latency ({plan.baseline} {failed}, "
@@ -136,6 +138,21 @@ def _why(plan: Plan, verdict: Verdict, seconds: float) -> str:
     if verdict.kind is Kind.HANGING:
         return f"{plan.canary} answers nothing: {verdict.waiting:,} requests are waiting."
     return f"the counters of {', '.join(verdict.unread)} cannot be read."
+
+
+def _shared(plan: Plan, check: Check) -> str:
+    """That both versions break the limit of a check, by all that is known and not only now."""
+    baseline = check.shared.baseline if check.shared else NONE
+    says = "both versions break the limits of success or latency:"
+    if check.name == "success":
+        return (
+            f"{says} {plan.baseline} failed {of(baseline)}, {plan.canary} {of(check.canary)}; "
+            "not the canary."
+        )
+    return (
+        f"{says} at least {of(baseline)} of {plan.baseline} and {of(check.canary)} of "
+        f"{plan.canary} took longer than {plan.limits.max_latency_ms} ms; not the canary."
+    )
 
 
 def _share(plan: Plan, verdict: Verdict) -> str:

@@ -123,8 +123,22 @@ def test_at_100_percent_it_is_remembered_that_the_baseline_broke_the_limit() -> 
     found = after([*before, *as_before]).verdict()
     assert found.kind is Kind.BOTH
     assert found.failed is None
+    assert found.shared
+    assert found.shared.canary == Counts(4000, 120)
+    assert found.shared.shared
+    assert found.shared.shared.baseline == Counts(2000, 60)
+    assert found.shared.log_evidence < found.shared.log_limit
+    assert found.shared.evidence > 400
     worse = [(2, look(Counts(0, 0), Counts(200, 20)))] * 20
     assert after([*before, *worse]).verdict().kind is Kind.FAIL
+
+
+@pytest.mark.parametrize("baseline", [Counts(100, 2), Counts(10, 1)])
+def test_a_baseline_that_broke_the_limit_by_chance_excuses_nothing(baseline: Counts) -> None:
+    """Of 100 requests at 0.9 %, two or more fail in 23 % of cases; of 10, one in 9 %."""
+    before = [(1, look(baseline, Counts(100, 1)))]
+    alone = [(2, look(Counts(0, 0), Counts(600, 24)))]
+    assert after([*before, *alone]).verdict().kind is Kind.FAIL
 
 
 def test_at_100_percent_an_outage_that_was_over_is_no_excuse() -> None:
@@ -346,7 +360,7 @@ def test_evidence_against_the_limit_rises_with_the_canarys_failures() -> None:
 
 def test_what_a_step_would_have_shown() -> None:
     rates = [
-        smallest_seen(Sizes(Counts(9 * n, 0), Counts(n, 0), 3, 6), LIMITS)
+        smallest_seen(Sizes(Counts(9 * n, 0), Counts(n, 0), (0.01,) * 3, 6), LIMITS)
         for n in (126, 1000, 10_000)
     ]
     assert all(rates)
@@ -355,7 +369,7 @@ def test_what_a_step_would_have_shown() -> None:
 
 @pytest.mark.parametrize("canary", [Counts(0, 0), Counts(1, 0)])
 def test_too_few_requests_would_have_shown_nothing(canary: Counts) -> None:
-    assert smallest_seen(Sizes(Counts(1000, 0), canary, 1, 6), LIMITS) is None
+    assert smallest_seen(Sizes(Counts(1000, 0), canary, (0.01,), 6), LIMITS) is None
 
 
 def test_what_would_have_shown_has_failed_in_nine_of_ten() -> None:
@@ -370,6 +384,15 @@ def test_what_would_have_shown_has_failed_in_nine_of_ten() -> None:
         math.comb(100, x) * rate**x * (1 - rate) ** (100 - x) for x in range(101) if fails[x]
     )
     assert chance == pytest.approx(0.9, abs=0.001)
+
+
+def test_at_100_percent_what_would_have_shown_is_beyond_what_the_baseline_did() -> None:
+    before = [(1, strata) for strata in BOTH_AT_3_PERCENT]
+    fine = (2, look(Counts(0, 0), Counts(1200, 20)))
+    rate = after([*before, fine]).smallest_seen()
+    assert rate
+    bad = (2, look(Counts(0, 0), Counts(1200, math.ceil(1200 * rate))))
+    assert after([*before, bad]).verdict().kind is Kind.FAIL
 
 
 def test_a_hundred_linkerds_for_an_hour_take_seconds() -> None:

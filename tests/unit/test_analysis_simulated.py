@@ -41,6 +41,13 @@ def test_where_both_versions_break_the_limit_the_canary_is_not_blamed(limits: Li
     assert sum(end.was_ended for end in found) <= 1
 
 
+def test_a_baseline_that_keeps_the_limit_excuses_no_canary_that_is_bad_alone() -> None:
+    """By little traffic it seems to break it now and then: as many are ended as without it."""
+    found = ends(100, Traffic(2, baseline=0.009, canary=0.05, bad_from=100))
+    unheeded = ends(100, Traffic(2, baseline=0.0, canary=0.05, bad_from=100))
+    assert sum(end.was_ended for end in found) >= sum(end.was_ended for end in unheeded) > 0
+
+
 @pytest.mark.parametrize(("rate", "limit"), [(0.2, 90), (0.05, 180)])
 def test_a_bad_canary_is_ended_in_time(rate: float, limit: int) -> None:
     found = ends(300, Traffic(20, baseline=0.001, canary=rate))

@@ -11,7 +11,7 @@ import pytest
 from canary.analysis.limits import Limits
 from canary.analysis.strata import Compared, Counts, Slower, Stratum
 from canary.errors import CanaryError
-from canary.rollout import journal
+from canary.rollout import events, journal
 from canary.rollout.events import Begun, Event, InForce, Looked, Shown, Wish, Wished
 from canary.rollout.journal import Header, Writer
 from canary.rollout.machine import replayed
@@ -57,6 +57,18 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = journal.read(path)
     assert (found.header, found.events) == (HEADER, EVENTS)
     assert found.rollout == replayed(PLAN, EVENTS)
+
+
+def test_a_look_of_before_what_waited_was_kept_adds_none_to_what_was_drawn() -> None:
+    """What waits at each of its looks would be counted again and again."""
+    kept = Looked(20, (Stratum("node-1", Counts(0, 0), Counts(5, 0), canary_waiting=9),))
+    given = events.encode(kept)
+    assert events.decode(given) == kept
+    del given["strata"][0]["waited"]
+    decoded = events.decode(given)
+    assert isinstance(decoded, Looked)
+    [read] = decoded.strata
+    assert (read.canary_waiting, read.canary_waited) == (9, 9)
 
 
 def test_git_ignores_journals(tmp_path: Path) -> None:

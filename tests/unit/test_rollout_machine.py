@@ -25,6 +25,7 @@ from canary.rollout.events import (
 from canary.rollout.machine import LEAVING_SECONDS, Rollout, replayed
 from canary.rollout.phase import Action, End, Look, Phase, SetWeight
 from canary.rollout.plan import Plan
+from canary.rollout.terminal import evidence
 
 LIMITS = Limits(interval=60, scrape=10, max_hold=120)
 PLAN = Plan("world", "world-v1", "world-v2", LIMITS, (10, 50, 100))
@@ -276,6 +277,25 @@ def test_what_cannot_be_judged_holds_and_says_so_once(what: Stratum, looks: int,
     assert told.last.startswith(f"Held for 2 min: {said[:12]}")
     assert "10 % stays. canary run --resume goes on" in told.last
     assert not told.rollout.wanted
+
+
+def test_a_limit_that_the_baseline_broke_while_it_ran_is_told_with_its_counts() -> None:
+    """Not with the few late answers that it gives in this step."""
+    told = after_both_at_3_percent()
+    assert told.phase() is Phase.HOLDING
+    assert told.last.startswith(
+        "100 %: both versions break the limits of success or latency: world-v1 failed 342 of "
+        "11,402 requests (3 %), world-v2 30 of 1,000 requests (3 %); not the canary."
+    )
+    assert "(as the baseline)" in evidence(told.rollout)[0]
+
+
+def after_both_at_3_percent() -> "Told":
+    """Held at 100 %, where the canary fails as the baseline did before."""
+    told = Told().begin().written().look(stratum((900, 27), (100, 3)), times=6)
+    told.wish(Wish.PROMOTE).written().look(stratum((500, 15), (500, 15)), times=12)
+    told.wish(Wish.PROMOTE).written().look(stratum((2, 0), (1000, 30)))
+    return told.look(stratum((0, 0), (1000, 30)), times=5)
 
 
 def test_who_has_load_already_is_not_told_of_it() -> None:

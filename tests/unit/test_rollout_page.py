@@ -13,7 +13,15 @@ from canary.rollout.journal import Header, Journal
 from canary.rollout.page import charts, graphs, html, sentence, story
 from canary.rollout.plan import Plan
 from tests.harness import rollouts
-from tests.unit.test_rollout_machine import FAILING, NOTHING, PLAN, Told, healthy, stratum
+from tests.unit.test_rollout_machine import (
+    FAILING,
+    NOTHING,
+    PLAN,
+    Told,
+    after_both_at_3_percent,
+    healthy,
+    stratum,
+)
 
 VOID = {"meta", "br"}
 
@@ -175,6 +183,12 @@ def test_the_page_tells_everything() -> None:
         "/clone/.canary/dev/20261126T081349Z.jsonl",
     ):
         assert each in found.words, each
+
+
+def test_a_limit_that_both_versions_break_is_no_check_that_passed() -> None:
+    page = page_of(after_both_at_3_percent())
+    assert "– as the baseline" in page
+    assert "fails more than the limit allows, but no more than the baseline" in page
 
 
 def test_what_the_cluster_says_is_escaped() -> None:

@@ -56,11 +56,14 @@ def _check(plan: Plan, check: Check) -> Sequence[Cell | str]:
     verdict = ("✖ failed", "bad") if check.failed else ("✔ passed", "good")
     if not check.canary.requests:
         verdict = ("– no data", "soft")
+    baseline = check.baseline
+    if check.shared:
+        verdict, baseline = ("– as the baseline", "soft"), check.shared.baseline
     return (
         f"{check.name} against {_against(plan, check)}",
         verdict,
         of_counts(check.canary),
-        of_counts(check.baseline) if check.baseline else "–",
+        of_counts(baseline) if baseline else "–",
         f"{wording.evidence(check.evidence)} of {limit:,.0f}",
         _why(check),
     )
@@ -81,6 +84,8 @@ def _why(check: Check) -> str:
         return f"{what} than {than}, beyond chance"
     if not check.canary.requests:
         return "nothing to compare"
+    if check.shared:
+        return f"{what} than {than}, but no more than the baseline, which also breaks it"
     return f"not shown that it {what} than {than}"
 
 
