@@ -21,5 +21,9 @@ def one_line(text: str) -> str:
 
 def quoted(value: object) -> str:
     """A value in a line: as Python writes it, and its beginning where it is long."""
-    whole = repr(value)
-    return whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}…"
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """A text, and only its beginning where it is longer than a line quotes."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
