@@ -178,14 +178,12 @@ def test_an_interrupt_brings_the_former_environment_back(clone: Path, former: Pa
     assert is_whole(former)
 
 
-def test_pip_has_ended_before_the_former_environment_is_put_back(
-    clone: Path, former: Path
-) -> None:
+def test_pip_has_ended_before_the_former_environment_is_put_back(clone: Path, former: Path) -> None:
     kept, late, began = clone / ".local" / "former-venv", clone / "venv" / "late", clone / "began"
     ending = f"""
     for _ in $(seq 30); do [ -e "{kept}" ] || break; sleep 0.1; done
     mkdir -p "{late.parent}"; touch "{late}"; exit 1"""
-    pip = f"trap '{ending}' TERM; echo $$ >{began}.part; mv {began}.part {began}"
+    pip = f"trap '' HUP; trap '{ending}' TERM; echo $$ >{began}.part; mv {began}.part {began}"
     env = environment(clone, f"{pip}; while :; do sleep 0.1; done")
     with on_terminal(["local/venv.sh", "lock.txt", "venv"], clone, env) as terminal:
         wait_until(began.exists, "pip works")
