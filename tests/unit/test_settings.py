@@ -235,6 +235,32 @@ def test_what_is_nested_without_end_is_one_short_line(key: str, deep: str) -> No
     assert len(said) < 400
 
 
+LONG = "!" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("noProxy", [LONG]),
+        ("noProxy", ["a." * 120 + "world." * 100]),
+        ("sourceRanges", [LONG]),
+        ("authorizedIpRanges", [LONG]),
+        ("adminGroupObjectIds", [LONG]),
+        ("tags", {LONG: "a"}),
+        ("tags", {"a" * 500: 1}),
+        ("tags", {"azure" + "a" * 500: "a"}),
+    ],
+)
+def test_a_long_item_is_quoted_by_its_beginning(key: str, value: object) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), "platform": "aks", key: json.dumps(value)})
+    line = str(raised.value)
+    assert line.startswith(f"config {key} is ")
+    longest = max((value if isinstance(value, list) else [*value]), key=len)
+    assert longest[:290] in line
+    assert longest[:301] not in line
+
+
 @pytest.mark.parametrize("key", STRUCTURED)
 def test_a_number_that_python_does_not_read_is_one_short_line(key: str) -> None:
     with pytest.raises(settings.SettingsError) as raised:
