@@ -71,7 +71,7 @@ def test_one_node_is_no_advice_where_it_runs_already(
 ) -> None:
     usage = shutil.disk_usage(machine)
     monkeypatch.setattr(count, "available_memory", lambda: int(0.9 * (1 << 30)))
-    with pytest.raises(LocalError, match="5 nodes need 1 GiB more of memory, .* are available$"):
+    with pytest.raises(LocalError, match=r"5 nodes need 1 GiB more of memory, .* are available$"):
         count.check(5, running=1)
     monkeypatch.setattr(count, "available_memory", lambda: 64 << 30)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(0.4 * (1 << 30))))
