@@ -6,11 +6,16 @@ tag or mention; their own backticks, pipes, line ends and invisible characters d
 
 from collections.abc import Sequence
 
+from kube.errors import printable
+
 MOST_LINES = 40
 """Lines of one list."""
 
 _LONGEST = 300
 """Characters of one value."""
+
+_PIPE = r"\u007c"
+"""A pipe in a cell."""
 
 _FOLDED = 8
 """A list that is longer is folded away."""
@@ -23,7 +28,7 @@ def bold(markdown: str) -> str:
 
 def code(text: str, longest: int = _LONGEST) -> str:
     """A text as it is, on one line."""
-    shown = _cut(_visible(" ".join(text.split())), longest) or " "
+    shown = _cut(printable(" ".join(text.split())), longest) or " "
     fence = "`"
     while fence in shown:
         fence += "`"
@@ -33,7 +38,7 @@ def code(text: str, longest: int = _LONGEST) -> str:
 
 def block(texts: Sequence[str], language: str = "") -> str:
     """Texts as they are, as lines of code."""
-    lines = [_cut(_visible(line), _LONGEST) for text in texts for line in text.splitlines()]
+    lines = [_cut(printable(line), _LONGEST) for text in texts for line in text.splitlines()]
     fence = "```"
     while any(fence in line for line in lines):
         fence += "`"
@@ -49,7 +54,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _row(cells: Sequence[str]) -> str:
     # A pipe ends a cell even within code, and whether a backslash before it helps depends on more
     # backslashes before that.
-    return f"| {' | '.join(cell.replace('|', _escaped('|')) for cell in cells)} |"
+    return f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |"
 
 
 def bullets(lines: Sequence[str]) -> str:
@@ -80,12 +85,3 @@ def _bounded(lines: Sequence[str]) -> list[str]:
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _visible(text: str) -> str:
-    """Without characters that are not seen, or that change the order of others."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return f"\\u{ord(character):04x}"

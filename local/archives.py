@@ -43,6 +43,14 @@ class PullError(Exception):
     """A published image cannot be had; the text says why."""
 
 
+class ForeignImageError(PullError):
+    """It is for other platforms than this machine's, as its archive would be."""
+
+
+_FOREIGN = 5
+"""The image tool's exit status for it."""
+
+
 def pull(name: str, archive: Path) -> None:
     """Fetch a published image, by its full name, into an archive; PullError when that fails.
 
@@ -55,4 +63,4 @@ def pull(name: str, archive: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise PullError(said[-1])
+        raise (ForeignImageError if done.returncode == _FOREIGN else PullError)(said[-1])

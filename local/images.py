@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local import archives, binaries, node, standins
-from local.archives import OWN_REGISTRY, OwnImage, PullError
+from local.archives import OWN_REGISTRY, ForeignImageError, OwnImage, PullError
 from local.errors import LocalError
 from local.node.identity import STATE
 from local.progress import say
@@ -87,6 +87,10 @@ def bring(name: str, archive: Path | None = None) -> str:
     with tempfile.TemporaryDirectory(dir=STATE) as folder:
         try:
             archives.pull(full, Path(folder) / "image.tar")
+        except ForeignImageError as error:
+            raise LocalError(
+                f"{full} cannot run here ({error}): give an image for this platform"
+            ) from None
         except PullError as error:
             raise LocalError(
                 f"{full} cannot be had from its registry ({error}): give ARCHIVE=file.tar, "

@@ -42,6 +42,8 @@ def _cache() -> Path:
     given = os.environ.get("LINKERD_CANARY_CACHE")
     if given:
         # From a file of settings no shell has expanded it; an unknown user's ~ is a plain name.
+        if given == "~" or given.startswith("~/"):
+            return home() / given[1:].lstrip("/")
         return ROOT / os.path.expanduser(given)  # noqa: PTH111
     return (_caches() or home() / ".cache") / "linkerd-canary"
 

@@ -44,48 +44,61 @@ esac
 # which has the date of the build.
 key=$(python3 -c 'import hashlib, sys; python = f"{sys.implementation.cache_tag}{sys.abiflags} {sys.base_prefix}"; print(hashlib.sha256(open(sys.argv[1], "rb").read() + python.encode()).hexdigest()[:16])' "$lock")
 made=$venv/.made-$key
-[ ! -e "$made" ] || exit 0
+# Its programs name their own place, so it can be made nowhere else: the former one makes way.
+former=.local/former-$(echo "$venv" | tr / -)
+# There while an environment is not complete. What `pulumi install` has made has neither mark.
+making=$venv/.making
+if [ -e "$made" ] && [ ! -e "$former" ]; then exit 0; fi
 
-if ! mkdir -p "$venv" 2>/dev/null || [ ! -w "$venv" ]; then
-	fail "the folder $(pwd)/$venv cannot be written"
-fi
-# Of two that come at once the second waits, and finds it made.
+# Of two that come at once the second waits, and finds it made. Until then it touches nothing.
 if command -v flock >/dev/null; then
 	exec 9<"$lock"
 	flock 9
-	[ ! -e "$made" ] || exit 0
+fi
+if ! mkdir -p "$venv" 2>/dev/null || [ ! -w "$venv" ]; then
+	fail "the folder $(pwd)/$venv cannot be written"
 fi
 
-# Its programs name their own place, so it can be made nowhere else: the former one makes way.
-former=.local/former-$(echo "$venv" | tr / -)
+is_complete() {
+	[ -x "$venv/bin/python" ] && [ ! -e "$making" ]
+}
 put_back() {
 	[ -e "$former" ] || return 0
 	rm -rf "$venv"
 	mv "$former" "$venv"
 }
-is_complete() {
-	ls "$venv"/.made-* >/dev/null 2>&1
-}
-# What a killed run has left.
-if is_complete; then rm -rf "$former"; else put_back; fi
+# What a killed run has left. Not by is_complete: where it was removing what is unfinished, that may
+# have lost its mark first.
+if ls "$venv"/.made-* >/dev/null 2>&1; then rm -rf "$former"; else put_back; fi
 if [ -e "$made" ] || will_do; then exit 0; fi
 
 log=$(mktemp)
 running=
 trap 'rm -f "$log"; [ -e "$made" ] || put_back' EXIT
 # A background job of a shell ignores SIGINT: it has to be ended by name.
-trap '[ -z "$running" ] || kill "$running" 2>/dev/null; exit 130' INT TERM HUP
+stop() {
+	if [ -n "$running" ]; then
+		kill "$running" 2>/dev/null || true
+		# It may go on writing for a while.
+		wait "$running" 2>/dev/null || true
+	fi
+	exit 130
+}
+trap stop INT TERM HUP
 
 echo "… installing the Python environment from $lock (once)" >&2
 if ! { is_complete && mkdir -p .local && mv "$venv" "$former"; } 2>/dev/null; then
 	rm -rf "$venv"
 fi
-if ! python3 -m venv "$venv" >/dev/null 2>&1; then
+make_empty() {
+	mkdir -p "$venv" && touch "$making" && python3 -m venv "$venv" >/dev/null 2>&1
+}
+if ! make_empty; then
 	# Debian and Ubuntu ship venv's other half as a package of its own.
 	version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	rm -rf "$venv"
 	{ apt-get update -qq && apt-get install -y -qq "python$version-venv"; } >/dev/null 2>&1 || true
-	python3 -m venv "$venv" >/dev/null 2>&1 ||
+	make_empty ||
 		fail "python3 -m venv does not work: install the package python$version-venv and try again"
 fi
 # Runs a command with its output in $log and shows, as local/progress.py does, how far it is: on a
@@ -119,5 +132,5 @@ if ! watched "$venv/bin/python" -m pip install --disable-pip-version-check --no-
 	tail -n 5 "$log" >&2
 	fail "the Python packages of $lock could not be installed; what pip said is above"
 fi
-touch "$made"
+mv "$making" "$made"
 rm -rf "$former"

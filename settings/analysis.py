@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from canary.analysis.limits import Limits
 from settings import readers
-from settings.errors import SettingsError, quoted
+from settings.errors import SettingsError, shortened
 
 KEY = "canaryAnalysis"
 
@@ -25,10 +25,10 @@ def read(text: str) -> Limits:
     try:
         given = readers.parsed_json(text)
     except ValueError as error:
-        raise SettingsError(f"config {KEY} is {quoted(text)}: {error}") from None
+        raise SettingsError(f"config {KEY} is {_shown(text)}: {error}") from None
     if not isinstance(given, dict):
         raise SettingsError(
-            f"config {KEY} is {quoted(text)}: it must be an object such as {{interval: 60s}}"
+            f"config {KEY} is {_shown(text)}: it must be an object such as {{interval: 60s}}"
         )
     unknown = sorted(given.keys() - _READERS.keys())
     if unknown:
@@ -55,8 +55,18 @@ def _value(key: str, given: Mapping[str, Any]) -> Any:
         # `pulumi config set --path` makes a string of a number with decimals.
         return reader(value if isinstance(value, str) else json.dumps(value))
     except ValueError as error:
-        shown = re.sub("//[^/]*@", "//…@", quoted(value))  # a password is not for a log
-        raise SettingsError(f"config {KEY}.{key} is {shown}: {error}") from None
+        raise SettingsError(f"config {KEY}.{key} is {_shown(value)}: {error}") from None
+
+
+_SCHEME = re.compile(r"\W*\w*://|\W?")
+
+
+def _shown(value: object) -> str:
+    """A value in a line, without what comes before a host: a password is not for a log."""
+    whole = repr(value)
+    _, at, host = whole.rpartition("@")
+    scheme = _SCHEME.match(whole)
+    return shortened(f"{scheme[0]}…@{host}" if at and scheme else whole)
 
 
 def _steps(value: str) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from settings import readers
+from settings.errors import quoted
 
 location = readers.form(r"[a-z][a-z0-9]{2,39}", "a region's name without spaces: westeurope")
 
@@ -69,7 +70,7 @@ def object_ids(value: str) -> tuple[str, ...]:
     for each in found:
         if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each, re.IGNORECASE):
             raise ValueError(
-                f"{each!r} is no object id such as 11111111-2222-3333-4444-555555555555 "
+                f"{quoted(each)} is no object id such as 11111111-2222-3333-4444-555555555555 "
                 "(`az ad group show` tells a group's)"
             )
     return tuple(dict.fromkeys(found))
@@ -83,15 +84,16 @@ def tags(value: str) -> Mapping[str, str]:
     for name, text in found.items():
         if not re.fullmatch(r"[^<>%&\\?/]{1,512}", name):
             raise ValueError(
-                f"a tag's name is up to 512 characters without < > % & \\ ? /: {name!r}"
+                f"a tag's name is up to 512 characters without < > % & \\ ? /: {quoted(name)}"
             )
         if not isinstance(text, str) or len(text) > 256:
             raise ValueError(
-                f"the tag {name!r} must be a string, in quotes, of up to 256 characters"
+                f"the tag {quoted(name)} must be a string, in quotes, of up to 256 characters"
             )
         if name.lower().startswith(_RESERVED_TAGS):
             raise ValueError(
-                f"{name!r}: Azure reserves tag names that start with {', '.join(_RESERVED_TAGS)}"
+                f"{quoted(name)}: Azure reserves tag names that start with "
+                f"{', '.join(_RESERVED_TAGS)}"
             )
     if len({name.lower() for name in found}) < len(found):
         raise ValueError("two tag names differ only in case, and Azure takes them for one")

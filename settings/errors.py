@@ -1,5 +1,7 @@
 """What a config value that cannot be used raises, and how its line quotes what was given."""
 
+from kube.errors import printable
+
 _LONGEST = 300
 """Characters of a value that a line quotes: more than a name may have."""
 
@@ -11,15 +13,14 @@ class SettingsError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
-
-
-def one_line(text: str) -> str:
-    """A text with line breaks and other control characters written out, as `\\n`."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+        super().__init__(printable(message))
 
 
 def quoted(value: object) -> str:
     """A value in a line: as Python writes it, and its beginning where it is long."""
-    whole = repr(value)
-    return whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}…"
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """A text, and only its beginning where it is longer than a line quotes."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -5,7 +5,7 @@ Its Kubernetes provider is made from its own keys, and what it makes in Azure sa
 
 from collections.abc import Collection
 
-from settings.errors import one_line
+from kube.errors import printable
 
 OWN = {
     "azure-native:location": "location",
@@ -24,7 +24,7 @@ def warning(keys: Collection[str], project: str, platform: str) -> str | None:
     ignored = sorted(key for key in keys if not _has_effect(key, project, platform))
     if not ignored:
         return None
-    return one_line(
+    return printable(
         f"without effect: config {', '.join(map(_described, ignored))}; remove with "
         "`pulumi config rm`"
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mesh import dns
 from settings import readers
-from settings.errors import SettingsError
+from settings.errors import SettingsError, quoted, shortened
 from settings.services import Service
 
 KEY = "noProxy"
@@ -23,7 +23,7 @@ def read(value: str) -> tuple[str, ...]:
     for host in hosts:
         if not (_is_range(host) or _is_address(host) or _is_host(host)):
             raise ValueError(
-                f"{host!r} is no host such as example.com, .example.com (all below it), "
+                f"{quoted(host)} is no host such as example.com, .example.com (all below it), "
                 "example.com:8080, 203.0.113.7, 2001:db8::7 or 203.0.113.0/24"
             )
     return hosts
@@ -38,10 +38,10 @@ def refuse_own_services(
         covered = next((each for each in spellings if _covers(host, each)), None)
         if covered is not None:
             raise SettingsError(
-                f"config {KEY} has {host!r}, which covers {covered}, a service of the stack: its "
-                "requests would go past linkerd, without its split and TLS; name the hosts outside "
-                f"the mesh one by one, and remove this with `pulumi config rm --path "
-                f"'{KEY}[{index}]'`"
+                f"config {KEY} has {quoted(host)}, which covers {shortened(covered)}, a service of "
+                "the stack: its requests would go past linkerd, without its split and TLS; name "
+                "the hosts outside the mesh one by one, and remove this with `pulumi config rm "
+                f"--path '{KEY}[{index}]'`"
             )
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from settings.errors import quoted, shortened
+
 
 def text(value: str) -> str:
     """Any text."""
@@ -217,7 +219,9 @@ def _cidr(text: str) -> str:
             raise ValueError("it names an interface of this machine")
         return str(ipaddress.ip_network(text))
     except ValueError as error:
-        raise ValueError(f"{text!r} is no address range such as 203.0.113.0/24: {error}") from None
+        raise ValueError(
+            f"{quoted(text)} is no address range such as 203.0.113.0/24: {shortened(str(error))}"
+        ) from None
 
 
 def texts(value: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dynamic import splits
 from settings import readers
-from settings.errors import SettingsError, quoted
+from settings.errors import SettingsError, quoted, shortened
 
 VERSION_KEYS = (
     "image",
@@ -296,8 +296,8 @@ def _refuse_clashes(services: tuple[Service, ...]) -> None:
                 )
         if one.prefix.rpartition("/")[2] == other.prefix.rpartition("/")[2]:
             raise SettingsError(
-                f"config services: the prefixes of {one.name} and {other.name}, {one.prefix} and "
-                f"{other.prefix}, overlap"
+                f"config services: the prefixes of {one.name} and {other.name}, "
+                f"{shortened(one.prefix)} and {shortened(other.prefix)}, overlap"
             )
 
 

@@ -62,8 +62,9 @@ def _refuse_less_disk(count: int, running: int, known: int) -> None:
 
 def _refuse_less_memory(count: int, running: int) -> None:
     needs = _total(MEMORY, count) - _total(MEMORY, running)
+    one_needs = _total(MEMORY, 1) - _total(MEMORY, min(running, 1))
     of = f"{' more' if running else ''} of memory"
-    _refuse_less(of, "available", available_memory(), count, needs, _total(MEMORY, 1))
+    _refuse_less(of, "available", available_memory(), count, needs, one_needs)
 
 
 def _refuse_less_inotify(count: int, running: int) -> None:
@@ -100,7 +101,8 @@ def _refuse_less(
     if found >= needs * GIB:
         return
     nodes = "1 node needs" if count == 1 else f"{count} nodes need"
-    fewer = f": {VARIABLE}=1 needs {one_needs:g} GiB" if found >= one_needs * GIB else ""
+    would_do = 0 < one_needs * GIB <= found
+    fewer = f": {VARIABLE}=1 needs {one_needs:g} GiB" if would_do else ""
     raise LocalError(f"{nodes} {needs:g} GiB{of}, and {found / GIB:.1f} GiB are {where}{fewer}")
 
 

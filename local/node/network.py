@@ -25,9 +25,12 @@ SPECIAL = {
     IPv4Network("127.0.0.0/8"): "loopback",
     IPv4Network("169.254.0.0/16"): "link-local",
     IPv4Network("224.0.0.0/4"): "multicast",
-    IPv4Network("240.0.0.0/4"): "reserved",
+    IPv4Network("255.255.0.0/16"): "broadcast",
 }
-"""Addresses that no node can have (IANA's registry of special-purpose ones, RFC 6890)."""
+"""Addresses that no node can have (IANA's registry of special-purpose ones, RFC 6890).
+
+The rest of 240.0.0.0/4 is reserved there, but Linux and Kubernetes take it.
+"""
 
 BRIDGES = "canary-"
 BRIDGE = f"{BRIDGES}{ID}"

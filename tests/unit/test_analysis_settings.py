@@ -147,6 +147,24 @@ def test_a_wrong_value_is_one_line(given: dict[str, object], message: str) -> No
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        "https://ann:secret",
+        "https://ann:" + "secret" * 60,
+        "https://ann:secret/" + "secret" * 60,
+        "ann:secret",
+    ],
+)
+def test_no_part_of_a_password_is_shown(credentials: str) -> None:
+    address = f"{credentials}@prometheus.example.com"
+    for text in (json.dumps({"prometheus": address}), json.dumps([address]), address):
+        with pytest.raises(settings.SettingsError) as raised:
+            analysis.read(text)
+        assert "secret" not in str(raised.value)
+        assert "…@prometheus.example.com" in str(raised.value)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "60s", "null", "{"])
 def test_a_value_that_is_no_object_is_one_line(text: str) -> None:
     with pytest.raises(settings.SettingsError, match="it must be an object such as"):

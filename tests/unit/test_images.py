@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local import binaries, images
 from local.__main__ import main
 from local.archives import OwnImage
 from local.errors import LocalError
@@ -39,6 +40,26 @@ def test_names_as_containerd_knows_them(name: str, full: str) -> None:
 def test_a_name_that_is_no_images_is_refused_before_anything_is_done(wrong: str) -> None:
     with pytest.raises(LocalError, match="give an image's name, as in `make image IMAGE="):
         bring(wrong, Path("/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "advice"),
+    [
+        (5, "cannot run here (the reason)", "give an image for this platform"),
+        (4, "cannot be had from its registry (the reason)", "give ARCHIVE=file.tar, as `docker "),
+    ],
+)
+def test_an_archive_is_advised_only_where_it_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int, said: str, advice: str
+) -> None:
+    tool = tmp_path / "image"
+    tool.write_text(f"#!/bin/sh\necho the reason >&2\nexit {status}\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(binaries, "image_tool", lambda: tool)
+    monkeypatch.setattr(images, "STATE", tmp_path)
+    with pytest.raises(LocalError) as refused:
+        bring("example.org/a:1", None)
+    assert str(refused.value).startswith(f"example.org/a:1 {said}: {advice}")
 
 
 def test_an_argument_too_many_is_a_matter_of_usage(

@@ -10,6 +10,7 @@ from markdown_it.token import Token
 
 from canary import events, report
 from canary.markdown import MOST_LINES, block, bullets, code, table
+from kube.errors import printable
 from tests.unit import logs
 
 PARSER = MarkdownIt("commonmark").enable("table")
@@ -45,9 +46,7 @@ def flat(tokens: list[Token]) -> list[Token]:
 
 def plain(text: str) -> str:
     """What a reader sees of a value: white space as one space, what is not seen spelled out."""
-    words = " ".join(text.split())
-    seen = [c if c.isprintable() else f"\\u{ord(c):04x}" for c in words]
-    return "".join(seen) or " "
+    return printable(" ".join(text.split())) or " "
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -122,6 +121,10 @@ def summary_of(text: str) -> str:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_whole_summary_of_hostile_values(text: str) -> None:
     test_a_whole_summary_holds_a_value_as_code_alone.hypothesis.inner_test(text)  # type: ignore[attr-defined]
+
+
+def test_what_is_not_seen_is_written_out() -> None:
+    assert code("a\u202eb\x00\U000e0001") == r"`a\u202eb\x00\U000e0001`"
 
 
 def test_bounds() -> None:

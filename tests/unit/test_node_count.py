@@ -66,6 +66,19 @@ def test_too_little_memory(
     assert str(refused.value) == said
 
 
+def test_one_node_is_no_advice_where_it_runs_already(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(machine)
+    monkeypatch.setattr(count, "available_memory", lambda: int(0.9 * (1 << 30)))
+    with pytest.raises(LocalError, match=r"5 nodes need 1 GiB more of memory, .* are available$"):
+        count.check(5, running=1)
+    monkeypatch.setattr(count, "available_memory", lambda: 64 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(0.4 * (1 << 30))))
+    with pytest.raises(LocalError, match=r"need 1 GiB more of disk, .* are free in \S+$"):
+        count.check(3, running=1, known=1)
+
+
 def test_a_disk_that_is_nearly_full(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(machine)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(2.3 * (1 << 30))))

@@ -42,6 +42,8 @@ def test_the_network_that_is_asked_for_comes_first(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(network.VARIABLE, "10.9.0.0/16")
     assert str(network.chosen().all) == "10.9.0.0/16"
     assert str(network.chosen("10.8.0.0/16").all) == "10.9.0.0/16"
+    monkeypatch.setenv(network.VARIABLE, "240.1.0.0/16")
+    assert str(network.chosen().all) == "240.1.0.0/16"
     monkeypatch.delenv(network.VARIABLE)
     assert str(network.chosen("10.8.0.0/16").all) == "10.8.0.0/16"
 
@@ -62,8 +64,7 @@ def test_a_wrong_network_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, wron
         ("127.5.0.0/16", "loopback"),
         ("169.254.0.0/16", "link-local"),
         ("224.1.0.0/16", "multicast"),
-        ("240.0.0.0/16", "reserved"),
-        ("255.255.0.0/16", "reserved"),
+        ("255.255.0.0/16", "broadcast"),
     ],
 )
 def test_addresses_that_no_node_can_have_are_one_clear_line(

@@ -66,6 +66,10 @@ def test_where_the_cache_is() -> None:
 def test_a_cache_is_never_relative() -> None:
     assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="~/c") == "/a/c"
     assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="~") == "/a"
+    assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="~//c") == "/a/c"
+    assert cache_of(HOME="a", LINKERD_CANARY_CACHE="~/c") == f"{MINE}/c"
+    assert cache_of(HOME="", LINKERD_CANARY_CACHE="~") == MINE
+    assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="~root/c") == f"{pwd.getpwnam('root').pw_dir}/c"
     assert cache_of(HOME="/a", LINKERD_CANARY_CACHE="c") == str(ROOT / "c")
     assert cache_of(LINKERD_CANARY_CACHE="~no-such-user/c") == str(ROOT / "~no-such-user/c")
     assert cache_of(HOME="/a", XDG_CACHE_HOME="b") == "/a/.cache/linkerd-canary"

@@ -1,6 +1,7 @@
 """settings: every wrong value is one line naming the key, the value and what is allowed."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,34 @@ def test_what_is_nested_without_end_is_one_short_line(key: str, deep: str) -> No
     assert said.startswith(f"config {key}")
     assert said.endswith(": its lists and objects are nested more than 32 deep")
     assert len(said) < 400
+
+
+LONG = "!" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("noProxy", [LONG]),
+        ("noProxy", ["a." * 120 + "world." * 100]),
+        ("sourceRanges", [LONG]),
+        ("authorizedIpRanges", [LONG]),
+        ("adminGroupObjectIds", [LONG]),
+        ("tags", {LONG: "a"}),
+        ("tags", {"a" * 500: 1}),
+        ("tags", {"azure" + "a" * 500: "a"}),
+    ],
+)
+def test_a_long_item_is_quoted_by_its_beginning(
+    key: str, value: Sequence[str] | Mapping[str, object]
+) -> None:
+    with pytest.raises(settings.SettingsError) as raised:
+        settings.parse({**defaults(), "platform": "aks", key: json.dumps(value)})
+    line = str(raised.value)
+    assert line.startswith(f"config {key} is ")
+    longest = max(value, key=len)
+    assert longest[:290] in line
+    assert longest[:301] not in line
 
 
 @pytest.mark.parametrize("key", STRUCTURED)

@@ -1,5 +1,6 @@
 """local/venv.sh: what it shows while pip works, and what it says where pip cannot."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -175,6 +176,75 @@ def test_an_interrupt_brings_the_former_environment_back(clone: Path, former: Pa
         terminal.press_control_c()
         assert terminal.wait() == 130
     assert is_whole(former)
+
+
+def test_pip_has_ended_before_the_former_environment_is_put_back(clone: Path, former: Path) -> None:
+    kept, late, began = clone / ".local" / "former-venv", clone / "venv" / "late", clone / "began"
+    ending = f"""
+    for _ in $(seq 30); do [ -e "{kept}" ] || break; sleep 0.1; done
+    mkdir -p "{late.parent}"; touch "{late}"; exit 1"""
+    pip = f"trap '' HUP; trap '{ending}' TERM; echo $$ >{began}.part; mv {began}.part {began}"
+    env = environment(clone, f"{pip}; while :; do sleep 0.1; done")
+    with on_terminal(["local/venv.sh", "lock.txt", "venv"], clone, env) as terminal:
+        wait_until(began.exists, "pip works")
+        terminal.press_control_c()
+        assert terminal.wait() == 130
+    running = Path("/proc") / began.read_text().strip()
+    wait_until(lambda: not running.exists(), "pip has ended")
+    assert is_whole(former)
+    assert not late.exists()
+
+
+@pytest.mark.parametrize("pip", ["exit 1", "exit 0"])
+def test_an_environment_without_a_mark_is_kept_like_any_other(clone: Path, pip: str) -> None:
+    """What `pulumi install` makes has none."""
+    python = clone / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\n{OLD}\n")
+    python.chmod(0o755)
+    done = run(clone, pip)
+    assert done.returncode == (pip == "exit 1")
+    assert (OLD in python.read_text()) == (pip == "exit 1")
+    assert not [*(clone / ".local").iterdir()]
+    assert not (clone / "venv" / ".making").exists()
+
+
+def test_an_unfinished_environment_is_not_kept(clone: Path, former: Path) -> None:
+    (former.parents[1] / ".making").touch()
+    assert run(clone, "exit 1").returncode == 1
+    assert OLD not in former.read_text()
+
+
+def test_what_an_interrupt_at_the_end_has_left_is_removed(clone: Path, former: Path) -> None:
+    assert run(clone, "exit 0").returncode == 0
+    (clone / ".local" / "former-venv" / "bin").mkdir(parents=True)
+    done = run(clone, "exit 1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (clone / "venv" / ".made-key").exists()
+    assert not [*(clone / ".local").iterdir()]
+
+
+def test_a_second_run_touches_nothing_while_it_waits(clone: Path) -> None:
+    with (clone / "lock.txt").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            ["local/venv.sh", "lock.txt", "venv"], cwd=clone, env=environment(clone, "exit 0")
+        ) as second:
+            children = Path(f"/proc/{second.pid}/task/{second.pid}/children")
+            wait_until(lambda: "flock" in map(program_of, children.read_text().split()), "it waits")
+            touched = (clone / "venv").exists()
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert second.wait(120) == 0
+    assert not touched
+    assert (clone / "venv" / ".made-key").exists()
+
+
+def program_of(process: str) -> str:
+    """The name of a process's program; empty if it has ended."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@
 // build packs one static program into an otherwise empty image; the same
 // program gives the same digest. pull fetches a published image, digest kept;
 // it ends with status 3 when the registry does not answer in time, 4 when it
-// answers that there is no such image for us. store brings an archive's images
+// answers that there is no such image for us, 5 when its image is for another
+// platform. store brings an archive's images
 // into a folder, forget removes one by its full name, and serve is the
 // registry from which the node's containerds pull them.
 package main
@@ -26,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -41,6 +43,7 @@ const (
 	statusUsage    = 2
 	statusNoAnswer = 3
 	statusRefused  = 4
+	statusForeign  = 5
 )
 
 var platform = v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
@@ -89,7 +92,9 @@ func status(err error) int {
 	var foreign *foreignImage
 	var connection *noAnswer
 	switch {
-	case errors.As(err, &registry), errors.As(err, &foreign):
+	case errors.As(err, &foreign):
+		return statusForeign
+	case errors.As(err, &registry):
 		return statusRefused
 	case errors.As(err, &connection):
 		return statusNoAnswer
@@ -102,18 +107,34 @@ type noAnswer struct{ err error }
 func (e *noAnswer) Error() string { return e.err.Error() }
 func (e *noAnswer) Unwrap() error { return e.err }
 
-// foreignImage is an image for another platform than this machine's.
-type foreignImage struct{ os, architecture string }
+// foreignImage is an image, or an index of some, for other platforms than this machine's.
+type foreignImage struct{ platforms []string }
 
 func (e *foreignImage) Error() string {
-	return fmt.Sprintf("its image is for %s/%s, this machine is %s", e.os, e.architecture, platform)
+	return fmt.Sprintf("its image is for %s, this machine is %s", strings.Join(e.platforms, ", "), platform)
 }
 
 func forThisMachine(config *v1.ConfigFile) error {
 	if config.OS != platform.OS || config.Architecture != platform.Architecture {
-		return &foreignImage{config.OS, config.Architecture}
+		return &foreignImage{[]string{config.OS + "/" + config.Architecture}}
 	}
 	return nil
+}
+
+// hasOurs goes by the platforms that an index names, as the choice of its image does.
+func hasOurs(index []byte) error {
+	manifest, err := v1.ParseIndexManifest(bytes.NewReader(index))
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, child := range manifest.Manifests {
+		if child.Platform == nil || child.Platform.Satisfies(platform) {
+			return nil
+		}
+		others = append(others, child.Platform.String())
+	}
+	return &foreignImage{others}
 }
 
 func build(image, out, program string) error {
@@ -160,6 +181,11 @@ func pull(image, out string, answer, limit time.Duration) error {
 	published, err := remote.Get(ref.Context().Digest(probed.Digest.String()), options(ctx)...)
 	if err != nil {
 		return &noAnswer{err}
+	}
+	if published.MediaType.IsIndex() {
+		if err := hasOurs(published.Manifest); err != nil {
+			return err
+		}
 	}
 	forUs, err := published.Image()
 	if err != nil {

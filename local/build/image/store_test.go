@@ -265,11 +265,34 @@ func TestAPublishedImageForAnotherPlatformCannotBeHad(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "its image is for linux/mips, this machine is linux/") {
 		t.Fatal(err)
 	}
-	if found := status(err); found != statusRefused {
+	if found := status(err); found != statusForeign {
 		t.Errorf("status %d", found)
 	}
 	if left := must(os.ReadDir(folder)); len(left) != 0 {
 		t.Error(left)
+	}
+}
+
+func TestAPublishedIndexForOtherPlatformsCannotBeHad(t *testing.T) {
+	published := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer published.Close()
+	named := strings.TrimPrefix(published.URL, "http://") + "/a/b:1"
+	index := v1.ImageIndex(empty.Index)
+	for _, architecture := range []string{"mips", "s390x"} {
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add:        imageFor("linux", architecture),
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
+		})
+	}
+	if err := remote.WriteIndex(must(name.ParseReference(named)), index); err != nil {
+		t.Fatal(err)
+	}
+	err := pull(named, filepath.Join(t.TempDir(), "pulled.tar"), 1e10, 1e11)
+	if err == nil || !strings.HasPrefix(err.Error(), "its image is for linux/mips, linux/s390x, this machine is linux/") {
+		t.Fatal(err)
+	}
+	if found := status(err); found != statusForeign {
+		t.Errorf("status %d", found)
 	}
 }
 
