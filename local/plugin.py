@@ -34,11 +34,15 @@ def kubernetes() -> Plugin:
     return Plugin(folder, _origin(folder))
 
 
+_FORMER_MARKS = ("STANDIN", "built-by-make-up")
+"""Earlier releases' marks of a stand-in, and of a build that does not say of what."""
+
+
 def _is_whole(folder: Path) -> bool:
-    """Whether an installation was completed, and is Pulumi's own code."""
+    """Whether an installation was completed, and it is known what it is."""
     cut_short = folder.with_name(f"{folder.name}.partial").exists()  # Pulumi's own mark
-    standin = (folder / "STANDIN").exists()  # earlier releases of this project's mark
-    return folder.is_dir() and not cut_short and not standin
+    is_former = any((folder / mark).exists() for mark in _FORMER_MARKS)
+    return folder.is_dir() and not cut_short and not is_former
 
 
 def _origin(folder: Path) -> str:

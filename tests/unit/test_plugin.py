@@ -78,12 +78,13 @@ def test_a_build_of_other_sources_is_replaced(
     assert installed.builds == ["build-1", "build-2"]
 
 
-def test_the_stand_in_of_earlier_releases_is_replaced(installed: Installed) -> None:
+@pytest.mark.parametrize("mark", ["STANDIN", "built-by-make-up"])
+def test_what_earlier_releases_installed_is_replaced(installed: Installed, mark: str) -> None:
     installed.folder.mkdir(parents=True)
-    (installed.folder / "STANDIN").touch()
+    (installed.folder / mark).touch()
     plugin.kubernetes()
     assert installed.builds == ["build-1"]
-    assert not (installed.folder / "STANDIN").exists()
+    assert not (installed.folder / mark).exists()
 
 
 def test_an_installation_that_was_cut_short_is_done_again(installed: Installed) -> None:
