@@ -13,7 +13,7 @@ from local.archives import PullError
 from local.images import KUBECTL_PUBLISHED, Image, Refusals, provide
 from local.node.contact import IMAGE_NAME
 from local.node.identity import IMAGES
-from tests.e2e.cluster import Cluster, run, server_image
+from tests.e2e.cluster import PATIENCE, Cluster, run, server_image
 from tests.harness.registry import registry, silent_registry
 
 REPOSITORY = "test/image"
@@ -97,8 +97,15 @@ def test_a_registry_that_never_answers_holds_nobody_up_twice(forgetful: Cluster)
 def test_kubectl_is_the_nodes_own_build_under_the_published_name(forgetful: Cluster) -> None:
     provided = provide({"kubectlImage": KUBECTL_PUBLISHED})
     assert provided == {"kubectlImage": Image(KUBECTL_PUBLISHED, real=True)}
-    pod = ("run", "kubectl", f"--image={KUBECTL_PUBLISHED}", "--restart=Never", "--rm", "-i", "-q")
-    said = forgetful.kubectl(*pod, "--", "version", "--client")
+    # Not by `run --rm -i`: what a pod says while kubectl attaches to it may be lost.
+    pod = ("run", "kubectl", f"--image={KUBECTL_PUBLISHED}", "--restart=Never")
+    forgetful.kubectl(*pod, "--", "version", "--client")
+    try:
+        over = ("--for=jsonpath={.status.phase}=Succeeded", f"--timeout={3 * PATIENCE:.0f}s")
+        forgetful.kubectl("wait", "pod/kubectl", *over)
+        said = forgetful.kubectl("logs", "kubectl")
+    finally:
+        forgetful.kubectl("delete", "pod", "kubectl", "--ignore-not-found")
     assert f"Client Version: {node.KUBERNETES_VERSION}" in said
 
 
