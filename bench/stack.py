@@ -45,6 +45,9 @@ class Nothing(ResourceProvider):
     def create(self, props):
         return CreateResult("nothing", props)
 
+class Bare(Resource):
+    pass
+
 cluster = k8s.Provider("cluster", kubeconfig=Path(os.environ["KUBECONFIG"]).read_text())
 for number in range(int(os.environ["OBJECTS"])):
     k8s.core.v1.ConfigMap(
@@ -54,7 +57,7 @@ for number in range(int(os.environ["OBJECTS"])):
         opts=pulumi.ResourceOptions(provider=cluster),
     )
 for number in range(int(os.environ["DYNAMIC"])):
-    Resource(Nothing(), f"dynamic-{number}", {"value": "x"})
+    Bare(Nothing(), f"dynamic-{number}", {"value": "x"})
 """
 """As many resources of the same plugins, with nothing in them: what no program can go below."""
 
@@ -65,7 +68,10 @@ class Failing(ResourceProvider):
     def create(self, props):
         raise ValueError("it fails")
 
-Resource(Failing(), "failing", {})
+class Bare(Resource):
+    pass
+
+Bare(Failing(), "failing", {})
 """
 
 
