@@ -122,13 +122,15 @@ def form(pattern: str, what: str) -> Callable[[str], str]:
     return read
 
 
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
 dns_label = form(
-    r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+    _DNS_LABEL,
     "a Kubernetes name: up to 63 of a–z, 0–9 and -, no - at either end",
 )
 
 cluster_domain = form(
-    r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*",
+    rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*",
     "a DNS name such as cluster.local: parts of a–z, 0–9 and -, with no - at either end, and no "
     "dot at the end",
 )

@@ -43,9 +43,7 @@ def start(world: StandIns) -> Iterator[Starting]:
 @pytest.fixture
 def held(world: StandIns) -> Iterator[Pod]:
     """The service `held`, whose answers wait until they are told to come."""
-    address = world.address()
-    world.endpoints("held", [address], 7778)
-    with trouble.pod(world.network, address, held=True) as pod:
+    with trouble.held(world, "held") as pod:
         yield pod
 
 

@@ -134,9 +134,7 @@ def test_latencies_are_shown_for_the_last_window(mesh: Mesh, unused: str) -> Non
 @pytest.fixture
 def late(world: StandIns) -> Iterator[Pod]:
     """A version that holds its answers back for as long as it is told to."""
-    address = world.address()
-    world.endpoints("late", [address], 7778)
-    with trouble.pod(world.network, address, held=True) as pod:
+    with trouble.held(world, "late") as pod:
         yield pod
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tests.contract.network import Network
+from tests.contract.stand_ins import StandIns
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BROKEN_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart"
@@ -67,3 +68,12 @@ def pod(
         it.answering.set()
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def held(world: StandIns, service: str) -> Iterator[Pod]:
+    """A service of one pod, whose answers wait until they are told to come."""
+    address = world.address()
+    world.endpoints(service, [address], 7778)
+    with pod(world.network, address, held=True) as it:
+        yield it
