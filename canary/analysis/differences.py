@@ -150,7 +150,7 @@ class Differences:
             absolute,
             of(now, self.baseline).pending,
             of(now, self.canary).pending,
-            max(0, of(now, self.canary).refused - of(before, self.canary).refused),
+            growth.refused(before, now, self.canary),
             of(before, self.baseline).pending,
             of(before, self.canary).pending,
         )

@@ -37,6 +37,11 @@ def counts(before: Reading, now: Reading, version: str) -> Counts:
     return sum(by_series(before, now, version).values(), NONE)
 
 
+def refused(before: Reading, now: Reading, version: str) -> int:
+    """The attempts in between that found no connection; none where the counter has fallen."""
+    return max(0, of(now, version).refused - of(before, version).refused)
+
+
 def _growth(was: Series, found: Series) -> Counts:
     """A page is written while requests end, so a failure may be on it before its request."""
     requests = found.requests - was.requests

@@ -73,7 +73,7 @@ def between(first: Seen, last: Seen, names: Iterable[str]) -> Traffic:
     found = {}
     for name in names:
         counts = sum((growth.counts(*pair, name) for pair in pairs), NONE)
-        refused = sum(_refused(*pair, name) for pair in pairs)
+        refused = sum(growth.refused(*pair, name) for pair in pairs)
         versions = _versions(last.readings, name)
         found[name] = _measured(counts.requests, seconds, counts, refused, versions)
     return Traffic(found, seconds, since_start=False, left_out=tuple(sorted(left_out)))
@@ -109,7 +109,3 @@ def _counted_on(former: Reading, latter: Reading) -> bool:
     return former.started == latter.started and not any(
         growth.fell(former, latter, name) for name in former.versions
     )
-
-
-def _refused(former: Reading, latter: Reading, name: str) -> int:
-    return max(growth.of(latter, name).refused - growth.of(former, name).refused, 0)
