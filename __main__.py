@@ -55,6 +55,7 @@ change = Topology(
     topology=where,
     namespace=config.apps_namespace,
     linkerd={key: kept(key, value) for key, value in config.of_linkerd.items()},
+    replicas={each.name: each.replicas for one in config.services for each in one.deployments},
     kubeconfig=cluster.kubeconfig,
     opts=pulumi.ResourceOptions(deleted_with=made),
 )

@@ -67,18 +67,20 @@ class Topology(Resource, module="mesh", name="Topology"):
         topology: str,
         namespace: str,
         linkerd: Mapping[str, pulumi.Input[str]],
+        replicas: Mapping[str, int],
         kubeconfig: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare it; `namespace` is the apps'.
 
         `linkerd` are the config values that the nodes' linkerds are started with: with others they
-        are replaced.
+        are replaced. `replicas` are those of the apps by name.
         """
         properties = {
             "topology": topology,
             "namespace": namespace,
             "linkerd": dict(linkerd),
+            "replicas": dict(replicas),
             "kubeconfig": pulumi.Output.secret(kubeconfig),
         }
         super().__init__(TopologyProvider(), name, properties, opts)

@@ -35,14 +35,20 @@ def refuse_unsafe(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         raise TopologyError(f"config {reason}")
     if all(olds.get(key) == news[key] for key in ("topology", "namespace")):
         return
+    here = f"in namespace {news['namespace']}"
     for pod in _app_pods(news["kubeconfig"], news["namespace"]):
         reason = topology.refusal_by(pod.has_sidecar, pod.sends_by_sidecar, after)
         if reason:
             raise TopologyError(
-                f"config meshTopology is {after}, and pod {pod.name} in namespace "
-                f"{news['namespace']} {reason}: run `pulumi config set meshTopology both` and "
-                "`pulumi up` first"
+                f"config meshTopology is {after}, and pod {pod.name} {here} {reason}: "
+                "run `pulumi config set meshTopology both` and `pulumi up` first"
             )
+    for name, present, wanted in _scaled(news) if olds else ():
+        raise TopologyError(
+            f"config meshTopology may not change with replicas: Deployment {name} {here} has "
+            f"{present} of them, and this update makes it {wanted}; Pulumi then does not wait for "
+            "the pods that replace the former ones; change one, run `pulumi up`, and then the other"
+        )
 
 
 def _refusal(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
@@ -60,6 +66,26 @@ def _app_pods(kubeconfig: str, namespace: str) -> list[AppPod]:
             return list(_of_apps(live.pods(Api(connection), namespace)))
     except OneLineError:
         return []
+
+
+def _scaled(news: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """Deployments of apps that the update scales: their names, and their replicas before and after.
+
+    To the kubernetes plugin's await (4.34) such a rollout is over before it has begun: Kubernetes
+    first scales the former pods, and says of them that they are all there.
+    """
+    path = f"/apis/apps/v1/namespaces/{news['namespace']}/deployments"
+    try:
+        with to_cluster(news["kubeconfig"]) as connection:
+            api_server = Api(connection)
+            for name, wanted in news["replicas"].items():
+                answer = api_server.get(f"{path}/{name}", right="get on deployments.apps")
+                if answer.status == 200:
+                    present = api_server.parsed(answer)["spec"]["replicas"]
+                    if present != wanted:
+                        yield name, present, int(wanted)
+    except OneLineError:
+        return
 
 
 def _of_apps(pods: list[dict[str, Any]]) -> Iterator[AppPod]:

@@ -76,8 +76,10 @@ def url(cluster: Cluster, settings: dict[str, Any]) -> str:
 @pytest.fixture(scope="module", params=[[], ["both", "sidecar"]], ids=["daemonset", "sidecar"])
 def topology(url: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """Linkerds on nodes, or beside apps: one pod each, as every step replaces all of them."""
+    if request.param:
+        deploy(replicas="1")
     for each in request.param:
-        deploy(meshTopology=each, replicas="1")
+        deploy(meshTopology=each)
     yield
     for each in ["daemonset", *request.param][-2::-1]:
         deploy(meshTopology=each)

@@ -30,6 +30,7 @@ class Apps:
             "topology": topology,
             "namespace": self.namespace,
             "linkerd": LINKERD,
+            "replicas": {},
             "kubeconfig": kubeconfig,
             **more,
         }
@@ -46,6 +47,27 @@ class Apps:
                 "kind": "Pod",
                 "metadata": {"name": name, "namespace": self.namespace},
                 "spec": {"containers": containers, "automountServiceAccountToken": False},
+            }
+        )
+
+
+    def deploy(self, name: str, replicas: int) -> None:
+        """A Deployment; no controller runs here, so it has no pods."""
+        labels = {"app": name}
+        template = {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "service", "image": "none"}]},
+        }
+        self.api_server.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": {
+                    "replicas": replicas,
+                    "selector": {"matchLabels": labels},
+                    "template": template,
+                },
             }
         )
 
@@ -147,6 +169,21 @@ def test_no_pod_may_send_by_its_sidecar_when_those_go(stack: Stack, apps: Apps) 
         f"config meshTopology is daemonset, and pod old in namespace {apps.namespace} still sends "
         f"by the linkerd beside it: {WAY_OUT}"
     )
+
+
+def test_no_app_is_scaled_in_the_same_update(stack: Stack, apps: Apps) -> None:
+    """Pulumi would go on before the new pods are there."""
+    apps.deploy("hello", 3)
+    wanted = {"hello": 1, "new": 2}
+    assert stack.up(apps.inputs("daemonset", replicas={"hello": 3})) == "create"
+    assert refused(stack, apps.inputs("both", replicas=wanted)) == (
+        "config meshTopology may not change with replicas: Deployment hello in namespace "
+        f"{apps.namespace} has 3 of them, and this update makes it 1; Pulumi then does not wait "
+        "for the pods that replace the former ones; change one, run `pulumi up`, and then the other"
+    )
+    assert stack.up(apps.inputs("daemonset", replicas=wanted)) == "same", "it alone may change"
+    apps.deploy("hello", 1)
+    assert stack.up(apps.inputs("both", replicas=wanted)) == "update"
 
 
 def test_a_stack_of_an_earlier_release_has_no_sidecars(stack: Stack, apps: Apps) -> None:
