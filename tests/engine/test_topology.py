@@ -50,7 +50,6 @@ class Apps:
             }
         )
 
-
     def deploy(self, name: str, replicas: int) -> None:
         """A Deployment; no controller runs here, so it has no pods."""
         labels = {"app": name}
