@@ -1,6 +1,6 @@
 # The project's commands. Those that need the local node run as root; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help up down env status image test check format bench bench-mesh clean lock venv any-venv
+.PHONY: help up down env status image test test-long check format bench bench-mesh clean lock venv any-venv
 PYTHON := .venv/bin/python
 
 help: ## what there is
@@ -22,11 +22,16 @@ image: venv ## bring an image of your own to the nodes: IMAGE=name:tag [ARCHIVE=
 env: venv ## what a shell needs for plain pulumi and kubectl: eval "$$(make -s env)"
 	@$(PYTHON) -m local env
 
-# The tests on the nodes wait most of the time: two sets of them, beside the tests that need none
-# (docs/decisions/0021).
-test: venv ## every test, on local nodes
+PYTEST := $(PYTHON) -m pytest --numprocesses=3 --no-loadscope-reorder
+
+test: venv ## what each change has to pass, on local nodes; PYTEST_ARGS="tests/unit" for a part
 	@$(PYTHON) -m local build
-	@$(PYTHON) -m pytest $(or $(PYTEST_ARGS),--numprocesses=3 --second-nodes --no-loadscope-reorder)
+	@$(if $(PYTEST_ARGS),$(PYTHON) -m pytest $(PYTEST_ARGS),$(PYTEST) -m "not long")
+
+# The long tests on the nodes wait most of the time: two sets of them (docs/decisions/0021).
+test-long: venv ## the tests of what takes minutes: faults, TLS, topologies, rollouts
+	@$(PYTHON) -m local build
+	@$(PYTEST) -m long --second-nodes
 
 check: venv ## format, lint, types
 	@local/check.sh

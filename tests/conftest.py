@@ -24,7 +24,6 @@ SECOND = "the second nodes"
 ON_SECOND = tuple(
     f"tests/e2e/test_{name}.py"
     for name in (
-        "interrupted",
         "namerd_killed",
         "node_alone",
         "node_gone",
@@ -32,11 +31,9 @@ ON_SECOND = tuple(
         "node_mesh",
         "rollout",
         "tls",
-        "under_way",
     )
 )
-"""The tests that take the longest with nodes, the mesh or updates that are stopped or killed: about
-half of the time of all tests on nodes. Each file can run on either nodes."""
+"""About half of the time of all long tests on nodes. Each file can run on either nodes."""
 
 NODES_OF_THEIR_OWN = ("tests/e2e/test_node_gone.py", "tests/e2e/test_node_life.py")
 

@@ -147,6 +147,7 @@ def test_linkerd_counts_the_canarys_requests_by_version(cluster: Cluster, url: s
         assert line in metrics, metrics
 
 
+@pytest.mark.long
 def test_no_request_fails_while_the_weight_changes_twenty_times(cluster: Cluster, url: str) -> None:
     """Four times by a whole update, and sixteen by the one write that such an update makes."""
     tables: dict[int, list[dict[str, str]]] = {}

@@ -27,6 +27,8 @@ from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command, local
 
+pytestmark = pytest.mark.long
+
 FORCE = "PULUMI_K8S_ENABLE_PATCH_FORCE"
 """Leave for the kubernetes plugin to overrule other owners of a field; `make env` gives it."""
 

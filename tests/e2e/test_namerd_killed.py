@@ -11,6 +11,8 @@ from tests.e2e import linkerds, local_stack
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import set_weight
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def url(cluster: Cluster) -> Iterator[str]:

@@ -11,6 +11,8 @@ from mesh import namerd, routers
 from tests.e2e import local_stack
 from tests.e2e.cluster import PATIENCE, Cluster, server_image
 
+pytestmark = pytest.mark.long
+
 MESH, APPS, OTHERS = "linkerd", "hello-world", "strangers"
 WEIGHT = 30
 COUNT = 1000

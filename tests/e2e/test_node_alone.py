@@ -13,6 +13,8 @@ from tests.e2e import local_stack
 from tests.e2e.cluster import PATIENCE, Cluster, eventually, get, make, server_image
 from tests.harness.registry import registry
 
+pytestmark = pytest.mark.long
+
 LAST = node.NODES[2]
 IMAGE = "registry.example/team/web"
 

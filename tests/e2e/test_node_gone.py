@@ -18,6 +18,8 @@ from tests.e2e import node_gone
 from tests.e2e.cluster import server_image
 from tests.harness.clone import copy_of_local
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 30.0
 """Seconds: a request that nobody ends waits ten minutes. It is about five on an idle machine."""
 

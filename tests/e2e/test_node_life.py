@@ -30,6 +30,8 @@ from tests.e2e.cluster import PATIENCE, eventually, server_image
 from tests.harness.clone import copy_of_local
 from tests.harness.networks import free_network
 
+pytestmark = pytest.mark.long
+
 UP = "from local import node; node.up()"
 DOWN = "from local import node; node.down()"
 

@@ -17,6 +17,8 @@ from tests.e2e.linkerds import entrances
 from tests.e2e.told import settled
 from tests.e2e.visitors import Visitors
 
+pytestmark = pytest.mark.long
+
 APPS, MESH = "hello-world", "linkerd"
 ROLLED_OUT = f"--timeout={3 * PATIENCE:.0f}s"
 

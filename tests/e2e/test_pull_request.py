@@ -129,6 +129,7 @@ def tell(pipeline: Pipeline) -> str:
     )
 
 
+@pytest.mark.long
 def test_a_deployment_that_is_not_rolled_out_opens_an_issue_until_one_is(
     pipeline: Pipeline, cluster: Cluster, github: FakeGitHub
 ) -> None:
@@ -275,6 +276,7 @@ def given(pipeline: Pipeline, cluster: Cluster) -> Iterator[None]:
         pipeline.grant()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("given")
 def test_each_identity_has_the_rights_that_it_uses_and_no_others(
     pipeline: Pipeline, cluster: Cluster

@@ -116,6 +116,7 @@ def test_a_version_that_fails_goes_back_and_visitors_notice_nothing(
     assert "beyond chance" in page
 
 
+@pytest.mark.long
 def test_a_version_that_is_slow_goes_back(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_version_that_is_slow_goes_back(
     assert weight() == 0
 
 
+@pytest.mark.long
 def test_a_version_that_hangs_goes_back(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_version_that_hangs_goes_back(
     assert weight() == 0
 
 
+@pytest.mark.long
 def test_a_prometheus_that_scrapes_the_linkerds_tells_the_same(
     cluster: Cluster, url: str, run: Callable[..., UnderWay], tmp_path: Path
 ) -> None:
@@ -189,6 +192,7 @@ def test_abort_from_another_terminal(
     assert "world-v2" not in table(cluster)
 
 
+@pytest.mark.long
 def test_two_aborts_at_once(cluster: Cluster, url: str, run: Callable[..., UnderWay]) -> None:
     rolling = run("--steps", "20,100", "--interval", "10m", "--load", LOAD)
     rolling.says("Step 1/2")
@@ -199,6 +203,7 @@ def test_two_aborts_at_once(cluster: Cluster, url: str, run: Callable[..., Under
     assert weight() == 0
 
 
+@pytest.mark.long
 def test_a_table_changed_by_hand_stops_it_and_stays(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -211,6 +216,7 @@ def test_a_table_changed_by_hand_stops_it_and_stays(
     command("pulumi", "up", "--yes", "--skip-preview", "--refresh")
 
 
+@pytest.mark.long
 def test_an_update_that_fails_in_a_step_is_tried_again(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -225,6 +231,7 @@ def test_an_update_that_fails_in_a_step_is_tried_again(
     assert rolling.ends() == exits.DONE, rolling.lines
 
 
+@pytest.mark.long
 def test_an_api_server_that_is_away_for_a_while_is_waited_for(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -244,6 +251,7 @@ def signal_api_server(cluster: Cluster, name: str) -> None:
     cluster.enter("sh", "-c", f"for each in /proc/[0-9]*; do {each}; done; :")
 
 
+@pytest.mark.long
 def test_both_versions_bad_is_no_fault_of_the_canary(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -254,6 +262,7 @@ def test_both_versions_bad_is_no_fault_of_the_canary(
     assert weight() == 20
 
 
+@pytest.mark.long
 def test_a_version_without_endpoints_is_waited_for(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -272,6 +281,7 @@ def _ready(cluster: Cluster, app: str) -> bool:
     return any(subset.get("addresses") for subset in found.get("subsets") or [])
 
 
+@pytest.mark.long
 def test_what_happens_to_the_mesh_meanwhile_is_no_fault_of_the_canary(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -320,6 +330,7 @@ def away(cluster: Cluster) -> Iterator[node.Node]:
     settled(cluster)
 
 
+@pytest.mark.long
 def test_a_node_that_goes_is_no_fault_of_the_canary(
     cluster: Cluster, url: str, run: Callable[..., UnderWay], away: node.Node
 ) -> None:
@@ -332,6 +343,7 @@ def test_a_node_that_goes_is_no_fault_of_the_canary(
     assert rolling.ends() == exits.DONE, rolling.lines
 
 
+@pytest.mark.long
 def test_another_release_of_the_canary_in_mid_run_stops_it(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:
@@ -344,6 +356,7 @@ def test_another_release_of_the_canary_in_mid_run_stops_it(
     settled(cluster)
 
 
+@pytest.mark.long
 def test_an_interrupt_leaves_the_weight_and_promote_goes_on(
     cluster: Cluster, url: str, run: Callable[..., UnderWay]
 ) -> None:

@@ -5,6 +5,7 @@ They spell the next one's name in turn in each of the ways that docs/services.md
 
 from typing import Any
 
+import pytest
 import yaml
 
 from local import stack
@@ -12,6 +13,8 @@ from tests.e2e import local_stack
 from tests.e2e.cluster import Cluster
 from tests.e2e.local_stack import command
 from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.long
 
 COUNT = 20
 PREFIX = "linkerd-canary"

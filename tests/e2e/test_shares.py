@@ -17,6 +17,8 @@ from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command
 from tests.e2e.placement import Placing, placements
 
+pytestmark = pytest.mark.long
+
 WEIGHTS = (0, 1, 10, 30, 50, 99, 100)
 """Percents for world-v2."""
 

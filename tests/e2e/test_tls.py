@@ -22,6 +22,8 @@ from tests.e2e.wire import Heard, listening
 from tests.harness import pairs
 from tests.harness.pairs import DAY, Made
 
+pytestmark = pytest.mark.long
+
 MESH, APPS = "linkerd", "hello-world"
 ON = [("off", True), ("mutual", True), ("mutual", False)]
 BACK = [("mutual", True), ("off", True), ("off", False)]

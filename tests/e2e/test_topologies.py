@@ -19,6 +19,8 @@ from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.local_stack import command
 from tests.e2e.visitors import Visitors
 
+pytestmark = pytest.mark.long
+
 WAY = ("daemonset", "both", "sidecar", "both", "daemonset")
 WEIGHT = 30
 COUNT = 1000

@@ -24,6 +24,8 @@ from tests.e2e.local_stack import Traffic, command, set_weight
 from tests.e2e.told import APPS, DEPLOYED, MESH, pods, settled
 from tests.e2e.visitors import Visitors
 
+pytestmark = pytest.mark.long
+
 WEIGHT = 30
 TIMEOUT = Routing("").total_timeout_ms / 1000
 OTHER_NAME = "linkerd-canary.local/linkerd:other"

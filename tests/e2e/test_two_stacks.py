@@ -15,6 +15,8 @@ from tests.e2e.local_stack import command
 from tests.harness import engine
 from tests.harness.engine import Engine, EngineFailedError
 
+pytestmark = pytest.mark.long
+
 MESH, APPS = "staging-linkerd", "staging-hello-world"
 
 

@@ -21,6 +21,8 @@ from tests.e2e.cluster import Cluster, eventually, make
 from tests.e2e.local_stack import command, local
 from tests.e2e.test_interrupted import kill_with_descendants
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 60.0
 """Seconds: an update that nobody ends waits ten minutes. It is about two on an idle machine."""
 

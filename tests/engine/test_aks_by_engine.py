@@ -128,6 +128,7 @@ def test_a_whole_life(trial: Trial, tmp_path: Path) -> None:
     assert trial.is_on(trial.server), "what is on a deleted cluster is not deleted one by one"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("channel", "version"), [("patch", "1.36.3"), ("stable", "1.37.1"), ("rapid", "1.37.1")]
 )
@@ -163,6 +164,7 @@ def test_what_azure_moves_by_itself_is_never_sent_back(
     assert set(engine.up("--expect-no-changes").steps) == {"unchanged"}
 
 
+@pytest.mark.long
 def test_a_newer_minor_version_is_sent_and_moves_on_by_patches(trial: Trial) -> None:
     engine, azure = trial.engine, trial.azure
     engine.up()
@@ -178,6 +180,7 @@ def test_a_newer_minor_version_is_sent_and_moves_on_by_patches(trial: Trial) -> 
     assert "Upgrading Kubernetes version 1.37.2 to 1.36 is not allowed" in trial.refused("up")
 
 
+@pytest.mark.long
 def test_what_is_set_as_a_secret_is_encrypted_in_the_state(trial: Trial) -> None:
     trial.configure(tags='{"owner": "s3cret-owner"}')
     trial.engine.set_environment(SECRET="authorizedIpRanges tags")
@@ -188,6 +191,7 @@ def test_what_is_set_as_a_secret_is_encrypted_in_the_state(trial: Trial) -> None
     assert trial.azure.only(CLUSTERS)["tags"] == {"owner": "s3cret-owner"}
 
 
+@pytest.mark.long
 def test_a_renamed_stack_keeps_its_cluster(trial: Trial) -> None:
     planned = trial.engine.preview()
     assert planned.text.count('"harness-test-westeurope"') == 3, "known before it is there"
@@ -224,6 +228,7 @@ def _error_lines(text: str, part: str) -> int:
     return len([line for line in text.splitlines() if part in line])
 
 
+@pytest.mark.long
 def test_a_cluster_moves_and_the_old_one_serves_until_the_new_one_does(trial: Trial) -> None:
     engine, azure = trial.engine, trial.azure
     trial.configure(protect="false")
@@ -263,6 +268,7 @@ def test_without_local_accounts_kubelogin_lets_the_program_in(trial: Trial) -> N
     assert list(trial.azure.resources()) == [id_], "an existing group stays"
 
 
+@pytest.mark.long
 def test_local_accounts_are_closed_and_opened_again(trial: Trial) -> None:
     trial.engine.set_environment(PATH=os.pathsep.join([str(KUBELOGIN), trial.engine.path]))
     for allowed in ("true", "false", "true"):

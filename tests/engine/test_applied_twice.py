@@ -15,6 +15,8 @@ import yaml
 from tests.harness.apiserver import ApiServer
 from tests.unit.test_program import run_program
 
+pytestmark = pytest.mark.long
+
 CONFIGS: dict[str, dict[str, str]] = {
     "defaults": {},
     "exposed as a NodePort to some": {"exposure": "NodePort", "nodeAddress": "192.0.2.9"},

@@ -26,6 +26,8 @@ from tests.harness.faults import FaultProxy, fault_proxy, lost_answer, lost_requ
 from tests.harness.namerd import Namerd
 from tests.provider_host import CallError, ProviderHost, Stack, provider_host
 
+pytestmark = pytest.mark.long
+
 WEIGHTS = st.sampled_from([0, 10, 20, 50, 99, 100])
 ACTORS = st.integers(0, 2)
 HANDS = st.sampled_from(["/by-hand=>/one", "/by-hand=>/two", text(10), text(33)])

@@ -13,6 +13,8 @@ from tests.harness.faults import Exchange, Fault, FaultProxy, forged, passed_on
 from tests.harness.namerd import Namerd
 from tests.provider_host import CallError, ProviderHost, Stack
 
+pytestmark = pytest.mark.long
+
 NewHost = Callable[..., ProviderHost]
 
 

@@ -18,6 +18,8 @@ from tests.harness.apiserver import ApiServer
 from tests.harness.engine import Engine, EngineFailedError, kubernetes_plugin, stack
 from tests.harness.pairs import DAY, Made
 
+pytestmark = pytest.mark.long
+
 PROGRAM = Path(__file__).parent / "programs" / "encryption.py"
 
 

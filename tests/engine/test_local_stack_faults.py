@@ -22,6 +22,8 @@ from local.state import State
 from tests.harness.processes import running
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 NOTE = Path(__file__).parent / "programs" / "note.py"
 
 

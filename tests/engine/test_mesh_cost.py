@@ -28,6 +28,8 @@ from tests.contract.stand_ins import (
 from tests.contract.test_metrics import Metrics, metrics_of
 from tests.harness.apiserver import api_server
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:

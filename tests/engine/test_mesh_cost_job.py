@@ -14,6 +14,8 @@ from kube.connection import to_cluster
 from local.errors import LocalError
 from tests.harness.apiserver import ApiServer
 
+pytestmark = pytest.mark.long
+
 APPS = "bench-apps"
 
 

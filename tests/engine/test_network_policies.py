@@ -16,6 +16,8 @@ from tests.harness.policed import End as Reached
 from tests.harness.policed import Policed, policed
 from tests.unit.test_policies import BOTH, BY_NODE, EVERYONE, SIDECARS, WHO_MAY_SPEAK_TO_WHOM, End
 
+pytestmark = pytest.mark.long
+
 SHAPES = {"daemonset": BY_NODE, "sidecar": SIDECARS, "both": BOTH}
 PORTS = sorted({port for _, _, port, _ in WHO_MAY_SPEAK_TO_WHOM})
 LEARNED_SECONDS = 600.0

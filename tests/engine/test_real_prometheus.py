@@ -24,6 +24,8 @@ from tests.harness.linkerds import StandInLinkerds, stand_in_linkerds
 from tests.harness.real_prometheus import RealPrometheus, Scraped, real_prometheus
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 MESH = "prometheus-mesh"
 V1, V2 = f"/{WORLD}-v1", f"/{WORLD}-v2"
 SERVICE = "prometheus-mesh/prometheus:web"

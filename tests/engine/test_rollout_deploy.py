@@ -23,6 +23,8 @@ from tests.harness.linkerds import StandInLinkerds
 from tests.harness.under_way import UnderWay
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 ANALYSIS = {"interval": "10s", "scrape": "1s", "maxHold": "10s", "steps": [20, 100]}
 
 

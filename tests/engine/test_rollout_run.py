@@ -28,6 +28,8 @@ from tests.harness.locks import locked
 from tests.harness.under_way import UnderWay
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 AT_V1 = "/$/inet/127.0.0.1/7001"
 RATE = 400.0
 

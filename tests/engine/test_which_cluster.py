@@ -21,6 +21,8 @@ from tests.harness.relay import relay
 from tests.harness.waiting import wait_until
 from tests.unit.test_settings import defaults
 
+pytestmark = pytest.mark.long
+
 PROGRAMS = Path(__file__).parent / "programs"
 IDENTITY = "pulumi-python:dynamic/kube:ClusterIdentity"
 ALL = {"create": 4}

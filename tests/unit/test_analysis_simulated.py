@@ -8,6 +8,8 @@ from bench.latencies import Slow, seconds_to_end
 from bench.rollouts import End, Ours, Rollout, Traffic, run
 from canary.analysis.limits import Limits
 
+pytestmark = pytest.mark.long
+
 GO = Limits(on_no_data="go")
 """Each step takes a minute, so that all weights are seen: by default the first waits for data."""
 
