@@ -1,8 +1,10 @@
 #!/bin/sh
-# Every test. Those of the local node need root, which a hosted runner gives by sudo.
+# Run a suite, `test` or `test-long`. Tests on the local nodes need root, which a hosted runner gives
+# by sudo.
 set -eu
 cd "$(dirname "$0")/.."
+suite=$1
 if [ "$(id -u)" = 0 ]; then
-	exec make test
+	exec make "$suite"
 fi
-exec sudo --preserve-env=LINKERD_CANARY_CACHE,PYTEST_ARGS env "PATH=$PATH" make test
+exec sudo --preserve-env=LINKERD_CANARY_CACHE,PYTEST_ARGS env "PATH=$PATH" make "$suite"

@@ -151,8 +151,9 @@ def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:
 def _incoming_on_node(routing: Routing) -> dict[str, Any]:
     """The router of a node's linkerd that takes what senders have drawn."""
     hops = [by_node(routing, port) for port in incoming_ports(routing.way)]
-    # The header holds the name that the sender has bound, behind its transformer's prefix.
-    dtab = [f"/svc{hop.prefix} => / ;" for hop in hops]
+    # The header holds the name that the sender has bound, behind its transformer's prefix. Without
+    # the first entry, one that is bound to nothing any more would be looked up in namerd's table.
+    dtab = ["/svc => ! ;", *(f"/svc{hop.prefix} => / ;" for hop in hops)]
     return _incoming(routing, dtab, {"kind": "io.l5d.k8s.localnode"})
 
 

@@ -12,6 +12,7 @@ from tests.contract.stand_ins import StandIns
 pytestmark = pytest.mark.stand_ins
 
 
+@pytest.mark.long
 def test_the_suite_takes_addresses_of_any_pair(world: StandIns) -> None:
     ports = {
         "--namerd": world.network.bring_out((stand_ins.NAMERD, 4180)),

@@ -181,6 +181,20 @@ def test_a_dead_endpoint_is_passed_over_while_another_lives(
             assert conversation.ask("GET", "/", mesh.chosen("half-dead")).status == 200
 
 
+def test_a_choice_that_is_gone_is_refused_at_once(
+    world: StandIns, mesh: Mesh, incoming: Talker
+) -> None:
+    """By the program's `/svc => !`.
+
+    Without it the name is held for 10 s: namerd's table leads it to a service called %, of which
+    Kubernetes does not tell.
+    """
+    world.endpoints("gone", [], 7778)
+    answer = incoming.get("/", mesh.chosen("gone"))
+    assert answer.status == 502
+    assert answer.text.startswith("Unable to route request!")
+
+
 def test_an_endpoint_that_hangs_up_is_502(world: StandIns, mesh: Mesh, incoming: Talker) -> None:
     address = f"{stand_ins.NODE}.98"
     listener = world.network.run(lambda: socket.create_server((address, 7778)))

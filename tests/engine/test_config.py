@@ -48,6 +48,7 @@ def test_weights_set_on_the_command_line(engine: Engine) -> None:
     assert "/srv/hello-v2: 0.25\n" in shown
 
 
+@pytest.mark.long
 def test_what_a_canary_is_judged_by_changes_no_resource(engine: Engine) -> None:
     engine.configure(kubeconfig=KUBECONFIG)
     shown = engine.preview().text

@@ -29,6 +29,7 @@ def engine(tmp_path: Path, cluster: Cluster) -> Iterator[Engine]:
         yield found
 
 
+@pytest.mark.long
 def test_no_success_leaves_a_declared_table_missing(engine: Engine, cluster: Cluster) -> None:
     before = cluster.object()
     for changed in ({"NAME": "renamed"}, {"BELOW": "1"}):

@@ -134,6 +134,7 @@ def test_the_url_follows_the_exposure(
     assert engine.outputs() == {"url": f"http://l5d-external.{namespace}.svc.cluster.local"}
 
 
+@pytest.mark.long
 def test_a_preview_goes_on_without_a_nodes_address_and_an_update_says_why_not(
     engine: Engine, api_server: ApiServer, namespace: str
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_preview_goes_on_without_a_nodes_address_and_an_update_says_why_not(
     assert re.fullmatch(r"http://node\.example:3\d{4}", engine.outputs()["url"])
 
 
+@pytest.mark.long
 def test_a_load_balancer_without_an_address_is_one_line(
     engine: Engine, api_server: ApiServer, namespace: str
 ) -> None:

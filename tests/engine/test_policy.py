@@ -255,6 +255,7 @@ def test_the_projects_own_stacks_keep_all_rules_by_default(
     assert policed.violations() == {}
 
 
+@pytest.mark.long
 def test_a_stack_in_production_says_who_may_call(own_program: tuple[Engine, Policed]) -> None:
     engine, policed = own_program
     engine.select("prod")

@@ -447,6 +447,7 @@ def test_a_service_or_stack_that_is_not_there(engine: Engine, shared_cluster: Cl
     assert line == "pulumi stack export: no stack named 'nowhere' found"
 
 
+@pytest.mark.long
 def test_each_right_is_needed_and_enough(engine: Engine, shared_cluster: Cluster) -> None:
     api = shared_cluster.api
     roles = list(yaml.safe_load_all((ROOT / "ci" / "rights" / "rollout.yaml").read_text()))

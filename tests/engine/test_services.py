@@ -27,6 +27,7 @@ def refused(shop: Shop) -> list[str]:
     return failed.value.lines
 
 
+@pytest.mark.long
 def test_twenty_services_from_the_first_up_to_the_end(shop: Shop) -> None:
     shop.configure(services(20), canaryWeight=10)
     assert shop.engine.up().steps["create"] > 3 * len(deployments(20))

@@ -84,6 +84,7 @@ def cluster_wide(server: ApiServer) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.long
 def test_the_second_ones_destroy_leaves_the_first_ones_tables(
     server: ApiServer, new_stack: NewStack
 ) -> None:
@@ -107,6 +108,7 @@ def test_the_second_ones_destroy_leaves_the_first_ones_tables(
     dev.destroy()
 
 
+@pytest.mark.long
 def test_a_stack_of_a_former_release_goes_over_without_a_moment_without_rights_or_tables(
     server: ApiServer, new_stack: NewStack
 ) -> None:
@@ -146,6 +148,7 @@ def _told(verb: str, path: str) -> tuple[str, str]:
     return verb, "/".join(path.partition("?")[0].split("/")[-2:])
 
 
+@pytest.mark.long
 def test_another_definition_of_that_name_is_refused_and_left(
     server: ApiServer, new_stack: NewStack
 ) -> None:

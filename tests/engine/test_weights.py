@@ -129,6 +129,7 @@ LEFT_ALONE = [
 """What somebody writes, and what of it is there after `pulumi up --refresh`."""
 
 
+@pytest.mark.long
 def test_a_split_that_is_left_to_somebody_else_is_never_removed(table: Table) -> None:
     table.declare({V1: 90, V2: 10}, "splits")
     table.engine.up()

@@ -408,7 +408,8 @@ def test_a_split_is_drawn_at_the_first_linkerd_alone() -> None:
     program = run_program({"meshNamespace": "mesh"})
     outgoing, incoming, external = config_file(program, "l5d-config")["routers"]
     assert incoming["identifier"] == {"kind": "io.l5d.header", "header": "l5d-dst-client"}
-    assert incoming["dtab"] == "/svc/%/io.l5d.k8s.daemonset/mesh/incoming/l5d => / ;"
+    chosen = "/svc/%/io.l5d.k8s.daemonset/mesh/incoming/l5d"
+    assert incoming["dtab"] == f"/svc => ! ; {chosen} => / ;"
     for router in (outgoing, external):
         assert not {"identifier", "dtab"} & set(router)
 

@@ -13,6 +13,7 @@ import pytest
 from canary.counters import page, prometheus, querying
 from canary.counters.page import Expression
 from canary.counters.reading import Seen
+from dynamic import waiting
 from dynamic.inputs import Linkerds
 from kube.api import Api
 from kube.connection import to_url
@@ -23,6 +24,7 @@ from tests.harness.processes import refusing_port
 from tests.harness.prometheus import StandInPrometheus
 from tests.harness.scripted import Asked, Reply, scripted_server
 from tests.harness.versions import Totals
+from tests.harness.waits_alone import Clock
 
 V1, V2 = f"/{WORLD}-v1", f"/{WORLD}-v2"
 SERVICE = "monitoring/prometheus:9090"
@@ -298,7 +300,10 @@ def test_a_prometheus_that_refuses_is_one_line(world: World, reply: Reply, said:
     assert said in world.problem()
 
 
-def test_an_api_server_that_does_not_tell_the_linkerds_is_an_error(world: World) -> None:
+def test_an_api_server_that_does_not_tell_the_linkerds_is_an_error(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "time", Clock())
     world.pods = []
     assert world.look().readings == ()
     with refusing_port() as port:
