@@ -41,7 +41,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stand_ins: needs to start programs or change the cluster")
     options = [_option(config, name) for name in ("namerd", "linkerd", "linkerd_admin")]
     if any(options) and not all(options):
         raise pytest.UsageError("--namerd, --linkerd and --linkerd-admin go together")
