@@ -388,7 +388,8 @@ class TestBesideAnother:
     """While another clone's node runs; one each, for inotify's sake."""
 
     @pytest.fixture(scope="class")
-    def other(self, clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    @classmethod
+    def other(cls, clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
         kept = own_network(), Network.of(clone.net)
         folder = copy_of_local(tmp_path_factory.mktemp("other"))
         made = Clone(folder, str(free_network(*kept).all), nodes=1)

@@ -230,5 +230,7 @@ def test_the_environments_are_made() -> None:
 
 
 def test_the_tests_step_runs_the_tests() -> None:
-    shown = run("ci/test.sh", "test", PYTEST_ARGS="--collect-only -q tests/unit/test_workflows.py")
+    shown = run(
+        "ci/test.sh", SUITE="test", PYTEST_ARGS="--collect-only -q tests/unit/test_workflows.py"
+    )
     assert f"test_workflows.py::{test_the_tests_step_runs_the_tests.__name__}" in shown
