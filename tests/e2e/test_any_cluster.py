@@ -48,6 +48,7 @@ def test_a_load_balancers_url_is_its_address(settings: Path) -> None:
     assert hello_answers(url())
 
 
+@pytest.mark.long
 def test_a_node_ports_url_is_at_a_node(settings: Path, cluster: Cluster) -> None:
     configure("exposure", "NodePort")
     up()
@@ -58,6 +59,7 @@ def test_a_node_ports_url_is_at_a_node(settings: Path, cluster: Cluster) -> None
     command("pulumi", "preview", "--refresh", "--expect-no-changes")
 
 
+@pytest.mark.long
 def test_a_cluster_ip_is_reached_by_a_forwarded_port(
     settings: Path, cluster: Cluster, tmp_path: Path
 ) -> None:

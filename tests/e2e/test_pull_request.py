@@ -183,6 +183,7 @@ def test_a_preview_that_fails_is_told(pipeline: Pipeline, github: FakeGitHub) ->
     assert "config canaryWeight is '101': it must be a percent from 0 to 100" in body
 
 
+@pytest.mark.long
 def test_drift_opens_an_issue_until_it_is_undone(
     pipeline: Pipeline, cluster: Cluster, github: FakeGitHub
 ) -> None:

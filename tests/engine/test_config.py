@@ -22,6 +22,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("weight", [0.5, "0.50"])
 def test_a_weight_in_the_stacks_settings_may_be_a_number_or_a_text(
     engine: Engine, weight: object
@@ -33,6 +34,7 @@ def test_a_weight_in_the_stacks_settings_may_be_a_number_or_a_text(
     assert "max_weight_step: 12.5\n" in shown
 
 
+@pytest.mark.long
 def test_weights_set_on_the_command_line(engine: Engine) -> None:
     services = {"hello": {"port": 80, "versions": {"v1": {}, "v2": {}}}}
     engine.configure(kubeconfig=KUBECONFIG, services=services)

@@ -304,6 +304,7 @@ def test_a_prometheus_that_cannot_be_asked_hides_nothing_else(
     assert "20.00*/srv/world-v2" in str(shared_cluster.table())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("scraping")
 def test_set_waits_for_the_share_of_scrapes_after_the_update(
     engine: Engine, linkerds: StandInLinkerds

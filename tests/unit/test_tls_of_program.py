@@ -71,7 +71,7 @@ def test_what_linkerds_send_and_take(
         (transformer,) = listed[sender]["interpreter"]["transformers"]
         assert transformer["port"] == ("incoming-tls" if client else "incoming")
     assert listed["incoming"]["servers"] == servers
-    assert listed["incoming"]["dtab"] == dtab
+    assert listed["incoming"]["dtab"] == f"/svc => ! ; {dtab}"
     assert "client" not in listed["incoming"], "to the pod beside it goes plain HTTP"
     ports = {each["port"] for each in found.get("Service", "l5d")["spec"]["ports"]}
     assert {server["port"] for server in servers} == ports & {4141, 4143}
