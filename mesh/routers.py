@@ -151,9 +151,8 @@ def outgoing(routing: Routing, hop: Hop, ip: str) -> dict[str, Any]:
 def _incoming_on_node(routing: Routing) -> dict[str, Any]:
     """The router of a node's linkerd that takes what senders have drawn."""
     hops = [by_node(routing, port) for port in incoming_ports(routing.way)]
-    # The header holds the name that the sender has bound, behind its transformer's prefix. Without
-    # the first entry, one that is bound to nothing any more would be looked up in namerd's table.
-    dtab = ["/svc => ! ;", *(f"/svc{hop.prefix} => / ;" for hop in hops)]
+    # The header holds the name that the sender has bound, behind its transformer's prefix.
+    dtab = [f"/svc{hop.prefix} => / ;" for hop in hops]
     return _incoming(routing, dtab, {"kind": "io.l5d.k8s.localnode"})
 
 
@@ -167,7 +166,7 @@ def _incoming_beside(routing: Routing, app: App) -> dict[str, Any]:
     to_app = f"/$/inet/{LOOPBACK}/{app.port}"
     hops = map(by_sidecar, incoming_ports(routing.way))
     # What is for another app is refused: its pod may have had this one's address a moment ago.
-    dtab = ["/svc => ! ;", *(f"/svc{hop.prefix}{name} => {to_app} ;" for hop in hops)]
+    dtab = [f"/svc{hop.prefix}{name} => {to_app} ;" for hop in hops]
     # And nothing else is reached by an `l5d-dtab` that comes along.
     return _incoming(routing, dtab, {"kind": "io.l5d.replace", "path": to_app})
 
@@ -179,7 +178,9 @@ def _incoming(
         **_router("incoming", routing, "internal", transformer),
         "servers": _incoming_servers(routing.way),
         "identifier": {"kind": "io.l5d.header", "header": CHOSEN},
-        "dtab": " ".join(dtab),
+        # Without the first entry, a name that is none of these, or is bound to nothing any more,
+        # would be looked up in namerd's table.
+        "dtab": " ".join(["/svc => ! ;", *dtab]),
     }
 
 

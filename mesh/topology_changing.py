@@ -43,7 +43,8 @@ def refuse_unsafe(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
                 f"config meshTopology is {after}, and pod {pod.name} {here} {reason}: "
                 "run `pulumi config set meshTopology both` and `pulumi up` first"
             )
-    for name, present, wanted in _scaled(news) if olds else ():
+    if olds and (scaled := _scaled(news)):
+        name, present, wanted = scaled
         raise TopologyError(
             f"config meshTopology may not change with replicas: Deployment {name} {here} has "
             f"{present} of them, and this update makes it {wanted}; Pulumi then does not wait for "
@@ -68,8 +69,8 @@ def _app_pods(kubeconfig: str, namespace: str) -> list[AppPod]:
         return []
 
 
-def _scaled(news: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
-    """Deployments of apps that the update scales: their names, and their replicas before and after.
+def _scaled(news: Mapping[str, Any]) -> tuple[str, int, int] | None:
+    """An app's Deployment that the update scales: its name, its replicas before and after.
 
     To the kubernetes plugin's await (4.34) such a rollout is over before it has begun: Kubernetes
     first scales the former pods, and says of them that they are all there.
@@ -80,12 +81,14 @@ def _scaled(news: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
             api_server = Api(connection)
             for name, wanted in news["replicas"].items():
                 answer = api_server.get(f"{path}/{name}", right="get on deployments.apps")
-                if answer.status == 200:
-                    present = api_server.parsed(answer)["spec"]["replicas"]
-                    if present != wanted:
-                        yield name, present, int(wanted)
+                if answer.status != 200:
+                    continue
+                present = api_server.parsed(answer)["spec"]["replicas"]
+                if present != wanted:
+                    return name, present, int(wanted)
     except OneLineError:
-        return
+        pass
+    return None
 
 
 def _of_apps(pods: list[dict[str, Any]]) -> Iterator[AppPod]:
